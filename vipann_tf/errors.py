@@ -1,0 +1,9 @@
+"""The one exception that means "the user can mend this"."""
+
+
+class UserError(ValueError):
+    """A mistake that the caller can mend: the message names the value received and the fix.
+
+    The command line prints it as one line and exits with status 1; a library caller may catch it
+    as the `ValueError` that it is.
+    """
