@@ -1,0 +1,203 @@
+"""How much of the uncertainty is the data's and how much the model's, streaming over draws.
+
+A posterior draw t gives probabilities p_t; a bar is the mean over draws (Depeweg et al. 2018,
+"Decomposition of Uncertainty in Bayesian Deep Learning", eq. 5; Houlsby et al. 2011, "Bayesian
+Active Learning", eq. 2; for labels that are independent given the network, one Bernoulli each):
+
+    total     = H(p_bar)          the entropy of the prediction
+    aleatoric = mean_t H(p_t)     what remains if the network were known: the data's
+    epistemic = total - aleatoric mutual information of label and network: the model's
+
+with H the categorical entropy (multiclass) or the sum over labels of the binary entropies
+(multilabel), in nats. The variance form (law of total variance) stands beside it, per label:
+
+    aleatoric = mean_t p_t (1 - p_t),  epistemic = Var_t p_t,  sum = p_bar (1 - p_bar)
+
+`Moments` holds sums over draws only, so memory does not grow with the number of draws, and it is
+a flat tuple of tensors: a loop variable of `tf.while_loop`, and mergeable. Sums are float64 (a
+float32 sum over a thousand draws loses the small epistemic part of a large entropy); results are
+cast back. Everything is core TensorFlow, so it can be traced into a SavedModel, and NumPy arrays
+go in as they are.
+
+The estimate of the epistemic part from T draws is too small by about a share 1/T, because p_bar
+is itself estimated from them (see `draws.py` for its standard error).
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from vipann_tf.errors import UserError
+
+__all__ = ["Decomposition", "Moments", "TASKS", "add", "decompose", "finish", "merge", "start"]
+
+TASKS = ("multilabel", "multiclass")
+
+
+class Moments(NamedTuple):
+    """Sums over draws, all float64; `[...]` is any number of leading axes, usually `[clips]`."""
+
+    count: tf.Tensor  # []: draws so far
+    probability: tf.Tensor  # [..., labels]: sum of p
+    probability_squared: tf.Tensor  # [..., labels]: sum of p^2
+    label_entropy: tf.Tensor  # [..., labels]: sum of the binary entropies h(p), nats
+    entropy: tf.Tensor  # [...]: sum of the categorical entropies H(p), nats
+
+
+class Decomposition(NamedTuple):
+    """Mean probabilities and their uncertainty; entropies in nats, variances without unit."""
+
+    probabilities: tf.Tensor  # [..., labels], mean over draws
+    label_total: tf.Tensor  # [..., labels], one label against the rest
+    label_aleatoric: tf.Tensor  # [..., labels]
+    label_epistemic: tf.Tensor  # [..., labels]
+    total: tf.Tensor  # [...]
+    aleatoric: tf.Tensor  # [...]
+    epistemic: tf.Tensor  # [...]
+    label_aleatoric_variance: tf.Tensor  # [..., labels], mean_t p (1 - p)
+    label_epistemic_variance: tf.Tensor  # [..., labels], Var_t p (divided by T, not T - 1)
+
+
+def start(shape) -> Moments:
+    """Returns the moments of no draws.
+
+    Args:
+      shape: Shape of one draw's probabilities `[..., labels]`: a tuple or an int tensor such as
+        `tf.shape(probs)`.
+
+    Returns:
+      Moments that are all zero.
+    """
+    zeros = tf.zeros(shape, tf.float64)
+    return Moments(
+        count=tf.zeros([], tf.float64),
+        probability=zeros,
+        probability_squared=zeros,
+        label_entropy=zeros,
+        entropy=tf.reduce_sum(zeros, axis=-1),
+    )
+
+
+def add(moments: Moments, probs) -> Moments:
+    """Returns the moments with one more draw.
+
+    Args:
+      moments: Moments of the draws so far.
+      probs: Probabilities of one draw, floating `[..., labels]`, in [0, 1]; exactly 0 and 1 are
+        fine.
+
+    Returns:
+      Moments of one draw more, of the same shapes.
+    """
+    probs = tf.cast(probs, tf.float64)
+    return Moments(
+        count=moments.count + 1.0,
+        probability=moments.probability + probs,
+        probability_squared=moments.probability_squared + tf.square(probs),
+        label_entropy=moments.label_entropy + _binary_entropy(probs),
+        entropy=moments.entropy + _entropy(probs),
+    )
+
+
+def merge(first: Moments, second: Moments) -> Moments:
+    """Returns the moments of both sets of draws of the same clips."""
+    return Moments(*(a + b for a, b in zip(first, second)))
+
+
+def finish(moments: Moments, task: str, dtype=tf.float32) -> Decomposition:
+    """Returns the mean probabilities and the decomposition of their uncertainty.
+
+    The epistemic part is never negative, and exactly 0 for one draw.
+
+    Args:
+      moments: Moments of at least one draw.
+      task: "multilabel" (a clip's uncertainty is the sum over labels of binary entropies) or
+        "multiclass" (categorical entropies).
+      dtype: Floating type of the results; give that of the probabilities.
+
+    Returns:
+      A `Decomposition`.
+
+    Raises:
+      UserError: If the task is another.
+    """
+    _check_task(task)
+    count = moments.count
+    probs = moments.probability / count
+    label_total = _binary_entropy(probs)
+    label_aleatoric = moments.label_entropy / count
+    label_epistemic = _difference(label_total, label_aleatoric, count)
+    if task == "multilabel":
+        total = tf.reduce_sum(label_total, axis=-1)
+        aleatoric = tf.reduce_sum(label_aleatoric, axis=-1)
+        epistemic = tf.reduce_sum(label_epistemic, axis=-1)
+    else:
+        total = _entropy(probs)
+        aleatoric = moments.entropy / count
+        epistemic = _difference(total, aleatoric, count)
+    second_moment = moments.probability_squared / count
+    result = Decomposition(
+        probabilities=probs,
+        label_total=label_total,
+        label_aleatoric=label_aleatoric,
+        label_epistemic=label_epistemic,
+        total=total,
+        aleatoric=aleatoric,
+        epistemic=epistemic,
+        label_aleatoric_variance=probs - second_moment,
+        label_epistemic_variance=_difference(second_moment, tf.square(probs), count),
+    )
+    return Decomposition(*(tf.cast(value, dtype) for value in result))
+
+
+def decompose(sample_probs, task: str) -> Decomposition:
+    """Returns the decomposition of draws that are all in memory.
+
+    Args:
+      sample_probs: Probabilities of every draw, floating `[draws, ..., labels]`: the draws first.
+      task: "multilabel" or "multiclass".
+
+    Returns:
+      A `Decomposition` in the dtype of `sample_probs`.
+
+    Raises:
+      UserError: If the task is another.
+
+    Example, two draws that are certain of opposite answers; all the uncertainty is the model's:
+
+    >>> result = decompose([[[1.0, 0.0]], [[0.0, 1.0]]], "multiclass")
+    >>> [round(float(value[0]), 4) for value in (result.total, result.aleatoric, result.epistemic)]
+    [0.6931, 0.0, 0.6931]
+    """
+    _check_task(task)
+    samples = tf.convert_to_tensor(sample_probs)
+    wide = tf.cast(samples, tf.float64)
+    moments = Moments(
+        count=tf.cast(tf.shape(samples)[0], tf.float64),
+        probability=tf.reduce_sum(wide, axis=0),
+        probability_squared=tf.reduce_sum(tf.square(wide), axis=0),
+        label_entropy=tf.reduce_sum(_binary_entropy(wide), axis=0),
+        entropy=tf.reduce_sum(_entropy(wide), axis=0),
+    )
+    return finish(moments, task, samples.dtype)
+
+
+def _binary_entropy(probs: tf.Tensor) -> tf.Tensor:
+    """h(p) = -p log p - (1 - p) log(1 - p) in nats; 0 at p = 0 and p = 1."""
+    return 0.0 - tf.math.xlogy(probs, probs) - tf.math.xlog1py(1.0 - probs, -probs)
+
+
+def _entropy(probs: tf.Tensor) -> tf.Tensor:
+    """H(p) = -sum_c p_c log p_c over the last axis, in nats; 0 for a certain label."""
+    return 0.0 - tf.reduce_sum(tf.math.xlogy(probs, probs), axis=-1)
+
+
+def _difference(larger: tf.Tensor, smaller: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """larger - smaller, at least 0; exactly 0 for one draw, where compilers may round the two
+    equal terms differently."""
+    return tf.where(count > 1.0, tf.maximum(larger - smaller, 0.0), tf.zeros_like(larger))
+
+
+def _check_task(task: str) -> None:
+    if task not in TASKS:
+        raise UserError(f"task is {task!r}; it must be one of {', '.join(TASKS)}.")
