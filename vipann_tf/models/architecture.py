@@ -1,0 +1,79 @@
+"""What a network is, as data: the values from which a `VIPANN` is built and rebuilt."""
+
+from typing import Literal
+
+import pydantic
+
+Kind = Literal["deterministic", "dropout", "flipout"]
+Task = Literal["multilabel", "multiclass"]
+Signs = Literal["channel", "activation"]
+
+# Channels of the published network at width 1.0 (Kong et al., PANNs, arXiv 1912.10211, section III-A).
+STEM_FILTERS = 64
+STAGE_PLANES = (64, 128, 256, 512)
+TOP_FILTERS = 2048
+
+# Residual blocks in each stage and the expansion of a block's output, by depth.
+STAGE_BLOCKS = {22: (2, 2, 2, 2), 38: (3, 4, 6, 3), 54: (3, 4, 6, 3)}
+EXPANSION = {22: 1, 38: 1, 54: 4}
+
+
+class Architecture(pydantic.BaseModel):
+    """The shape of a network and which of its parts are random.
+
+    Attributes:
+      depth: 22, 38 (basic blocks) or 54 (bottlenecks), as PANNs count layers.
+      width: Multiplier of every channel count; 1.0 is the published network. A multiple of 1/64,
+        so that every layer has a whole number of channels.
+      trunk: Kind of all layers up to the pooled features.
+      head: Kind of the two dense layers.
+      labels: Number of labels.
+      task: `multilabel` (a sigmoid a label) or `multiclass` (a softmax over labels).
+      signs: Where Flipout layers draw their signs: per example and `channel`, or per `activation`
+        as the published checkpoint was trained (see `FlipoutConv2D`).
+      dropout_conv, dropout_dense: Rates after convolution blocks and around the first dense layer:
+        active in training, and at inference too where the kind is `dropout`.
+      dropout_block: Rate inside residual blocks, active in training only.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    depth: Literal[22, 38, 54] = 54
+    width: float = 1.0
+    trunk: Kind = "deterministic"
+    head: Kind = "deterministic"
+    labels: int = pydantic.Field(ge=1)
+    task: Task
+    signs: Signs = "channel"
+    dropout_conv: float = pydantic.Field(0.2, ge=0, lt=1)
+    dropout_dense: float = pydantic.Field(0.5, ge=0, lt=1)
+    dropout_block: float = pydantic.Field(0.1, ge=0, lt=1)
+
+    @pydantic.field_validator("width")
+    @classmethod
+    def _whole_channels(cls, width: float) -> float:
+        if not 0 < width <= 4 or (width * STEM_FILTERS) % 1:
+            raise ValueError(
+                f"width {width} does not give whole channel counts; "
+                "use a multiple of 1/64 above 0 and up to 4, such as 0.125, 0.25 or 1.0"
+            )
+        return width
+
+    def channels(self, published: int) -> int:
+        """The channel count of a layer that has `published` channels at width 1.0."""
+        return int(published * self.width)
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of the embedding: the first dense layer's output."""
+        return self.channels(TOP_FILTERS)
+
+    @property
+    def pooled_size(self) -> int:
+        """Length of the pooled features: the trunk's output."""
+        return self.channels(TOP_FILTERS)
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether two draws can differ."""
+        return self.trunk != "deterministic" or self.head != "deterministic"

@@ -1,0 +1,339 @@
+"""Bayesian layers: mean-field normal posteriors over kernels, trained by Flipout.
+
+Both layers extend the layers of TensorFlow Probability, whose `call` draws stateful random numbers
+and fails under a mixed-precision policy. Here the numbers come from the context of
+`vipann_tf.models.randomness`, which also chooses among the three modes:
+
+* training: the Flipout estimator of Wen et al., "Flipout" (arXiv 1803.04386), equation 4,
+  y = x * mu + ((x . r) * (sigma . eps)) . s, with * the convolution or matrix product, r and s signs;
+* draw: y = x * (mu + sigma . eps), one network for every example;
+* mean: y = x * mu.
+
+The divergence is not added as a Keras loss in each call: `kl` gives it, once a step, in float32.
+"""
+
+import math
+import zlib
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+import tf_keras
+
+from vipann_tf.models.architecture import Signs
+from vipann_tf.models.randomness import (
+    Draw,
+    TrainingNoise,
+    current_randomness,
+    normal,
+    per_example,
+    rademacher,
+)
+
+# softplus(-3): the published initial rho as a standard deviation.
+INITIAL_STDDEV = math.log1p(math.exp(-3.0))
+
+
+class _FlipoutLayer:
+    """The posterior, prior and noise of a kernel: what the dense and convolution layers share."""
+
+    def _configure(self, prior: str, prior_stddev: float, initial_stddev: float, seed: int | None):
+        if prior not in ("normal", "pretrained"):
+            raise ValueError(f"prior is {prior!r}; allowed are 'normal' and 'pretrained'")
+        for name, value in (("prior_stddev", prior_stddev), ("initial_stddev", initial_stddev)):
+            if not value > 0:
+                raise ValueError(f"{name} is {value}; a standard deviation must be above 0")
+        self.prior = prior
+        self.prior_stddev = prior_stddev
+        self.initial_stddev = initial_stddev
+        self.seed = seed
+
+    def _build_posterior(self, shape: tuple[int, ...]) -> None:
+        # Two layers of one shape must not start alike, so an absent seed comes from the name.
+        seed = zlib.crc32(self.name.encode()) if self.seed is None else self.seed
+        # Variables are cast by hand in `call`: sums and products of a posterior stay in float32.
+        weight = dict(shape=shape, dtype=tf.float32, experimental_autocast=False)
+        self.kernel_loc = self.add_weight(
+            name="kernel_loc",
+            initializer=tf_keras.initializers.GlorotUniform(seed=seed % 2**31),
+            **weight,
+        )
+        self.kernel_rho = self.add_weight(
+            name="kernel_rho",
+            initializer=tf_keras.initializers.Constant(inverse_softplus(self.initial_stddev)),
+            **weight,
+        )
+        if self.prior == "pretrained":
+            self.kernel_prior_loc = self.add_weight(
+                name="kernel_prior_loc", initializer="zeros", trainable=False, **weight
+            )
+            self.kernel_prior_stddev = self.add_weight(
+                name="kernel_prior_stddev",
+                initializer=tf_keras.initializers.Constant(self.prior_stddev),
+                trainable=False,
+                **weight,
+            )
+        else:
+            self.kernel_prior_loc = 0.0
+            self.kernel_prior_stddev = self.prior_stddev
+        self.kernel_posterior = tfp.distributions.Normal(
+            self.kernel_loc, tfp.util.DeferredTensor(self.kernel_rho, tf.nn.softplus)
+        )
+
+    def kernel_stddev(self) -> tf.Tensor:
+        """The posterior standard deviation, softplus(rho), float32."""
+        return tf.nn.softplus(self.kernel_rho)
+
+    def sample_kernel(self, seed: tf.Tensor) -> tf.Tensor:
+        """One kernel of the posterior, float32.
+
+        Args:
+          seed: int64 [2].
+        """
+        return self.kernel_loc + self.kernel_perturbation(seed)
+
+    def kernel_perturbation(self, seed: tf.Tensor) -> tf.Tensor:
+        """sigma . eps of one draw, float32."""
+        return self.kernel_stddev() * normal(self.kernel_loc.shape, seed)
+
+    def set_posterior(self, loc, stddev) -> None:
+        """Assigns the posterior's mean and standard deviation (arrays of the kernel's shape)."""
+        self.kernel_loc.assign(loc)
+        self.kernel_rho.assign(inverse_softplus(tf.convert_to_tensor(stddev, tf.float32)))
+
+    def set_prior_to_posterior(self) -> None:
+        """Makes the present posterior the prior; the layer must have `prior="pretrained"`."""
+        if self.prior != "pretrained":
+            raise ValueError(
+                f"layer {self.name} has prior {self.prior!r}; build it with prior='pretrained'"
+            )
+        self.kernel_prior_loc.assign(self.kernel_loc)
+        self.kernel_prior_stddev.assign(self.kernel_stddev())
+
+    def kl(self) -> tf.Tensor:
+        """KL(posterior || prior) summed over the kernel's weights: a float32 scalar, in nats.
+
+        The closed form for two normal distributions: log(s0 / s) + (s^2 + (m - m0)^2) / (2 s0^2) - 1/2.
+        """
+        stddev = self.kernel_stddev()
+        prior_stddev = tf.convert_to_tensor(self.kernel_prior_stddev)
+        scaled_shift = (self.kernel_loc - self.kernel_prior_loc) / prior_stddev
+        ratio = stddev / prior_stddev
+        return tf.reduce_sum(
+            0.5 * (tf.square(ratio) + tf.square(scaled_shift) - 1.0) - tf.math.log(ratio)
+        )
+
+    def _own_config(self) -> dict:
+        return {
+            "prior": self.prior,
+            "prior_stddev": self.prior_stddev,
+            "initial_stddev": self.initial_stddev,
+            "seed": self.seed,
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": self.dtype_policy.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict):
+        return cls(**config)
+
+
+@tf_keras.utils.register_keras_serializable("vipann_tf")
+class FlipoutConv2D(_FlipoutLayer, tfp.layers.Convolution2DFlipout):
+    """Convolution without bias whose kernel has a normal posterior a weight.
+
+    Args:
+      filters: Number of output channels.
+      kernel_size: One int, or (time, frequency).
+      signs: `channel` draws a sign an example and channel, as the Flipout paper says; `activation`
+        draws one an example, pixel and channel, as the published VI-PANN weights were trained. With
+        `activation` a draw fixes the kernel's perturbation and the sign fields, shared by all clips.
+      prior: `normal` is N(0, prior_stddev^2); `pretrained` is whatever `set_prior_to_posterior`
+        stored.
+      prior_stddev, initial_stddev: Standard deviations of the prior and of the initial posterior.
+      seed: Of the initial mean (Glorot uniform); `None` takes one from the layer's name.
+
+    Call arguments:
+      inputs: [batch, time, frequency, channels].
+      training: Without a `randomness` context, whether to use fresh training noise.
+
+    Input shape: [batch, time, frequency, channels].
+
+    Output shape: [batch, time, frequency, filters].
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size,
+        *,
+        signs: Signs = "channel",
+        prior: str = "normal",
+        prior_stddev: float = 1.0,
+        initial_stddev: float = INITIAL_STDDEV,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(filters, kernel_size, padding="same", **kwargs)
+        if signs not in ("channel", "activation"):
+            raise ValueError(f"signs is {signs!r}; allowed are 'channel' and 'activation'")
+        self.signs = signs
+        self._configure(prior, prior_stddev, initial_stddev, seed)
+
+    def build(self, input_shape):
+        channels = int(tf.TensorShape(input_shape)[-1])
+        self._build_posterior((*self.kernel_size, channels, self.filters))
+        self.input_spec = tf_keras.layers.InputSpec(ndim=4, axes={-1: channels})
+        self.built = True
+
+    def call(self, inputs, training=None):
+        inputs = tf.cast(inputs, self.compute_dtype)
+        context = current_randomness(training)
+        if context is None:
+            return self._convolve(inputs, self.kernel_loc)
+        if isinstance(context, Draw) and self.signs == "channel":
+            kernel = context.kernels.get(self.name)
+            if kernel is None:
+                kernel = self.sample_kernel(context.layer_seed(self.name))
+            return self._convolve(inputs, kernel)
+        seed = context.layer_seed(self.name)
+        mean = self._convolve(inputs, self.kernel_loc)
+        sign_in, sign_out = self._signs(inputs, mean, context)
+        perturbation = context.kernels.get(self.name) if isinstance(context, Draw) else None
+        if perturbation is None:
+            perturbation = self.kernel_perturbation(seed)
+        signed = inputs * sign_in
+        signed.set_shape(inputs.shape)  # lost where the signs' shape is computed
+        return mean + self._convolve(signed, perturbation) * sign_out
+
+    def drawn_kernel(self, draw: Draw) -> tf.Tensor:
+        """What `Draw.kernels` holds for this layer: its kernel, or with signs an activation sigma . eps."""
+        seed = draw.layer_seed(self.name)
+        return self.sample_kernel(seed) if self.signs == "channel" else self.kernel_perturbation(seed)
+
+    def _convolve(self, inputs, kernel):
+        return tf.nn.conv2d(inputs, tf.cast(kernel, self.compute_dtype), 1, "SAME")
+
+    def _signs(self, inputs, outputs, context):
+        """Signs for the inputs and outputs of the perturbation, broadcastable to them."""
+
+        def signs(tensor, which):
+            seed = context.layer_seed(f"{self.name}/{which}")
+            shape = tf.shape(tensor)[1:]
+            if self.signs == "channel":
+                shape = tf.stack([1, 1, shape[-1]])
+            if isinstance(context, TrainingNoise):
+                return per_example(
+                    lambda s: rademacher(s, seed, self.compute_dtype), tensor, context, shape
+                )
+            return rademacher(tf.concat([[1], shape], 0), seed, self.compute_dtype)
+
+        return signs(inputs, "sign_in"), signs(outputs, "sign_out")
+
+    def get_config(self) -> dict:
+        return {
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "signs": self.signs,
+            **self._own_config(),
+        }
+
+
+@tf_keras.utils.register_keras_serializable("vipann_tf")
+class FlipoutDense(_FlipoutLayer, tfp.layers.DenseFlipout):
+    """Dense layer whose kernel has a normal posterior a weight; the bias is deterministic.
+
+    Args:
+      units: Number of outputs.
+      use_bias: Whether to add a bias.
+      prior, prior_stddev, initial_stddev, seed: As in `FlipoutConv2D`.
+
+    Call arguments:
+      inputs: [batch, features].
+      training: Without a `randomness` context, whether to use fresh training noise.
+
+    Input shape: [batch, features].
+
+    Output shape: [batch, units].
+    """
+
+    def __init__(
+        self,
+        units: int,
+        *,
+        use_bias: bool = True,
+        prior: str = "normal",
+        prior_stddev: float = 1.0,
+        initial_stddev: float = INITIAL_STDDEV,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(units, **kwargs)
+        self.use_bias = use_bias
+        self._configure(prior, prior_stddev, initial_stddev, seed)
+
+    def build(self, input_shape):
+        features = int(tf.TensorShape(input_shape)[-1])
+        self._build_posterior((features, self.units))
+        self.bias = (
+            self.add_weight(
+                name="bias",
+                shape=(self.units,),
+                dtype=tf.float32,
+                initializer="zeros",
+                experimental_autocast=False,
+            )
+            if self.use_bias
+            else None
+        )
+        self.input_spec = tf_keras.layers.InputSpec(ndim=2, axes={-1: features})
+        self.built = True
+
+    def call(self, inputs, training=None):
+        inputs = tf.cast(inputs, self.compute_dtype)
+        context = current_randomness(training)
+        if context is None:
+            outputs = self._multiply(inputs, self.kernel_loc)
+        elif isinstance(context, Draw):
+            kernel = context.kernels.get(self.name)
+            outputs = self._multiply(
+                inputs, self.drawn_kernel(context) if kernel is None else kernel
+            )
+        else:
+            outputs = self._flipout(inputs, context)
+        return outputs if self.bias is None else outputs + tf.cast(self.bias, self.compute_dtype)
+
+    def drawn_kernel(self, draw: Draw) -> tf.Tensor:
+        """What `Draw.kernels` holds for this layer: its kernel."""
+        return self.sample_kernel(draw.layer_seed(self.name))
+
+    def _flipout(self, inputs, noise: TrainingNoise):
+        seed = noise.layer_seed(self.name)
+        features = self.kernel_loc.shape[0]
+        signs = per_example(
+            lambda s: rademacher(s, noise.layer_seed(f"{self.name}/signs"), self.compute_dtype),
+            inputs,
+            noise,
+            [features + self.units],
+        )
+        signs.set_shape([None, features + self.units])
+        sign_in, sign_out = signs[:, :features], signs[:, features:]
+        perturbation = self._multiply(inputs * sign_in, self.kernel_perturbation(seed)) * sign_out
+        return self._multiply(inputs, self.kernel_loc) + perturbation
+
+    def _multiply(self, inputs, kernel):
+        return tf.linalg.matmul(inputs, tf.cast(kernel, self.compute_dtype))
+
+    def get_config(self) -> dict:
+        return {"units": self.units, "use_bias": self.use_bias, **self._own_config()}
+
+
+def inverse_softplus(stddev):
+    """rho such that softplus(rho) is `stddev` (above 0): stddev + log(1 - exp(-stddev)).
+
+    Args:
+      stddev: Python float (gives a float) or float32 tensor.
+    """
+    if isinstance(stddev, float):
+        return stddev + math.log(-math.expm1(-stddev))
+    return stddev + tf.math.log(-tf.math.expm1(-stddev))
