@@ -1,0 +1,321 @@
+"""Augmentation by its properties: distributions within standard errors, and replica invariance."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+
+from vipann_tf.audio import augment
+from vipann_tf.errors import UserError
+
+SEED = tf.constant([11, 4], tf.int64)
+MANY = 4000  # examples where a distribution is estimated
+# With fixed seeds nothing here is flaky; 4 standard errors are what an honest generator keeps to.
+SIGMAS = 4.0
+
+
+def within_standard_errors(sample, expected):
+    sample = np.asarray(sample, np.float64)
+    error = sample.std(ddof=1) / np.sqrt(sample.size)
+    assert abs(sample.mean() - expected) < SIGMAS * error, (sample.mean(), expected, error)
+
+
+def mixed_shares(alpha, seed=SEED, count=MANY):
+    """The lambda of every example: features 1 at even and 0 at odd positions reveal it."""
+    features = tf.constant(np.arange(count)[:, None] % 2 == 0, tf.float32)
+    mixed, _ = augment.mixup(features, features, seed, alpha)
+    mixed = mixed.numpy()[:, 0]
+    return np.where(np.arange(count) % 2 == 0, mixed, 1 - mixed)
+
+
+# ------------------------------------------------------------------------------------- mixup
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.4, 1.0, 3.0, 50.0])
+def test_mixup_shares_follow_the_symmetric_beta(alpha):
+    shares = mixed_shares(alpha)
+    assert np.isfinite(shares).all() and (shares >= 0).all() and (shares <= 1).all()
+    # float32 rounds shares near 1, where small alphas have much of their mass: blunt both alike.
+    clipped = np.clip(shares.astype(np.float64), 1e-4, 1 - 1e-4)
+    quantiles = stats.beta(alpha, alpha).ppf((np.arange(MANY) + 0.5) / MANY)
+    distance = stats.ks_2samp(clipped, np.clip(quantiles, 1e-4, 1 - 1e-4)).statistic
+    assert distance < 1.95 * np.sqrt(1 / MANY)  # Kolmogorov: exceeded with probability 0.001
+    within_standard_errors(shares, 0.5)
+    within_standard_errors((shares - 0.5) ** 2, 1 / (4 * (2 * alpha + 1)))
+
+
+@pytest.mark.parametrize("radius", [0.0, 1e-38, 1.0 - 2**-24])
+@pytest.mark.parametrize("alpha", [0.001, 1.0, 1e4])
+def test_beta_is_finite_at_the_ends(radius, alpha):
+    angle = tf.linspace(0.0, 1.0, 17)[:-1]
+    share = augment._symmetric_beta(tf.fill([16], radius), angle, alpha).numpy()
+    assert np.isfinite(share).all() and (share >= 0).all() and (share <= 1).all()
+
+
+def test_mixup_mixes_pairs_with_one_share_for_features_and_labels():
+    random = np.random.default_rng(0)
+    features = random.normal(size=[6, 5, 3]).astype(np.float32)
+    labels = np.eye(6, 7, dtype=np.float32)
+    mixed, mixed_labels = augment.mixup(features, labels, SEED, 1.0)
+    for i in range(6):
+        j = i ^ 1
+        share = mixed_labels[i, i].numpy()
+        np.testing.assert_allclose(mixed_labels[i, j], 1 - share, atol=1e-6)
+        expected = share * features[i] + (1 - share) * features[j]
+        np.testing.assert_allclose(mixed[i], expected, atol=1e-6)
+    np.testing.assert_allclose(tf.reduce_sum(mixed_labels, -1), np.ones(6), atol=1e-6)
+
+
+def test_mixup_shares_are_independent_between_the_two_of_a_pair():
+    shares = mixed_shares(1.0).reshape(-1, 2)
+    assert abs(np.corrcoef(shares.T)[0, 1]) < SIGMAS / np.sqrt(MANY / 2)
+
+
+def test_mixup_keeps_the_expectation_of_labels():
+    labels = (np.random.default_rng(1).uniform(size=[MANY, 3]) < [0.5, 0.1, 0.9]).astype(np.float32)
+    _, mixed = augment.mixup(labels, labels, SEED, 1.0)
+    difference = mixed.numpy() - labels
+    for column in difference.T:
+        within_standard_errors(column, 0.0)
+
+
+def test_mixup_of_odd_batches():
+    labels = np.eye(5, dtype=np.float32)
+
+    def partners(mixed):
+        return [set(np.flatnonzero(row)) for row in mixed.numpy()]
+
+    assert partners(augment.mixup(labels, labels, SEED, 1.0)[1]) == [
+        {0, 1}, {0, 1}, {2, 3}, {2, 3}, {3, 4}
+    ]
+    offset_3 = augment.mixup(labels, labels, SEED, 1.0, example_offset=3)[1]
+    assert partners(offset_3) == [{0, 1}, {1, 2}, {1, 2}, {3, 4}, {3, 4}]
+    alone, _ = augment.mixup(labels[:1], labels[:1], SEED, 1.0)
+    np.testing.assert_allclose(alone, labels[:1], atol=1e-7)
+
+
+def test_mixup_keeps_dtypes():
+    features = tf.cast(tf.random.stateless_normal([4, 3], [1, 2]), tf.bfloat16)
+    mixed, labels = augment.mixup(features, tf.eye(4), SEED, 0.3)
+    assert mixed.dtype == tf.bfloat16 and labels.dtype == tf.float32
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan")])
+def test_mixup_refuses_alpha(alpha):
+    with pytest.raises(UserError, match=f"mixup alpha is {alpha}; it must be above 0"):
+        augment.mixup(tf.zeros([2, 3]), tf.zeros([2, 3]), SEED, alpha)
+
+
+# ------------------------------------------------------------------------------- SpecAugment
+
+
+def masked(frames=501, bands=64, count=600, **options):
+    """Boolean [count, frames, bands]: what spec_augment filled."""
+    output = augment.spec_augment(tf.ones([count, frames, bands]), SEED, **options)
+    return output.numpy() == 0
+
+
+def stripe_lengths(rows):
+    """Length of the single stripe of each row [count, length]; fails where it has gaps."""
+    lengths = rows.sum(-1)
+    edges = np.abs(np.diff(np.pad(rows, [[0, 0], [1, 1]]).astype(int), axis=-1)).sum(-1)
+    assert (edges == 2 * (lengths > 0)).all()
+    return lengths
+
+
+@pytest.mark.parametrize(
+    ("axis", "on", "off", "width"),
+    [
+        (1, "time", "freq", 64),
+        (2, "freq", "time", 8),
+        (1, "time", "freq", 5),
+        (2, "freq", "time", 3),
+    ],
+)
+def test_one_stripe_is_uniform_in_width_and_place(axis, on, off, width):
+    options = {f"{on}_stripes": 1, f"{on}_drop_width": width, f"{off}_stripes": 0}
+    mask = masked(count=2000, frames=201, **options)
+    other = 3 - axis
+    assert (mask.any(other) == mask.all(other)).all()  # a stripe goes all the way across
+    rows = mask.any(other)
+    lengths = stripe_lengths(rows)
+    assert set(lengths) == set(range(width))  # 0 ... width - 1, as published
+    within_standard_errors(lengths, (width - 1) / 2)
+    within_standard_errors((lengths - (width - 1) / 2) ** 2, (width**2 - 1) / 12)
+    found = rows[lengths > 0]
+    start, spare = found.argmax(-1), rows.shape[-1] - lengths[lengths > 0]
+    within_standard_errors(start / spare, 0.5)
+    assert rows[:, 0].any() and rows[:, -1].any()  # both ends can be reached
+
+
+def test_share_masked_with_the_published_settings():
+    mask = masked(frames=1001, count=500)
+    random = np.random.default_rng(5)
+
+    def oracle(total, width):
+        covered = np.zeros([500, total], bool)
+        for row in covered:
+            for _ in range(2):
+                length = random.integers(0, width)
+                start = random.integers(0, total - length + 1)
+                row[start : start + length] = True
+        return covered.mean(-1)
+
+    for ours, theirs in [
+        (mask.all(2).mean(-1), oracle(1001, 64)),
+        (mask.all(1).mean(-1), oracle(64, 8)),
+    ]:
+        error = np.hypot(ours.std(), theirs.std()) / np.sqrt(500)
+        assert abs(ours.mean() - theirs.mean()) < SIGMAS * error
+
+
+def test_stripes_differ_between_examples_and_seeds():
+    first = masked(count=50)
+    assert len({row.tobytes() for row in first}) == 50
+    other = augment.spec_augment(tf.ones([50, 501, 64]), [11, 5]).numpy() == 0
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 101, 255])
+def test_short_clips_keep_half_of_each_axis(frames):
+    mask = masked(frames=frames, bands=6, count=400)
+    assert mask.all(2).sum(-1).max() <= frames / 2
+    assert mask.all(1).sum(-1).max() <= 3
+
+
+def test_no_stripes_changes_nothing_and_fill_value_fills():
+    log_mel = tf.random.stateless_normal([3, 40, 7], [1, 2])
+    same = augment.spec_augment(log_mel, SEED, time_stripes=0, freq_stripes=0)
+    np.testing.assert_array_equal(same, log_mel)
+    filled = augment.spec_augment(tf.cast(log_mel, tf.bfloat16), SEED, fill_value=-100.0)
+    assert filled.dtype == tf.bfloat16
+    kept = filled == tf.cast(log_mel, tf.bfloat16)
+    np.testing.assert_array_equal(tf.cast(filled, tf.float32)[~kept], -100.0)
+    assert (~kept).numpy().any()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [
+        ("time_drop_width", 0, "time_drop_width is 0; it must be at least 1"),
+        ("freq_drop_width", -8, "freq_drop_width is -8; it must be at least 1"),
+        ("time_stripes", -1, "time_stripes is -1; it must be 0"),
+        ("freq_stripes", -2, "freq_stripes is -2; it must be 0"),
+    ],
+)
+def test_spec_augment_refuses(option, value, text):
+    with pytest.raises(UserError, match=text):
+        augment.spec_augment(tf.zeros([1, 9, 4]), SEED, **{option: value})
+
+
+# ----------------------------------------------------------------------- shift and gain
+
+
+def shifts(count, samples, maximum):
+    """The shift of each example, from an impulse in the middle."""
+    impulse = tf.tile(tf.one_hot([samples // 2], samples), [count, 1])
+    return augment.time_shift(impulse, SEED, maximum).numpy().argmax(-1) - samples // 2
+
+
+def test_shift_is_uniform_in_both_directions():
+    found = shifts(1500, 41, 7)
+    assert set(found) == set(range(-7, 8))
+    assert stats.chisquare(np.unique(found, return_counts=True)[1]).pvalue > 1e-4
+    within_standard_errors(found, 0.0)
+
+
+@pytest.mark.parametrize("maximum", [0, 3, 29, 100])
+def test_wrapped_and_zero_filled_shift_against_numpy(maximum):
+    waveform = np.random.default_rng(2).normal(size=[5, 29]).astype(np.float32)
+    # The shifts come from the seed alone: impulses in a longer clip show them.
+    found = shifts(5, 301, maximum)
+    wrapped = augment.time_shift(waveform, SEED, maximum).numpy()
+    zeroed = augment.time_shift(waveform, SEED, maximum, fill="zeros").numpy()
+    for clip, by, ours_wrapped, ours_zeroed in zip(waveform, found, wrapped, zeroed):
+        np.testing.assert_array_equal(ours_wrapped, np.roll(clip, by))
+        kept = np.zeros_like(clip)
+        for i, value in enumerate(clip):
+            if 0 <= i + by < clip.size:
+                kept[i + by] = value
+        np.testing.assert_array_equal(ours_zeroed, kept)
+
+
+def test_shift_refuses():
+    with pytest.raises(UserError, match="max_shift_samples is -1; it must be from 0 to 4194303"):
+        augment.time_shift(tf.zeros([1, 9]), SEED, -1)
+    with pytest.raises(UserError, match="fill is 'mirror'; it must be one of wrap, zeros"):
+        augment.time_shift(tf.zeros([1, 9]), SEED, 1, fill="mirror")
+
+
+def test_gain_is_uniform_in_decibels():
+    scaled = augment.random_gain(tf.ones([MANY, 2]), SEED, 6.0).numpy()
+    np.testing.assert_array_equal(scaled[:, 0], scaled[:, 1])
+    gain_db = 20 * np.log10(scaled[:, 0])
+    assert stats.kstest(gain_db, stats.uniform(-6, 12).cdf).pvalue > 1e-3
+
+
+def test_no_gain_changes_nothing():
+    waveform = tf.random.stateless_normal([3, 5], [1, 2])
+    np.testing.assert_array_equal(augment.random_gain(waveform, SEED, 0.0), waveform)
+
+
+@pytest.mark.parametrize("gain", [-0.5, float("nan")])
+def test_gain_refuses(gain):
+    with pytest.raises(UserError, match=f"max_gain_db is {gain}; it must be 0 or more"):
+        augment.random_gain(tf.zeros([1, 9]), SEED, gain)
+
+
+# ---------------------------------------------------------------------- all of them together
+
+TRANSFORMS = {
+    "mixup": lambda x, seed, o: augment.mixup(x, x[:, :3, 0], seed, 0.4, example_offset=o)[0],
+    "spec_augment": lambda x, seed, o: augment.spec_augment(x, seed, 20, 2, 4, example_offset=o),
+    "time_shift": lambda x, seed, o: augment.time_shift(x[..., 0], seed, 9, example_offset=o),
+    "random_gain": lambda x, seed, o: augment.random_gain(x[..., 0], seed, 9.0, example_offset=o),
+}
+
+
+def test_every_public_function_is_in_the_table():
+    assert set(TRANSFORMS) == set(augment.__all__) - {"SHIFT_FILLS"}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
+def test_replicas_see_what_one_device_sees(transform):
+    batch = tf.random.stateless_normal([12, 83, 9], [3, 4])
+    whole = transform(batch, SEED, 0)
+    for size in (2, 4, 6):
+        parts = [transform(batch[i : i + size], SEED, i) for i in range(0, 12, size)]
+        # Not bit by bit: a vectorised exp or cos rounds the tail of an array in its own way.
+        np.testing.assert_allclose(tf.concat(parts, 0), whole, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
+def test_compiled_with_unknown_shapes_equals_eager(transform):
+    traced = tf.function(
+        transform,
+        input_signature=[
+            tf.TensorSpec([None, None, 9]),
+            tf.TensorSpec([2], tf.int64),
+            tf.TensorSpec([], tf.int32),
+        ],
+    )
+    for batch, frames, offset in [(4, 83, 0), (5, 31, 2)]:
+        values = tf.random.stateless_normal([batch, frames, 9], [3, 4])
+        np.testing.assert_allclose(
+            traced(values, SEED, offset), transform(values, SEED, offset), atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
+def test_the_seed_decides(transform):
+    values = tf.random.stateless_normal([4, 83, 9], [3, 4])
+    first = transform(values, SEED, 0).numpy()
+    np.testing.assert_array_equal(first, transform(values, SEED, 0))
+    np.testing.assert_array_equal(first, transform(values, tf.cast(SEED, tf.int32), 0))
+    assert (first != transform(values, tf.constant([12, 4], tf.int64), 0).numpy()).any()
+
+
+def test_functions_draw_apart_from_one_seed():
+    gain = np.log(augment.random_gain(tf.ones([1000, 1]), SEED, 6.0).numpy()[:, 0])
+    shift = shifts(1000, 41, 20)
+    assert abs(np.corrcoef(gain, shift)[0, 1]) < SIGMAS / np.sqrt(1000)
