@@ -8,6 +8,7 @@ import scipy.stats
 from vipann_tf.errors import UserError
 from vipann_tf.uncertainty import decomposition as dec
 from vipann_tf.uncertainty import draws as dr
+from vipann_tf.uncertainty.arrays import TASKS
 
 GROUPS, PER_GROUP = 10, 5
 
@@ -31,7 +32,7 @@ def test_probability_standard_error_matches_scipy():
     np.testing.assert_allclose(got, scipy.stats.sem(samples, axis=0), rtol=1e-10)
 
 
-@pytest.mark.parametrize("task", dec.TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_jackknife_predicts_the_spread_of_repeated_experiments(task):
     rng = np.random.default_rng(1)
     experiments = 60

@@ -27,11 +27,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from vipann_tf.errors import UserError
+from vipann_tf.uncertainty.arrays import check_task
 
-__all__ = ["Decomposition", "Moments", "TASKS", "add", "decompose", "finish", "merge", "start"]
-
-TASKS = ("multilabel", "multiclass")
+__all__ = ["Decomposition", "Moments", "add", "decompose", "finish", "merge", "start"]
 
 
 class Moments(NamedTuple):
@@ -121,7 +119,7 @@ def finish(moments: Moments, task: str, dtype=tf.float32) -> Decomposition:
     Raises:
       UserError: If the task is another.
     """
-    _check_task(task)
+    check_task(task)
     count = moments.count
     probs = moments.probability / count
     label_total = _binary_entropy(probs)
@@ -169,7 +167,7 @@ def decompose(sample_probs, task: str) -> Decomposition:
     >>> [round(float(value[0]), 4) for value in (result.total, result.aleatoric, result.epistemic)]
     [0.6931, 0.0, 0.6931]
     """
-    _check_task(task)
+    check_task(task)
     samples = tf.convert_to_tensor(sample_probs)
     wide = tf.cast(samples, tf.float64)
     moments = Moments(
@@ -196,8 +194,3 @@ def _difference(larger: tf.Tensor, smaller: tf.Tensor, count: tf.Tensor) -> tf.T
     """larger - smaller, at least 0; exactly 0 for one draw, where compilers may round the two
     equal terms differently."""
     return tf.where(count > 1.0, tf.maximum(larger - smaller, 0.0), tf.zeros_like(larger))
-
-
-def _check_task(task: str) -> None:
-    if task not in TASKS:
-        raise UserError(f"task is {task!r}; it must be one of {', '.join(TASKS)}.")

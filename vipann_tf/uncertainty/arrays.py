@@ -1,0 +1,55 @@
+"""What every measure expects of its arrays: probabilities and multi-hot labels, [clips, labels]."""
+
+import numpy as np
+
+from vipann_tf.errors import UserError
+
+__all__ = ["TASKS", "check_task", "checked"]
+
+TASKS = ("multilabel", "multiclass")
+
+
+def check_task(task: str) -> None:
+    """Raises UserError unless the task is one of `TASKS`."""
+    if task not in TASKS:
+        raise UserError(f"task is {task!r}; it must be one of {', '.join(TASKS)}.")
+
+
+def checked(probs, labels, task: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns probabilities and labels as arrays that the measures can rely on.
+
+    Args:
+      probs: Probabilities in [0, 1], `[clips, labels]`, any floating type.
+      labels: Multi-hot truth, `[clips, labels]`, of 0 and 1, any type; exactly one 1 a clip for
+        "multiclass".
+      task: "multilabel" or "multiclass".
+
+    Returns:
+      Probabilities as float64 and labels as bool, both `[clips, labels]`.
+
+    Raises:
+      UserError: If the shapes differ or are empty, or a value is not allowed.
+    """
+    check_task(task)
+    probs = np.asarray(probs, np.float64)
+    labels = np.asarray(labels)
+    if probs.ndim != 2 or probs.shape != labels.shape or probs.size == 0:
+        raise UserError(
+            f"probabilities have shape {probs.shape} and labels {labels.shape}; both must be "
+            "[clips, labels] with at least one clip and one label."
+        )
+    if not np.all((probs >= 0) & (probs <= 1)):  # NaN fails too
+        bad = probs[~((probs >= 0) & (probs <= 1))][0]
+        raise UserError(f"a probability is {bad}; every one must be in [0, 1].")
+    if not np.all((labels == 0) | (labels == 1)):
+        bad = labels[~((labels == 0) | (labels == 1))][0]
+        raise UserError(f"a label is {bad}; give multi-hot labels of 0 and 1.")
+    labels = labels.astype(bool)
+    if task == "multiclass":
+        counts = labels.sum(axis=1)
+        if not np.all(counts == 1):
+            clip = int(np.argmax(counts != 1))
+            raise UserError(
+                f"clip {clip} has {counts[clip]} labels; multiclass clips have exactly one."
+            )
+    return probs, labels

@@ -1,0 +1,109 @@
+"""Proper scores: the negative log likelihood, and the Brier score with its parts.
+
+A proper score is best, in expectation, for the true probabilities; it rewards being right and
+being calibrated at once (Gneiting & Raftery 2007, "Strictly Proper Scoring Rules").
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from vipann_tf.uncertainty.arrays import checked
+from vipann_tf.uncertainty.calibration import Reliability
+
+__all__ = [
+    "PROBABILITY_FLOOR",
+    "BrierParts",
+    "brier_parts",
+    "clip_brier",
+    "clip_nll",
+]
+
+# The smallest distance of a float32 below 1 from 1: a float32 probability closer to 0 or 1 than
+# this was rounded to 0 or 1, and its logarithm would be infinite.
+PROBABILITY_FLOOR = 2.0**-24
+
+
+class BrierParts(NamedTuple):
+    """score = reliability - resolution + uncertainty + within_bin, exactly."""
+
+    score: np.ndarray  # mean (p - y)^2
+    reliability: np.ndarray  # weighted mean (mean confidence_b - accuracy_b)^2; 0 is calibrated
+    resolution: np.ndarray  # weighted mean (accuracy_b - base rate)^2; large is informative
+    uncertainty: np.ndarray  # base rate (1 - base rate): of the data, the same for every model
+    within_bin: np.ndarray  # what binning hides: variance of p minus twice its covariance with y
+
+
+def clip_nll(probs, labels, task: str) -> np.ndarray:
+    """Returns each clip's negative log likelihood in nats.
+
+    Multiclass: -log p of the true label. Multilabel: the mean over labels of the binary cross
+    entropy -y log p - (1 - y) log(1 - p), so that sets of many and of few labels compare; times
+    the number of labels it is the clip's NLL, comparable to its total uncertainty.
+    Probabilities nearer to 0 or 1 than 2^-24 are taken as 2^-24 away.
+
+    Args:
+      probs: Probabilities, `[clips, labels]`.
+      labels: Multi-hot truth, `[clips, labels]`.
+      task: "multilabel" or "multiclass".
+
+    Returns:
+      float64 `[clips]`.
+    """
+    probs, labels = checked(probs, labels, task)
+    if task == "multiclass":
+        return -np.log(np.maximum(probs[labels], PROBABILITY_FLOOR))
+    likelihood = np.where(labels, probs, 1.0 - probs)
+    return -np.log(np.clip(likelihood, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)).mean(axis=1)
+
+
+def clip_brier(probs, labels, task: str) -> np.ndarray:
+    """Returns each clip's Brier score.
+
+    Multiclass: the sum over labels of (p - y)^2, in [0, 2] (Brier 1950, eq. 2). Multilabel: the
+    mean over labels, in [0, 1].
+
+    Args and returns as `clip_nll`.
+    """
+    probs, labels = checked(probs, labels, task)
+    squares = np.square(probs - labels)
+    return squares.sum(axis=1) if task == "multiclass" else squares.mean(axis=1)
+
+
+def brier_parts(stats: Reliability) -> BrierParts:
+    """Returns the Brier score of binary outcomes and its parts, for each set of bins.
+
+    With n_b pairs in bin b of N, mean confidence p_b, observed share y_b and base rate y:
+    reliability = sum n_b/N (p_b - y_b)^2, resolution = sum n_b/N (y_b - y)^2, uncertainty =
+    y (1 - y) (Murphy 1973, "A New Vector Partition of the Probability Score", eq. 9). Confidences
+    that differ inside a bin add the variance of p minus twice the covariance of p and y within
+    bins (Stephenson et al. 2008, "Two Extra Components in the Brier Score Decomposition", eq. 5),
+    so that the parts add up to the score exactly.
+
+    Args:
+      stats: Sums a bin, `[..., bins]`, e.g. from `label_reliability`. For the multiclass Brier
+        score add the parts up over labels, for the multilabel one take their mean.
+
+    Returns:
+      A `BrierParts` of arrays `[...]`; NaN where there is not a single pair.
+    """
+    total = stats.count.sum(axis=-1)
+    pairs = np.where(total > 0, total, np.nan)
+    filled = np.maximum(stats.count, 1)  # an empty bin's sums are 0, so its terms are 0
+    confidence = stats.confidence / filled
+    observed = stats.outcome / filled
+    base = stats.outcome.sum(axis=-1) / pairs
+
+    def mean(terms):
+        return terms.sum(axis=-1) / pairs
+
+    score = mean(stats.confidence_squared - 2 * stats.confidence_outcome + stats.outcome)
+    variance = stats.confidence_squared - stats.count * confidence**2
+    covariance = stats.confidence_outcome - stats.count * confidence * observed
+    return BrierParts(
+        score=score,
+        reliability=mean(stats.count * (confidence - observed) ** 2),
+        resolution=mean(stats.count * (observed - base[..., None]) ** 2),
+        uncertainty=base * (1 - base),
+        within_bin=mean(variance - 2 * covariance),
+    )
