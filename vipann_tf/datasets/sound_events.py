@@ -67,8 +67,8 @@ EVENTS: Mapping[str, Mapping[str, SoundEvent]] = {
 """Per task: its events by label, in label order. No label is in two tasks."""
 
 PEAK_DB = (-20.0, -1.0)  # of a clip, relative to full scale
-SNR_DB = (0.0, 35.0)  # of the loudest event while it sounds, relative to the background
-EVENT_LEVEL_DB = (-12.0, 0.0)  # of each event of a mixture
+SNR_DB = (0.0, 30.0)  # of the loudest event while it sounds, relative to the background
+EVENT_LEVEL_DB = (-10.0, 0.0)  # of each event of a mixture
 SPAN = (0.6, 1.0)  # how much of the clip an event takes
 REVERBERANT_SHARE = 0.6
 FRAME_SAMPLES = 640

@@ -84,7 +84,7 @@ def mouse_click(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def footsteps(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Footsteps, 1.4-2.8 a second: heel, then the scuff of the toe; or (shared) boards that knock."""
+    """Footsteps, 1.4-2.8 a second: heel, then the toe's scuff; or (shared) knocking boards."""
     step_s = 1 / rng.uniform(1.4, 2.8)
     starts = onsets(rng, n, step_s, 0.05)
     if rng.random() < SHARED_CASE:

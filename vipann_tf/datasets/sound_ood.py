@@ -28,8 +28,9 @@ from vipann_tf.datasets.sound_waveforms import (
     white_noise,
 )
 
-__all__ = ["morse_code", "plucked_string", "sonar", "speech_babble", "synth_glissando"]
+__all__ = ["morse_code", "pluck", "plucked_string", "sonar", "speech_babble", "synth_glissando"]
 
+STRING_LOSS = 0.995
 MORSE = (".-", "-...", "-.-.", "-..", ".", "..-.", "--.", "....", "..", ".---", "-.-", ".-..", "--")
 # First three formants of English vowels, men and women averaged, Hz (Peterson and Barney, JASA
 # 24, 1952, table II).
@@ -39,25 +40,33 @@ VOWELS_HZ = (
 )  # fmt: skip
 
 
-def plucked_string(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A plucked melody: the Karplus-Strong string, in closed form.
+def pluck(pitch_hz: float, pluck_point: float, n: int) -> np.ndarray:
+    """One note of the Karplus-Strong string, in closed form.
 
     The two-point average in the string's loop multiplies harmonic h, once a period, by
     cos(pi f_h / rate) (Jaffe and Smith, Computer Music Journal 7(2), 1983): every harmonic is a
-    decaying mode, and no loop over samples is needed. The further loss of 0.5 % a period is ours.
+    decaying mode, and no loop over samples is needed. `STRING_LOSS` once a period is ours.
+
+    Args:
+      pitch_hz: fundamental.
+      pluck_point: where the string is plucked, as a fraction of its length.
+      n: length in samples.
+
+    Returns:
+      float32 `[n]`.
     """
-    root = log_uniform(rng, 110.0, 330.0)
-    scale = np.array([0, 2, 4, 7, 9, 12, 14, 16])
+    h = np.arange(1, min(50, int(14_000 / pitch_hz)) + 1)
+    nepers_per_period = -np.log(STRING_LOSS * np.cos(math.pi * h * pitch_hz / RATE_HZ))
+    t60s = math.log(1000) / (nepers_per_period * pitch_hz)
+    return decaying_modes(h * pitch_hz, t60s, np.sin(math.pi * h * pluck_point) / h, n)
+
+
+def plucked_string(rng: np.random.Generator, n: int) -> np.ndarray:
+    """A melody on a plucked string, 2-5 notes a second of a pentatonic scale."""
+    root, pluck_point = log_uniform(rng, 110.0, 330.0), rng.uniform(0.1, 0.4)
     starts = onsets(rng, n, rng.uniform(0.18, 0.5), 0.03)
-    pluck_point = rng.uniform(0.1, 0.4)
-    grains = []
-    for note in rng.choice(scale, len(starts)):
-        pitch = root * 2 ** (note / 12)
-        h = np.arange(1, min(50, int(14_000 / pitch)) + 1)
-        loss = -np.log(0.995 * np.cos(math.pi * h * pitch / RATE_HZ))
-        amplitudes = np.sin(math.pi * h * pluck_point) / h
-        grains.append(decaying_modes(h * pitch, math.log(1000) / (loss * pitch), amplitudes, 32_000))
-    return place(n, starts, grains)
+    notes = rng.choice([0, 2, 4, 7, 9, 12, 14, 16], len(starts))
+    return place(n, starts, (pluck(root * 2 ** (k / 12), pluck_point, RATE_HZ) for k in notes))
 
 
 def speech_babble(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -76,8 +85,9 @@ def speech_babble(rng: np.random.Generator, n: int) -> np.ndarray:
             syllable *= arch(len(voice), 0.6)
             syllable /= syllable.std() + 1e-9
             if rng.random() < 0.4:
-                hiss = filtered(white_noise(rng, samples(0.07)), "high", rng.uniform(2500.0, 5000.0))
-                syllable = np.concatenate([rng.uniform(0.1, 0.5) * hiss, syllable])
+                hiss = white_noise(rng, samples(0.07)) * rng.uniform(0.1, 0.5)
+                hiss = filtered(hiss, "high", rng.uniform(2500.0, 5000.0))
+                syllable = np.concatenate([hiss, syllable])
             syllables.append(syllable)
         pauses = np.clip(4 * wander(rng, n, 1.2, -0.2, 1.0), 0, 1)
         out += place(n, starts, syllables) * pauses * np.float32(rng.uniform(0.3, 1.0))

@@ -45,7 +45,7 @@ BELL_PRIME_HZ = (180.0, 900.0)
 # Partials of a tuned church bell relative to its prime: hum, prime, minor third, fifth, nominal,
 # tenth, twelfth, double octave (Fletcher and Rossing, The Physics of Musical Instruments, ch. 21).
 BELL_PARTIALS = (0.5, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0)
-SHARED_CASE = 0.2  # how often an event takes the form that another class takes too
+SHARED_CASE = 0.25  # how often an event takes the form that another class takes too
 
 
 

@@ -53,8 +53,15 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def white_noise(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Gaussian white noise of standard deviation 1, float32 `[n]`."""
-    return rng.standard_normal(n, dtype=np.float32)
+    """White noise of standard deviation 1, float32 `[n]`.
+
+    Uniform, not Gaussian: four times as fast to draw, the same to the ear, and Gaussian enough
+    after any filter.
+    """
+    noise = rng.random(n, dtype=np.float32)
+    noise -= np.float32(0.5)
+    noise *= np.float32(math.sqrt(12))
+    return noise
 
 
 def wander(
@@ -238,7 +245,7 @@ def reverberated(
 ) -> np.ndarray:
     """Puts a waveform into a room: direct sound and an exponentially decaying noise tail.
 
-    The tail is Gaussian noise times an exponential (Moorer, "About this reverberation business",
+    The tail is white noise times an exponential (Moorer, "About this reverberation business",
     1979), duller than white because air and walls absorb the treble, cut where it is 40 dB down.
 
     Args:

@@ -150,7 +150,9 @@ def write_wav(
             path, synthesizer(clip, RATE_HZ), RATE_HZ, format="WAV", subtype="PCM_16"
         )
     except (soundfile.LibsndfileError, OSError) as error:
-        raise UserError(f"Cannot write {os.fspath(path)!r}: {error} Name a writable file.") from error
+        raise UserError(
+            f"Cannot write {os.fspath(path)!r}: {error} Name a writable file."
+        ) from error
     return clip
 
 
