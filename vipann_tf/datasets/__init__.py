@@ -1,0 +1,101 @@
+"""Datasets: where their clips, labels and splits are. One module each, nothing about TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Callable
+
+from vipann_tf.datasets import csv_file, esc50, folder
+from vipann_tf.datasets.base import Clip, Rejection, Source
+from vipann_tf.datasets.tree import SourceTree
+from vipann_tf.errors import UserError
+
+__all__ = ["DATASETS", "Clip", "Dataset", "Rejection", "Source", "SourceTree", "find", "load"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A dataset that `prepare` knows.
+
+    Attributes:
+      name: What the user calls it.
+      summary: What it is, in a few words.
+      layout: What its source directory looks like; empty where it has none.
+      load: Lists it: `load(tree, **options) -> Source`, without `tree` where it has no source.
+    """
+
+    name: str
+    summary: str
+    layout: str
+    load: Callable[..., Source]
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether it is read from a directory that the user names."""
+        return bool(self.layout)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the options that `load` takes."""
+        parameters = inspect.signature(self.load).parameters
+        return tuple(name for name in parameters if name != "tree")
+
+
+def _synthetic(
+    *, task: str = "multilabel", clips: int | None = None, seed: int = 0
+) -> Source:
+    from vipann_tf.datasets import synthetic  # the only one that generates audio, not lists it
+
+    return synthetic.source(task=task, seed=seed, **({} if clips is None else {"clips": clips}))
+
+
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset("esc50", "environmental sounds, five folds", esc50.LAYOUT, esc50.load),
+        Dataset("folder", "your recordings, one folder a class", folder.LAYOUT, folder.load),
+        Dataset("csv", "your recordings, listed in a CSV file", csv_file.LAYOUT, csv_file.load),
+        Dataset("synthetic", "sound events made from a seed, offline", "", _synthetic),
+    )
+}
+
+
+def find(name: str) -> Dataset:
+    """The dataset of that name.
+
+    Raises:
+      UserError: Where there is none, with the names that there are.
+    """
+    if name not in DATASETS:
+        raise UserError(f"dataset {name!r} is unknown; use one of {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def load(name: str, source: str | os.PathLike | SourceTree | None = None, **options) -> Source:
+    """Lists a dataset's clips.
+
+    Args:
+      name: A key of `DATASETS`.
+      source: Its directory; `None` for a dataset that has none.
+      **options: What the dataset's `load` takes. `None` values are left out, so that a command line
+        can hand over every option that it has.
+
+    Raises:
+      UserError: For an unknown dataset or option, a missing directory or another layout.
+    """
+    dataset = find(name)
+    options = {key: value for key, value in options.items() if value is not None}
+    unknown = [key for key in options if key not in dataset.options]
+    if unknown:
+        allowed = ", ".join(dataset.options) or "none"
+        raise UserError(f"dataset {name} has no option {unknown[0]!r}; its options: {allowed}")
+    if not dataset.needs_source:
+        if source is not None:
+            raise UserError(f"dataset {name} has no source, but {os.fspath(source)!r} was given")
+        return dataset.load(**options)
+    if source is None:
+        raise UserError(f"dataset {name} needs its source directory: {dataset.layout}")
+    tree = source if isinstance(source, SourceTree) else SourceTree(source)
+    return dataset.load(tree, **options)

@@ -1,0 +1,173 @@
+"""Audio files to mono float32 waveforms at one sample rate, in bounded memory.
+
+Reads every format of libsndfile (WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF ...) by `soundfile` and
+resamples by `soxr` at its HQ setting. A file is read block by block, so a window of a two-hour
+recording costs the memory of that window.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+__all__ = ["REASONS", "DecodeError", "Decoder", "read_audio"]
+
+# A file's header may claim any rate; beyond these the claim is a damaged header, and resampling
+# from 1 Hz would multiply one block into gigabytes.
+MIN_RATE_HZ = 1_000
+MAX_RATE_HZ = 1_536_000
+# Below this there is no sound event to speak of: ten hops of the log-mel frontend.
+MIN_DURATION_S = 0.1
+# Samples over all channels in one block: 1 MiB of float32.
+_BLOCK_SAMPLES = 262_144
+
+REASONS = {
+    "missing-file": "the file does not exist",
+    "empty": "the file holds no bytes or no samples",
+    "undecodable": "libsndfile can't read the file",
+    "too-short": f"less than {MIN_DURATION_S} s of audio at the clip's place",
+    "non-finite": "the audio holds NaN or infinite samples",
+}
+
+
+class DecodeError(ValueError):
+    """A file that gives no usable waveform.
+
+    Attributes:
+      reason: A key of `REASONS`.
+      detail: What was found, for people.
+    """
+
+    def __init__(self, reason: str, detail: str):
+        assert reason in REASONS, reason
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self):
+        return DecodeError, (self.reason, self.detail)
+
+
+class Decoder:
+    """Reads audio files at one sample rate, keeping a resampler for each source rate.
+
+    Args:
+      rate_hz: Sample rate of every waveform returned.
+    """
+
+    def __init__(self, rate_hz: int):
+        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+            raise ValueError(f"rate_hz must be in [{MIN_RATE_HZ}, {MAX_RATE_HZ}], not {rate_hz}")
+        self.rate_hz = rate_hz
+        self._resamplers: dict[int, soxr.ResampleStream] = {}
+
+    def read(
+        self,
+        file: str | os.PathLike | BinaryIO,
+        *,
+        offset_s: float = 0.0,
+        duration_s: float | None = None,
+    ) -> np.ndarray:
+        """Reads a file, or a window of it.
+
+        Args:
+          file: Path, or a seekable binary file object.
+          offset_s: Where to start, in seconds of the file.
+          duration_s: At most how long, in seconds; `None` reads to the end.
+
+        Returns:
+          float32 [samples], the mean of the channels, nominally in [-1, 1] (a floating-point file
+          may hold more, and so may a resampled peak). At most `round(duration_s * rate_hz)`
+          samples; fewer where the file ends earlier.
+
+        Raises:
+          DecodeError: With the reason, where no usable waveform comes out.
+        """
+        if isinstance(file, (str, os.PathLike)):
+            _check_path(file)
+        wanted = math.inf if duration_s is None else round(duration_s * self.rate_hz)
+        try:
+            with soundfile.SoundFile(file) as sound:
+                waveform = self._read_open(sound, offset_s, wanted)
+        except soundfile.SoundFileError as error:
+            raise DecodeError("undecodable", _first_line(error)) from error
+        if not waveform.size and not offset_s:
+            raise DecodeError("empty", "0 samples")
+        if waveform.size < MIN_DURATION_S * self.rate_hz:
+            raise DecodeError(
+                "too-short", f"{waveform.size / self.rate_hz:.3f} s from {offset_s:g} s on"
+            )
+        if not np.isfinite(waveform).all():
+            bad = int(np.count_nonzero(~np.isfinite(waveform)))
+            raise DecodeError("non-finite", f"{bad} of {waveform.size} samples")
+        return waveform
+
+    def _read_open(self, sound: soundfile.SoundFile, offset_s: float, wanted: float) -> np.ndarray:
+        if not MIN_RATE_HZ <= sound.samplerate <= MAX_RATE_HZ:
+            raise DecodeError("undecodable", f"a sample rate of {sound.samplerate} Hz")
+        start = round(offset_s * sound.samplerate)
+        if start:
+            if start >= sound.frames:
+                return np.zeros(0, np.float32)
+            sound.seek(start)
+        resampler = self._resampler(sound.samplerate)
+        block_frames = max(1, _BLOCK_SAMPLES // sound.channels)
+        pieces, count, last = [], 0, False
+        while not last and count < wanted:
+            block = sound.read(block_frames, dtype="float32", always_2d=True)
+            last = len(block) < block_frames
+            mono = block[:, 0] if sound.channels == 1 else block.mean(axis=1, dtype=np.float32)
+            if resampler is not None:
+                mono = resampler.resample_chunk(mono, last=last)
+            pieces.append(mono)
+            count += len(mono)
+        waveform = np.concatenate(pieces)
+        return waveform if count <= wanted else waveform[: int(wanted)]
+
+    def _resampler(self, from_hz: int) -> soxr.ResampleStream | None:
+        if from_hz == self.rate_hz:
+            return None
+        if from_hz in self._resamplers:
+            self._resamplers[from_hz].clear()
+        else:
+            self._resamplers[from_hz] = soxr.ResampleStream(
+                from_hz, self.rate_hz, 1, dtype="float32", quality="HQ"
+            )
+        return self._resamplers[from_hz]
+
+
+def read_audio(
+    path: str | os.PathLike | BinaryIO,
+    rate: int,
+    offset_s: float = 0.0,
+    duration_s: float | None = None,
+) -> np.ndarray:
+    """Reads one file as `Decoder.read` does: float32 [samples], mono, at `rate` Hz.
+
+    Raises:
+      DecodeError: With the reason, where no usable waveform comes out.
+    """
+    return Decoder(rate).read(path, offset_s=offset_s, duration_s=duration_s)
+
+
+def _check_path(path: str | os.PathLike) -> None:
+    """Names the two cases for which libsndfile says only "System error"."""
+    try:
+        size = os.stat(path).st_size
+    except FileNotFoundError as error:
+        raise DecodeError("missing-file", f"no file at {os.fspath(path)}") from error
+    except (OSError, ValueError) as error:  # a component is a file, no permission, NUL in the name
+        raise DecodeError("undecodable", _first_line(error)) from error
+    if os.path.isdir(path):
+        raise DecodeError("undecodable", "a directory")
+    if size == 0:
+        raise DecodeError("empty", "0 bytes")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,92 @@
+"""What every dataset module gives: a list of clips with their labels and splits, not yet decoded."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from vipann_tf.errors import UserError
+
+__all__ = ["Clip", "Rejection", "Source", "Task", "check_split", "split_of_fold"]
+
+Task = Literal["multilabel", "multiclass"]
+
+# A split's name becomes part of file names and of recipes.
+_SPLIT = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip to prepare.
+
+    Attributes:
+      clip_id: Unique within the source.
+      path: The audio file that holds it.
+      labels: Names of its labels.
+      split: The split it belongs to.
+      offset_s: Where it starts in the file, in seconds.
+      duration_s: How long it is, in seconds; `None` for the rest of the file.
+    """
+
+    clip_id: str
+    path: str
+    labels: tuple[str, ...]
+    split: str
+    offset_s: float = 0.0
+    duration_s: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rejection:
+    """A source item that gives no record: its `reason` is a short kebab-case name."""
+
+    path: str
+    clip_id: str
+    reason: str
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A dataset as its publisher describes it.
+
+    Attributes:
+      name: Dataset name, written into dataset.json.
+      task: Whether a clip has any number of labels or exactly one.
+      labels: Every label name in model order.
+      clips: What to prepare, in a stable order.
+      clip_seconds: Clip length unless the user asks for another, in seconds.
+      rejected: What was found unusable while listing.
+      decode: Gives a clip's waveform, float32 [samples], where there is no file to read:
+        `decode(clip, rate_hz)`, picklable. `None` reads `clip.path`.
+    """
+
+    name: str
+    task: Task
+    labels: tuple[str, ...]
+    clips: Sequence[Clip]
+    clip_seconds: float
+    rejected: tuple[Rejection, ...] = ()
+    decode: Callable[[Clip, int], np.ndarray] | None = None
+
+
+def check_split(name: str, where: str) -> str:
+    """Returns a split name, or raises `UserError` where it can't be part of a file name."""
+    if not _SPLIT.fullmatch(name):
+        raise UserError(
+            f"{where}: split {name!r} is no usable name; use letters, digits and underscores,"
+            " beginning with a letter, such as train, eval or fold1"
+        )
+    return name
+
+
+def split_of_fold(fold: str | int) -> str:
+    """The split name of a fold: 3, "3", "fold3", "fold_3" and "Fold-03" are all `fold3`."""
+    match = re.fullmatch(r"(?:fold[ _-]?)?(\d+)", str(fold).strip(), re.IGNORECASE)
+    if match is None:
+        raise UserError(f"fold {fold!r} is not a number; use 1, 2, 3 ... or fold1, fold2, fold3 ...")
+    return f"fold{int(match[1])}"

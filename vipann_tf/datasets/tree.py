@@ -1,0 +1,146 @@
+"""The directory a dataset is read from: its files and the metadata in them.
+
+Dataset modules see storage through this one class, so that a bucket needs another subclass only
+(`vipann_tf.records.storage`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from functools import cached_property
+
+from vipann_tf.errors import UserError
+
+__all__ = ["AUDIO_SUFFIXES", "SourceTree", "stem"]
+
+# What libsndfile reads, and what people expect it to read: the latter are listed so that they
+# appear in rejected.csv instead of vanishing.
+AUDIO_SUFFIXES = frozenset(
+    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64"
+    " .m4a .mp4 .aac .wma .webm".split()
+)
+
+
+class SourceTree:
+    """A local directory, or one metadata file and the directory it lies in.
+
+    Args:
+      path: The directory or file that the user named.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.given = os.fspath(path)
+        if self._is_directory(self.given):
+            self.root, self.file = self.given, None
+        elif self._is_file(self.given):
+            self.root, self.file = os.path.split(self.given)
+            self.root = self.root or "."
+        else:
+            raise UserError(f"there is no directory {self.given!r}; check the path")
+
+    def path(self, name: str) -> str:
+        """The path of a file of the tree, given its name relative to the root."""
+        return os.path.join(self.root, name)
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """Every file below the root: sorted, relative to it, separated by '/', none hidden."""
+        names = []
+        for folder, children, files in self._walk():
+            children[:] = [child for child in children if not child.startswith(".")]
+            inside = os.path.relpath(folder, self.root).replace(os.sep, "/")
+            prefix = "" if inside == "." else inside + "/"
+            names += [prefix + name for name in files if not name.startswith(".")]
+        return tuple(sorted(names))
+
+    def audio_files(self, folder: str = "") -> tuple[str, ...]:
+        """The audio files below a folder of the tree, told by their suffix."""
+        prefix = f"{folder}/" if folder else ""
+        return tuple(
+            name
+            for name in self.files
+            if name.startswith(prefix) and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether the tree holds this file."""
+        return self._is_file(self.path(name))
+
+    def read_text(self, name: str) -> str:
+        """A text file's content, UTF-8 with or without a byte-order mark.
+
+        Raises:
+          UserError: Where it isn't UTF-8.
+        """
+        try:
+            return self._read(self.path(name)).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{self.path(name)} is not UTF-8 text (byte {error.start}); save it as UTF-8"
+            ) from error
+
+    def read_csv(self, name: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
+        """The rows of a CSV file with a header, values stripped.
+
+        Args:
+          name: The file, relative to the root.
+          columns: Columns that it must have.
+
+        Raises:
+          UserError: Where a column is missing.
+        """
+        reader = csv.DictReader(io.StringIO(self.read_text(name), newline=""), restval="")
+        try:
+            header = [(column or "").strip() for column in reader.fieldnames or ()]
+            missing = [column for column in columns if column not in header]
+            if missing:
+                raise UserError(
+                    f"{self.path(name)} has no column {missing[0]!r}; its columns are"
+                    f" {', '.join(header) or '(none)'} and it needs {', '.join(columns)}"
+                )
+            reader.fieldnames = header
+            return [
+                {key: value.strip() for key, value in row.items() if key is not None} for row in reader
+            ]
+        except csv.Error as error:
+            raise UserError(f"{self.path(name)}, line {reader.line_num}: {error}") from error
+
+    def require(self, dataset: str, names: tuple[str, ...], layout: str) -> None:
+        """Raises `UserError` saying what was looked for and what is there, unless all exist."""
+        missing = [name for name in names if not self.has(name)]
+        if missing:
+            raise UserError(
+                f"{self.given} is not the layout of {dataset} ({layout}): looked for"
+                f" {', '.join(missing)}; found {self.glimpse()}"
+            )
+
+    def glimpse(self) -> str:
+        """The first entries of the root, for an error message."""
+        entries = sorted(
+            {name.split("/", 1)[0] + ("/" if "/" in name else "") for name in self.files}
+        )
+        if not entries:
+            return "no files"
+        return ", ".join(entries[:8]) + (f" and {len(entries) - 8} more" if len(entries) > 8 else "")
+
+    # What a subclass for another storage overrides.
+
+    def _is_directory(self, path: str) -> bool:
+        return os.path.isdir(path)
+
+    def _is_file(self, path: str) -> bool:
+        return os.path.isfile(path)
+
+    def _read(self, path: str) -> bytes:
+        with open(path, "rb") as file:
+            return file.read()
+
+    def _walk(self):
+        return os.walk(self.root, followlinks=True)
+
+
+def stem(name: str) -> str:
+    """A file name without its folders and suffix."""
+    return os.path.splitext(name.rsplit("/", 1)[-1])[0]

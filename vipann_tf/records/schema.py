@@ -1,0 +1,211 @@
+"""The dataset directory: its TFRecord schema, its dataset.json and the names of its files.
+
+Writer and parser of a record stand side by side. TensorFlow is imported by the parser alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Literal
+
+import numpy as np
+import pydantic
+
+from vipann_tf.errors import UserError
+from vipann_tf.records import storage
+from vipann_tf.records.example_proto import Example
+
+__all__ = [
+    "CLIP_ID",
+    "INFO_FILE",
+    "LABELS",
+    "REJECTED_FILE",
+    "WAVEFORM",
+    "DatasetInfo",
+    "SplitInfo",
+    "parse_batch",
+    "read_info",
+    "serialize",
+    "shard_name",
+    "to_int16",
+]
+
+SCHEMA_VERSION = 1
+INFO_FILE = "dataset.json"
+REJECTED_FILE = "rejected.csv"
+
+# Keys of a record.
+CLIP_ID = "clip_id"
+WAVEFORM = "waveform"
+LABELS = "labels"
+
+# int16 value of amplitude 1.0: 16-bit PCM goes through unchanged.
+INT16_SCALE = 32768
+
+
+class _Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class SplitInfo(_Strict):
+    """What one split holds.
+
+    Attributes:
+      clips: Number of records.
+      shards: Number of shard files.
+      label_counts: Records that carry each label, in label order.
+      shard_clips: Number of records in each shard file.
+      shard_bytes: Size of each shard file, by which a truncated copy is noticed.
+      silent: Records whose peak is below `vipann_tf.records.shards.SILENT_PEAK`.
+      clipped: Records with samples at full scale, see `vipann_tf.records.shards.CLIPPED_SAMPLES`.
+      digest: Hash of every record, in order.
+    """
+
+    clips: int
+    shards: int
+    label_counts: list[int]
+    shard_clips: list[int]
+    shard_bytes: list[int]
+    silent: int
+    clipped: int
+    digest: str
+
+
+class DatasetInfo(_Strict):
+    """The content of dataset.json."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    task: Literal["multilabel", "multiclass"]
+    labels: list[str]
+    sample_rate_hz: int
+    clip_seconds: float
+    splits: dict[str, SplitInfo]
+    rejected: dict[str, int]
+
+    @property
+    def samples(self) -> int:
+        """Length of every clip, in samples."""
+        return clip_samples(self.clip_seconds, self.sample_rate_hz)
+
+    @property
+    def clips(self) -> int:
+        """Number of records in all splits."""
+        return sum(split.clips for split in self.splits.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that a model can learn from the directory: records, labels and splits."""
+        content = self.model_dump_json(exclude={"rejected"})
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def check_splits(self, names) -> list[str]:
+        """Returns the split names as a list, or raises `UserError` for none or an unknown one."""
+        if isinstance(names, str):
+            names = [names]
+        names = list(names)
+        unknown = [name for name in names if name not in self.splits]
+        if unknown or not names:
+            what = f"split {unknown[0]!r} is unknown" if unknown else "no split is named"
+            raise UserError(f"{what}; dataset {self.name} has {', '.join(self.splits)}")
+        return names
+
+    def count(self, splits) -> int:
+        """Number of records in the named splits."""
+        return sum(self.splits[name].clips for name in self.check_splits(splits))
+
+
+def clip_samples(seconds: float, rate_hz: int) -> int:
+    """Length in samples of a clip of so many seconds."""
+    return round(seconds * rate_hz)
+
+
+def shard_name(split: str, index: int, shards: int) -> str:
+    """File name of a shard: `train-00000-of-00008.tfrecord`."""
+    return f"{split}-{index:05d}-of-{shards:05d}.tfrecord"
+
+
+def read_info(directory) -> DatasetInfo:
+    """Reads and checks a dataset directory's dataset.json.
+
+    Raises:
+      UserError: Where it isn't a complete dataset directory of this version.
+    """
+    path = storage.join(directory, INFO_FILE)
+    try:
+        text = storage.read_bytes(path)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{directory} is not a dataset directory: it has no {INFO_FILE};"
+            " make one with `vipann-tf prepare`"
+        ) from error
+    try:
+        return DatasetInfo.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UserError(
+            f"{path} can't be read: {where}: {first['msg']}; prepare the dataset again"
+        ) from error
+
+
+def to_int16(waveform: np.ndarray) -> np.ndarray:
+    """Rounds a float waveform in [-1, 1] to little-endian int16, saturating beyond."""
+    scaled = np.rint(waveform * np.float32(INT16_SCALE))
+    return np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype("<i2")
+
+
+def serialize(clip_id: str, waveform: np.ndarray, labels) -> bytes:
+    """A record: `tf.train.Example` bytes, the same for the same content.
+
+    Args:
+      clip_id: The clip's name.
+      waveform: int16 [samples].
+      labels: Label indices.
+    """
+    assert waveform.dtype == np.dtype("<i2"), waveform.dtype
+    example = Example()
+    feature = example.features.feature
+    feature[CLIP_ID].bytes_list.value.append(clip_id.encode())
+    feature[WAVEFORM].bytes_list.value.append(waveform.tobytes())
+    # Touching the list marks it present, so that no labels at all is still an int64 feature.
+    feature[LABELS].int64_list.SetInParent()
+    feature[LABELS].int64_list.value.extend(int(label) for label in labels)
+    return example.SerializeToString(deterministic=True)
+
+
+def parse_batch(records, samples: int, num_labels: int) -> dict:
+    """Parses a batch of records: the inverse of `serialize`.
+
+    Args:
+      records: string [batch].
+      samples: Samples in every clip.
+      num_labels: Length of the label list.
+
+    Returns:
+      `waveform` float32 [batch, samples] in [-1, 1), `labels` float32 [batch, num_labels]
+      multi-hot, `clip_id` string [batch].
+    """
+    import tensorflow as tf
+
+    parsed = tf.io.parse_example(
+        records,
+        {
+            CLIP_ID: tf.io.FixedLenFeature([], tf.string),
+            WAVEFORM: tf.io.FixedLenFeature([], tf.string),
+            LABELS: tf.io.RaggedFeature(tf.int64),
+        },
+    )
+    waveform = tf.io.decode_raw(parsed[WAVEFORM], tf.int16, little_endian=True)
+    waveform = tf.ensure_shape(waveform, [records.shape[0], samples])
+    waveform = tf.cast(waveform, tf.float32) * (1 / INT16_SCALE)
+    # One row a label of the clip, then their sum: a clip without labels is all zeros.
+    hot = tf.one_hot(parsed[LABELS].to_tensor(default_value=-1), num_labels)
+    labels = tf.minimum(tf.reduce_sum(hot, axis=1), 1.0)
+    return {WAVEFORM: waveform, LABELS: labels, CLIP_ID: parsed[CLIP_ID]}
+
+
+def is_shard(name: str) -> bool:
+    """Whether a file name is a shard's."""
+    return re.fullmatch(r"\w+-\d{5}-of-\d{5}\.tfrecord", name) is not None

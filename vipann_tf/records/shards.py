@@ -1,0 +1,145 @@
+"""Writing one shard: what a preparation worker does, clip after clip."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from vipann_tf.audio.decoding import DecodeError, Decoder
+from vipann_tf.datasets.base import Clip, Rejection
+from vipann_tf.records.schema import clip_samples, serialize, to_int16
+from vipann_tf.records.tfrecord_file import RecordWriter
+
+__all__ = ["ShardResult", "ShardWriter"]
+
+# A record is silent where no sample exceeds this int16 amplitude: about -80 dB of full scale.
+SILENT_PEAK = 3
+# A record is clipped where at least so many samples are at full scale. One or two are the peak of
+# a normalised file; a resampled flat top overshoots and saturates, so it is seen too.
+CLIPPED_SAMPLES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardResult:
+    """What came out of one shard; `clips + len(rejected)` is what went in."""
+
+    name: str
+    split: str
+    clips: int
+    bytes: int
+    digest: str
+    label_counts: list[int]
+    silent: int
+    clipped: int
+    rejected: list[Rejection]
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ShardResult:
+        """The inverse of `to_json`."""
+        fields = json.loads(text)
+        fields["rejected"] = [Rejection(**row) for row in fields["rejected"]]
+        return cls(**fields)
+
+
+class ShardWriter:
+    """Decodes clips and writes them as one shard. Made once a worker, used for many shards.
+
+    Args:
+      labels: Label names in order.
+      seconds: Clip length; shorter clips are padded with zeros at the end, longer ones cut.
+      rate_hz: Sample rate.
+      decode: As `Source.decode`.
+    """
+
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        seconds: float,
+        rate_hz: int,
+        decode: Callable[[Clip, int], np.ndarray] | None,
+    ):
+        self._labels = {name: index for index, name in enumerate(labels)}
+        self._seconds = seconds
+        self._samples = clip_samples(seconds, rate_hz)
+        self._rate_hz = rate_hz
+        self._decode = decode
+        self._decoder = Decoder(rate_hz)
+
+    def write(
+        self, name: str, split: str, clips, path: str, on_clip: Callable[[str], None]
+    ) -> ShardResult:
+        """Writes one shard.
+
+        Args:
+          name: The shard's file name.
+          split: Its split.
+          clips: What to write, in order.
+          path: Where to write it. Appears only when whole.
+          on_clip: Called after each clip with "ok" or the reason of its rejection.
+        """
+        counts = np.zeros(len(self._labels), np.int64)
+        silent = clipped = 0
+        rejected = []
+        part = f"{path}.part"
+        with open(part, "wb") as file:
+            writer = RecordWriter(file)
+            for clip in clips:
+                try:
+                    waveform = self.waveform(clip)
+                except DecodeError as error:
+                    rejected.append(Rejection(clip.path, clip.clip_id, error.reason, error.detail))
+                    on_clip(error.reason)
+                    continue
+                labels = sorted({self._labels[label] for label in clip.labels})
+                counts[labels] += 1
+                silent += int(is_silent(waveform))
+                clipped += int(is_clipped(waveform))
+                writer.write(serialize(clip.clip_id, waveform, labels))
+                on_clip("ok")
+        os.replace(part, path)
+        return ShardResult(
+            name,
+            split,
+            writer.records,
+            writer.bytes,
+            writer.digest,
+            counts.tolist(),
+            silent,
+            clipped,
+            rejected,
+        )
+
+    def waveform(self, clip: Clip) -> np.ndarray:
+        """A clip's samples: int16 [samples], cut or padded to the clip length.
+
+        Raises:
+          DecodeError: Where it has none.
+        """
+        if self._decode is not None:
+            waveform = self._decode(clip, self._rate_hz)
+        else:
+            duration_s = min(self._seconds, clip.duration_s or self._seconds)
+            waveform = self._decoder.read(clip.path, offset_s=clip.offset_s, duration_s=duration_s)
+        fitted = np.zeros(self._samples, "<i2")
+        kept = min(len(waveform), self._samples)
+        fitted[:kept] = to_int16(waveform[:kept])
+        return fitted
+
+
+def is_silent(waveform: np.ndarray) -> bool:
+    """Whether an int16 waveform has no sample above `SILENT_PEAK`."""
+    return bool(waveform.max() <= SILENT_PEAK and waveform.min() >= -SILENT_PEAK)
+
+
+def is_clipped(waveform: np.ndarray) -> bool:
+    """Whether an int16 waveform has `CLIPPED_SAMPLES` samples or more at full scale."""
+    # -32767 is full scale too: many encoders never write -32768.
+    return bool(np.count_nonzero((waveform == 32767) | (waveform <= -32767)) >= CLIPPED_SAMPLES)
