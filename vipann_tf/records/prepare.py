@@ -9,15 +9,19 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import json
 import logging
 import os
+import shlex
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from vipann_tf.datasets.base import Clip, Rejection, Source
 from vipann_tf.errors import UserError
+from vipann_tf.records import beam_worker
 from vipann_tf.records.plan import Plan, plan_shards
 from vipann_tf.records.schema import INFO_FILE, REJECTED_FILE, DatasetInfo, SplitInfo
 from vipann_tf.records.shards import ShardResult, ShardWriter
@@ -38,6 +42,8 @@ def _quiet() -> Iterator[None]:
 with _quiet():
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 __all__ = ["prepare"]
 
@@ -45,8 +51,6 @@ Progress = Callable[[int, int], None]
 
 # Below this many clips a worker process takes longer to start than the work.
 SINGLE_WORKER_CLIPS = 100
-# Beam's "DirectRunner" may hand the job to a runner that it downloads; this is the in-process one.
-LOCAL_RUNNER = "FnApiRunner"
 _PROGRESS_FILE = "progress"
 _PROGRESS_INTERVAL_S = 0.2
 
@@ -94,9 +98,11 @@ def prepare(
         work = os.path.join(stage, WORK)
         for shard in plan.shards:
             _write_text(os.path.join(work, shard.name + ".clips"), _dump_clips(shard.clips))
-        options = _options(plan, workers, beam_options)
-        with _watched(os.path.join(work, _PROGRESS_FILE), plan.clips, on_progress):
-            _run(plan, stage, work, options)
+        with _quiet():
+            pipeline = _pipeline(plan, workers, beam_options)
+            _build(pipeline, plan, stage, work)
+            with _watched(os.path.join(work, _PROGRESS_FILE), plan.clips, on_progress):
+                pipeline.run().wait_until_finish()
         results = [_read_result(work, shard.name) for shard in plan.shards]
         rejected = [*plan.rejected, *(row for result in results for row in result.rejected)]
         if not any(result.clips for result in results):
@@ -141,37 +147,34 @@ class _WriteShard(beam.DoFn):
         _write_text(os.path.join(self._work, name + ".result"), result.to_json())
 
 
-def _run(plan: Plan, stage: str, work: str, options: PipelineOptions) -> None:
+def _build(pipeline: beam.Pipeline, plan: Plan, stage: str, work: str) -> None:
     source = plan.source
     writer_args = (source.labels, plan.seconds, plan.rate_hz, source.decode)
     splits = {shard.name: shard.split for shard in plan.shards}
-    with _quiet():
-        pipeline = beam.Pipeline(options=options)
-        _ = (
-            pipeline
-            | "Shards" >> beam.Create([shard.name for shard in plan.shards], reshuffle=False)
-            # Without it the runner fuses both steps and one worker gets every shard.
-            | "Spread" >> beam.Reshuffle()
-            | "Write" >> beam.ParDo(_WriteShard(stage, work, splits, writer_args))
-        )
-        pipeline.run().wait_until_finish()
+    _ = (
+        pipeline
+        | "Shards" >> beam.Create([shard.name for shard in plan.shards], reshuffle=False)
+        # Without it the runner fuses both steps and one worker gets every shard.
+        | "Spread" >> beam.Reshuffle()
+        | "Write" >> beam.ParDo(_WriteShard(stage, work, splits, writer_args))
+    )
 
 
-def _options(plan: Plan, workers: int | None, flags: Sequence[str]) -> PipelineOptions:
-    flags = list(flags)
-    if not any(flag.split("=")[0] == "--runner" for flag in flags):
-        wanted = workers or len(os.sched_getaffinity(0))
-        wanted = min(wanted, len(plan.shards))
-        if plan.clips < SINGLE_WORKER_CLIPS:
-            wanted = 1
-        mode = "in_memory" if wanted == 1 else "multi_processing"
-        flags += [
-            f"--runner={LOCAL_RUNNER}",
-            f"--direct_num_workers={wanted}",
-            f"--direct_running_mode={mode}",
-            "--default_sdk_harness_log_level=WARNING",
-        ]
-    return PipelineOptions(flags)
+def _pipeline(plan: Plan, workers: int | None, flags: Sequence[str]) -> beam.Pipeline:
+    """A pipeline on the runner that the flags name, or else on this machine's cores."""
+    if any(flag.split("=")[0] == "--runner" for flag in flags):
+        return beam.Pipeline(options=PipelineOptions(list(flags)))
+    wanted = min(workers or len(os.sched_getaffinity(0)), len(plan.shards))
+    environment = None
+    if wanted > 1 and plan.clips >= SINGLE_WORKER_CLIPS:
+        command = f"exec {shlex.quote(sys.executable)} -m {beam_worker.__name__}"
+        environment = SubprocessSDKEnvironment.from_command_string(command)
+    else:
+        wanted = 1
+    # Beam's name "DirectRunner" may hand the job to a runner that it first downloads, and knows
+    # nothing of our worker; this is the runner it stands for otherwise.
+    runner = FnApiRunner(default_environment=environment)
+    return beam.Pipeline(runner, PipelineOptions([*flags, f"--direct_num_workers={wanted}"]))
 
 
 @contextlib.contextmanager
@@ -231,8 +234,6 @@ def _split_info(shards: list[ShardResult]) -> SplitInfo:
 
 
 def _digest(parts) -> str:
-    import hashlib
-
     return hashlib.blake2b("".join(parts).encode(), digest_size=16).hexdigest()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["is_remote", "join", "read_bytes"]
+__all__ = ["is_remote", "join", "read_bytes", "size"]
 
 
 def is_remote(path) -> bool:
@@ -32,3 +32,11 @@ def read_bytes(path) -> bytes:
             return file.read()
     except NotADirectoryError as error:
         raise FileNotFoundError(error.errno, error.strerror, path) from error
+
+
+def size(path) -> int | None:
+    """Size of a file in bytes; `None` where there is none."""
+    try:
+        return os.stat(path).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -1,0 +1,33 @@
+"""The process that the local runner starts for each worker: Beam's own, quieter and mortal.
+
+Beam's worker logs its start-up to the terminal, and waits on if the process that started it is
+killed. `python -m vipann_tf.records.beam_worker` shows errors only and ends with its parent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+
+_PARENT_CHECK_S = 0.5
+
+
+def _end_with_parent() -> None:
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(_PARENT_CHECK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    _end_with_parent()
+    logging.disable(logging.WARNING)
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main([])
