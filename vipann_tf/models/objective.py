@@ -1,17 +1,8 @@
-"""What training minimises: the negative evidence lower bound, per clip.
-
-loss = NLL + weight * KL(posterior || prior) / N,
-
-with N the number of training clips (Blundell et al., arXiv 1505.05424, equation 8, for minibatches of
-equal size). The KL term is scaled here and nowhere else.
-"""
+"""How the terms of the training loss are reduced and weighted, as data; `loss` computes them."""
 
 from typing import Literal
 
 import pydantic
-import tensorflow as tf
-
-from vipann_tf.models.architecture import Task
 
 
 class Objective(pydantic.BaseModel):
@@ -33,40 +24,3 @@ class Objective(pydantic.BaseModel):
     kl_reduction: Literal["sum", "mean"] = "mean"
     kl_weight: float = pydantic.Field(1.0, ge=0)
     kl_warmup_steps: int = pydantic.Field(0, ge=0)
-
-    def kl_scale(self, step: tf.Tensor, clips: int) -> tf.Tensor:
-        """Factor of the summed KL at a step: float32 scalar.
-
-        Args:
-          step: int64 scalar, from 0.
-          clips: Number of training clips, N.
-        """
-        scale = tf.constant(self.kl_weight / clips, tf.float32)
-        if self.kl_warmup_steps:
-            scale *= tf.minimum(tf.cast(step, tf.float32) / self.kl_warmup_steps, 1.0)
-        return scale
-
-
-def negative_log_likelihood(
-    logits: tf.Tensor, labels: tf.Tensor, task: Task, reduction: str = "sum"
-) -> tf.Tensor:
-    """Cross-entropy of each clip in nats, float32 [batch].
-
-    Args:
-      logits: [batch, labels].
-      labels: [batch, labels], multi-hot, or any mixture of such rows (mixup).
-      task: `multilabel` or `multiclass`.
-      reduction: Over labels, for `multilabel`: `sum` or `mean`.
-    """
-    logits = tf.cast(logits, tf.float32)
-    labels = tf.cast(labels, tf.float32)
-    if task == "multiclass":
-        return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
-    per_label = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
-    return (tf.reduce_sum if reduction == "sum" else tf.reduce_mean)(per_label, axis=-1)
-
-
-def probabilities(logits: tf.Tensor, task: Task) -> tf.Tensor:
-    """float32 probabilities of logits [..., labels]."""
-    logits = tf.cast(logits, tf.float32)
-    return tf.nn.softmax(logits) if task == "multiclass" else tf.nn.sigmoid(logits)

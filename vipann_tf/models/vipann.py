@@ -10,7 +10,8 @@ from vipann_tf.models import resnet
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.dropout import Dropout
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
-from vipann_tf.models.objective import Objective, negative_log_likelihood, probabilities
+from vipann_tf.models.loss import kl_scale, negative_log_likelihood, probabilities
+from vipann_tf.models.objective import Objective
 from vipann_tf.models.randomness import Draw, TrainingNoise, randomness
 
 # (log-mel or features, labels, noise) -> the same two, changed; see `VIPANN.prepare_training`.
@@ -203,10 +204,10 @@ class VIPANN(tf_keras.Model):
                 )
             ) / tf.cast(batch * replicas, tf.float32)
             kl = self.kl(self._objective.kl_reduction) / replicas
-            kl_scale = self._objective.kl_scale(step, self._clips)
-            loss = nll + kl_scale * kl
+            scale = kl_scale(self._objective, step, self._clips)
+            loss = nll + scale * kl
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {"loss": loss, "nll": nll, "kl": kl, "kl_scale": kl_scale / replicas}
+        return {"loss": loss, "nll": nll, "kl": kl, "kl_scale": scale / replicas}
 
 
 def _is_random(layer: tf_keras.layers.Layer) -> bool:

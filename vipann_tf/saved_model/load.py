@@ -1,0 +1,52 @@
+"""Reading model directories: the SavedModel to ask, or its network as a Keras model to train."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from vipann_tf.errors import UserError
+from vipann_tf.saved_model.metadata import ModelInfo, read_info, version_directory
+
+_KEY = "network_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def load_signatures(path: str | Path):
+    """The SavedModel at `path` (NAME or NAME/1); its functions are in `.signatures`.
+
+    Keep the returned object: the functions live as long as it does.
+    """
+    try:
+        return tf.saved_model.load(str(version_directory(path)))
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(f"{path} can't be loaded: its SavedModel is damaged ({error})") from error
+
+
+def read_variables(path: str | Path) -> dict[str, np.ndarray]:
+    """The stored variables of the model at `path`, by `<layer>/<variable>`."""
+    info = read_info(path)
+    try:
+        reader = tf.train.load_checkpoint(str(version_directory(path) / "variables" / "variables"))
+        return {name: reader.get_tensor(_KEY.format(i)) for i, name in enumerate(info.variables)}
+    except (ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{path} can't be loaded: its variables are damaged ({error})") from error
+
+
+def load_model(path: str | Path, *, dtype: str = "float32"):
+    """The network at `path` rebuilt as a Keras model.
+
+    Args:
+      path: NAME or NAME/1.
+      dtype: Keras dtype policy to compute with.
+
+    Returns:
+      The `VIPANN` and its `ModelInfo`.
+    """
+    from vipann_tf.models.vipann import VIPANN
+
+    info: ModelInfo = read_info(path)
+    model = VIPANN(info.architecture, dtype=dtype)
+    values = read_variables(path)
+    for name, variable in model.named_variables().items():
+        variable.assign(values[name])
+    return model, info

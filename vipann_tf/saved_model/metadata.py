@@ -1,0 +1,131 @@
+"""What a model directory says of itself: `assets.extra/vipann.json` and `assets/labels.csv`.
+
+No TensorFlow in here: `vipann-tf info` answers at once.
+"""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+from vipann_tf import __version__
+from vipann_tf.errors import UserError
+from vipann_tf.models.architecture import Architecture
+
+SCHEMA = 1
+LABELS_CSV = Path("assets") / "labels.csv"
+METADATA_JSON = Path("assets.extra") / "vipann.json"
+SAVED_MODEL_PB = "saved_model.pb"
+
+
+class TrainingData(pydantic.BaseModel):
+    """The clips that a model was trained on."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str
+    splits: list[str]
+    held_out: list[str] = []
+    clips: int
+
+
+class ModelInfo(pydantic.BaseModel):
+    """What is needed to rebuild a model and to trust it.
+
+    Attributes:
+      schema_version: Of this file.
+      created_by: Package and version that wrote it.
+      origin: How the network came to be: `pretrain`, `transfer` or `import`.
+      architecture: The network.
+      sample_rate_hz: Of the waveforms that it takes.
+      clip_seconds: Length of the clips that it was trained on.
+      samples, seed: Draws and seed of `serving_default`.
+      variables: Names of the stored variables, in order.
+      data: What it was trained on; absent for imported weights.
+      base: Architecture, origin and data of the model that was transferred.
+      recipe: The resolved recipe, with strategy and mode where it was transferred.
+      training: Outcome of training: steps, seconds, last losses.
+      metrics: Evaluations by `<dataset>/<split>`.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = SCHEMA
+    created_by: str = f"vipann-tf {__version__}"
+    origin: Literal["pretrain", "transfer", "import"]
+    architecture: Architecture
+    sample_rate_hz: int
+    clip_seconds: float
+    samples: int
+    seed: int
+    variables: list[str]
+    data: TrainingData | None = None
+    base: dict[str, Any] | None = None
+    recipe: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+
+
+def version_directory(path: str | Path) -> Path:
+    """The version folder of a model: `path` itself, or its highest numbered child.
+
+    Raises:
+      UserError: There is no such directory, or no SavedModel in it.
+    """
+    path = Path(path)
+    if (path / SAVED_MODEL_PB).is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"no model at {path}: there is no such directory")
+    versions = [
+        child
+        for child in path.iterdir()
+        if child.name.isdecimal() and (child / SAVED_MODEL_PB).is_file()
+    ]
+    if not versions:
+        hint = "; its training has not finished" if (path / "training").is_dir() else ""
+        raise UserError(
+            f"no model at {path}: neither {SAVED_MODEL_PB} nor a version folder such as 1/ in it{hint}"
+        )
+    return max(versions, key=lambda child: int(child.name))
+
+
+def read_info(path: str | Path) -> ModelInfo:
+    """Metadata of the model at `path` (NAME or NAME/1).
+
+    Raises:
+      UserError: It is no model directory of this package, or of a version that cannot be read.
+    """
+    file = version_directory(path) / METADATA_JSON
+    try:
+        return ModelInfo.model_validate_json(file.read_bytes())
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{file} is missing: {path} is a SavedModel that vipann-tf did not write"
+        ) from error
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(
+            f"{file} can't be read ({'.'.join(map(str, first['loc']))}: {first['msg']}): "
+            f"this is {ModelInfo.model_fields['created_by'].default}; was it written by a newer one?"
+        ) from error
+
+
+def read_labels(path: str | Path) -> list[str]:
+    """Label names of the model at `path`, in the order of its outputs."""
+    with open(version_directory(path) / LABELS_CSV, newline="", encoding="utf-8") as lines:
+        return [row["name"] for row in csv.DictReader(lines)]
+
+
+def write_metadata(directory: Path, info: ModelInfo, labels: list[str]) -> None:
+    """Writes labels.csv and vipann.json into a version folder."""
+    for file in (LABELS_CSV, METADATA_JSON):
+        (directory / file).parent.mkdir(parents=True, exist_ok=True)
+    with open(directory / LABELS_CSV, "w", newline="", encoding="utf-8") as lines:
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(["index", "name"])
+        writer.writerows(enumerate(labels))
+    text = json.dumps(info.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (directory / METADATA_JSON).write_text(text + "\n", encoding="utf-8")
