@@ -44,11 +44,16 @@ class Dataset:
 
 
 def _synthetic(
-    *, task: str = "multilabel", clips: int | None = None, seed: int = 0
+    *,
+    task: str = "multilabel",
+    clips: int | None = None,
+    seconds: float = 5.0,
+    seed: int = 0,
+    folds: int = 5,
 ) -> Source:
-    from vipann_tf.datasets import synthetic  # the only one that generates audio, not lists it
+    from vipann_tf.datasets import synthetic  # imports scipy.signal, which listing files never needs
 
-    return synthetic.source(task=task, seed=seed, **({} if clips is None else {"clips": clips}))
+    return synthetic.source(task, clips=clips, seconds=seconds, seed=seed, folds=folds)
 
 
 DATASETS = {

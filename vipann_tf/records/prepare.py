@@ -49,8 +49,9 @@ __all__ = ["prepare"]
 
 Progress = Callable[[int, int], None]
 
-# Below this many clips a worker process takes longer to start than the work.
-SINGLE_WORKER_CLIPS = 100
+# Below this many clips worker processes take longer to start (2 s) than they save, so unless the
+# user asks for them this process does the work.
+SINGLE_WORKER_CLIPS = 500
 _PROGRESS_FILE = "progress"
 _PROGRESS_INTERVAL_S = 0.2
 
@@ -79,7 +80,7 @@ def prepare(
         takes the dataset's own.
       rate_hz: Sample rate of the records.
       shards: Shard files a split; `None` chooses by size.
-      workers: Processes of the local runner; `None` takes all cores.
+      workers: Processes of the local runner; `None` takes all cores unless the job is small.
       overwrite: Replace `out` where it is a dataset directory.
       beam_options: Beam's own flags, such as `--runner=FlinkRunner`; every worker must then see the
         source and `out`.
@@ -164,17 +165,22 @@ def _pipeline(plan: Plan, workers: int | None, flags: Sequence[str]) -> beam.Pip
     """A pipeline on the runner that the flags name, or else on this machine's cores."""
     if any(flag.split("=")[0] == "--runner" for flag in flags):
         return beam.Pipeline(options=PipelineOptions(list(flags)))
-    wanted = min(workers or len(os.sched_getaffinity(0)), len(plan.shards))
+    if workers is None:
+        workers = 1 if plan.clips < SINGLE_WORKER_CLIPS else _cores()
+    workers = min(workers, len(plan.shards))
     environment = None
-    if wanted > 1 and plan.clips >= SINGLE_WORKER_CLIPS:
+    if workers > 1:
         command = f"exec {shlex.quote(sys.executable)} -m {beam_worker.__name__}"
         environment = SubprocessSDKEnvironment.from_command_string(command)
-    else:
-        wanted = 1
     # Beam's name "DirectRunner" may hand the job to a runner that it first downloads, and knows
     # nothing of our worker; this is the runner it stands for otherwise.
     runner = FnApiRunner(default_environment=environment)
-    return beam.Pipeline(runner, PipelineOptions([*flags, f"--direct_num_workers={wanted}"]))
+    return beam.Pipeline(runner, PipelineOptions([*flags, f"--direct_num_workers={workers}"]))
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
