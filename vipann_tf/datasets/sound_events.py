@@ -13,6 +13,7 @@ import numpy as np
 
 from vipann_tf.datasets import sound_impacts, sound_noises, sound_ood, sound_tonal
 from vipann_tf.datasets.sound_waveforms import (
+    LOWEST_HZ,
     RATE_HZ,
     filtered,
     log_uniform,
@@ -22,7 +23,7 @@ from vipann_tf.datasets.sound_waveforms import (
     white_noise,
 )
 
-__all__ = ["EVENTS", "PEAK_DB", "RATE_HZ", "SNR_DB", "SoundEvent", "mixture"]
+__all__ = ["EVENTS", "PEAK_DB", "RATE_HZ", "SNR_DB", "SPAN", "SoundEvent", "mixture"]
 
 SoundEvent = Callable[[np.random.Generator, int], np.ndarray]
 """(generator, length in samples) -> float32 `[n]` at `RATE_HZ`, of arbitrary level."""
@@ -85,6 +86,7 @@ def _background(rng: np.random.Generator, n: int) -> np.ndarray:
     """Ambient noise of random colour and slow changes, RMS about 1, float32 `[n]`."""
     noise = white_noise(rng, n)
     dull = filtered(noise, "low", log_uniform(rng, 60.0, 1500.0))
+    dull = filtered(dull, "high", LOWEST_HZ)
     noise = dull / dull.std() + np.float32(rng.uniform(0.02, 0.7)) * noise
     noise *= wander(rng, n, 0.7, 0.6, 1.0)
     return noise / noise.std()

@@ -8,6 +8,7 @@ import numpy as np
 
 from vipann_tf.datasets.sound_tonal import SHARED_CASE
 from vipann_tf.datasets.sound_waveforms import (
+    LOWEST_HZ,
     exponential_decay,
     filtered,
     harmonic_tone,
@@ -46,7 +47,7 @@ def wind(rng: np.random.Generator, n: int) -> np.ndarray:
     gust = wander(rng, n, rng.uniform(0.5, 2.0), 0.1, 1.0)
     source = white_noise(rng, n)
     corner = log_uniform(rng, 150.0, 350.0)
-    rumble = filtered(source, "low", corner)
+    rumble = filtered(filtered(source, "low", corner), "high", LOWEST_HZ)
     howl = filtered(source, "band", corner * rng.uniform(2.0, 4.0), rng.uniform(2.0, 10.0))
     howl *= np.float32(rng.uniform(0.3, 1.2) * rumble.std() / howl.std())
     return gust * rumble + gust**3 * howl
@@ -95,7 +96,7 @@ def thunder(rng: np.random.Generator, n: int) -> np.ndarray:
     start = int(rng.uniform(0.0, 0.3) * n)
     length = n - start
     source = white_noise(rng, length)
-    rumble = filtered(filtered(source, "low", log_uniform(rng, 70.0, 220.0)), "high", 30.0)
+    rumble = filtered(filtered(source, "low", log_uniform(rng, 70.0, 220.0)), "high", LOWEST_HZ)
     rolls = wander(rng, length, rng.uniform(3.0, 8.0), 0.05, 1.0) ** 2
     rumble *= rolls * exponential_decay(length, rng.uniform(4.0, 9.0)) / rumble.std()
     rumble *= np.minimum(times(length) / np.float32(rng.uniform(0.02, 0.6)), 1)

@@ -89,7 +89,7 @@ def speech_babble(rng: np.random.Generator, n: int) -> np.ndarray:
                 hiss = filtered(hiss, "high", rng.uniform(2500.0, 5000.0))
                 syllable = np.concatenate([hiss, syllable])
             syllables.append(syllable)
-        pauses = np.clip(4 * wander(rng, n, 1.2, -0.2, 1.0), 0, 1)
+        pauses = np.clip(4 * wander(rng, n, 1.2, 0.02, 1.0), 0, 1)
         out += place(n, starts, syllables) * pauses * np.float32(rng.uniform(0.3, 1.0))
     return out
 
@@ -98,10 +98,12 @@ def synth_glissando(rng: np.random.Generator, n: int) -> np.ndarray:
     """Frequency modulation (Chowning 1973) with gliding pitch and index: no natural source."""
     pitch = sweep(120.0, 1400.0, wander(rng, n, rng.uniform(0.5, 2.0), 0.0, 1.0))
     index = wander(rng, n, rng.uniform(0.5, 3.0), 0.5, 6.0)
-    modulator = tone(pitch * np.float32(rng.choice([0.5, 1.0, 1.41, 2.0, 3.5])))
+    modulator_hz = pitch * np.float32(rng.choice([0.5, 1.0, 1.41, 2.0, 3.5]))
+    # Carson's rule: sidebands reach about (index + 1) modulator_hz, and must not alias.
+    index = np.minimum(index, 12_000 / modulator_hz - 1)
     phase = np.float32(2 * math.pi) * phase_of(pitch)
     tremolo = 1 + np.float32(rng.uniform(0.0, 0.8)) * tone(rng.uniform(2.0, 9.0), n)
-    return np.sin(phase + index * modulator) * tremolo
+    return np.sin(phase + index * tone(modulator_hz)) * tremolo
 
 
 def sonar(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -135,14 +135,14 @@ def saw(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def bird_chirp(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A bird: phrases of 2-9 equal chirps, each a fast glide within 2-8 kHz."""
+    """A bird: phrases of 2-9 equal chirps, each a fast glide within 1.4-7 kHz."""
     starts, grains = [], []
-    centre = log_uniform(rng, 2300.0, 5200.0)
+    centre = log_uniform(rng, 2300.0, 4500.0)
     for phrase in onsets(rng, n, rng.uniform(0.8, 2.0), 0.25):
         chirp_s = log_uniform(rng, 0.04, 0.16)
         length = samples(chirp_s)
-        ends = centre * np.exp(rng.uniform(-0.4, 0.4, 2))
-        bend = rng.uniform(-0.25, 0.25) * np.sin(np.linspace(0, math.pi, length))
+        ends = centre * np.exp(rng.uniform(-0.3, 0.3, 2))
+        bend = rng.uniform(-0.15, 0.15) * np.sin(np.linspace(0, math.pi, length))
         freq = np.linspace(ends[0], ends[1], length) * (1 + bend)
         chirp = (tone(freq) + 0.15 * tone(2 * freq)) * arch(length, 1.0)
         for k in range(rng.integers(2, 10)):
@@ -167,7 +167,7 @@ def _trill(rng: np.random.Generator, n: int) -> np.ndarray:
     """A trilled high tone: what some crickets and some electronic telephones both sound like."""
     carrier = tone(log_uniform(rng, 2500.0, 4500.0), n)
     pulses = _gate(phase_of(log_uniform(rng, 14.0, 30.0), n), 0.5)
-    calls = _gate((phase_of(log_uniform(rng, 0.5, 1.5), n) + rng.random()) % 1, 0.5)
+    calls = _gate(phase_of(log_uniform(rng, 0.5, 1.5), n), 0.5)
     return carrier * pulses * calls
 
 
@@ -199,5 +199,5 @@ def telephone(rng: np.random.Generator, n: int) -> np.ndarray:
     starts = np.arange(rng.uniform(0, interval), n, interval).astype(int)
     order = np.arange(len(starts))
     ring_s, period_s = rng.uniform(0.6, 1.6), rng.uniform(2.0, 3.0)
-    ringing = (starts / RATE_HZ + rng.uniform(0, ring_s)) % period_s < ring_s
+    ringing = (starts / RATE_HZ + rng.uniform(0, 0.5 * ring_s)) % period_s < ring_s
     return place(n, starts[ringing], [grains[k % 2] for k in order[ringing]])

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import signal
 
 __all__ = [
+    "LOWEST_HZ",
     "RATE_HZ",
     "arch",
     "decaying_modes",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 RATE_HZ = 32_000
+LOWEST_HZ = 30.0  # microphones take up little below it, and it would eat up the headroom
 TABLE_SAMPLES = 16_384  # one period of a tone; nearest lookup is then 34 dB down at harmonic 100
 MODE_BLOCK_SAMPLES = 256
 
