@@ -22,7 +22,6 @@ from vipann_tf.datasets.sound_waveforms import (
     samples,
     series,
     sweep,
-    times,
     tone,
     wander,
     white_noise,
@@ -46,7 +45,6 @@ BELL_PRIME_HZ = (180.0, 900.0)
 # tenth, twelfth, double octave (Fletcher and Rossing, The Physics of Musical Instruments, ch. 21).
 BELL_PARTIALS = (0.5, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0)
 SHARED_CASE = 0.25  # how often an event takes the form that another class takes too
-
 
 
 def _gate(phase: np.ndarray, duty: float) -> np.ndarray:
