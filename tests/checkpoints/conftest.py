@@ -1,0 +1,46 @@
+"""Stand-ins of the published layouts that take no memory: arrays and tensors of stride 0."""
+
+import numpy as np
+import pytest
+
+from vipann_tf.audio.logmel import FFT_LENGTH, mel_matrix
+from vipann_tf.checkpoints.layout import layout
+
+
+def _fourier_kernels(window):
+    samples = len(window)
+    angle = 2 * np.pi * np.outer(np.arange(samples // 2 + 1), np.arange(samples)) / samples
+    kernels = np.cos(angle) * window, -np.sin(angle) * window
+    return [kernel[:, None].astype(np.float32) for kernel in kernels]
+
+
+@pytest.fixture(scope="session")
+def fourier_kernels():
+    """Makes the STFT as the files store it: real and imaginary [bins, 1, samples], float32."""
+    return _fourier_kernels
+
+
+@pytest.fixture(scope="session")
+def frontend_tensors():
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT_LENGTH) / FFT_LENGTH)
+    real, imaginary = _fourier_kernels(window)
+    return {
+        "spectrogram_extractor.stft.conv_real.weight": real,
+        "spectrogram_extractor.stft.conv_imag.weight": imaginary,
+        "logmel_extractor.melW": mel_matrix().astype(np.float32),
+    }
+
+
+@pytest.fixture
+def stand_in(frontend_tensors):
+    """Makes all tensors of a kind: the right frontend, and 0.25 everywhere else."""
+
+    def make(kind, labels=527):
+        quarter = np.float32(0.25)
+        tensors = {
+            name: np.broadcast_to(quarter, tensor.shape)
+            for name, tensor in layout(kind, labels).items()
+        }
+        return {**tensors, **frontend_tensors}
+
+    return make

@@ -1,0 +1,179 @@
+"""A published checkpoint: recognised, checked, and turned into our variables."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from vipann_tf.checkpoints.frontend import check_frontend
+from vipann_tf.checkpoints.layout import (
+    DEPTHS,
+    FRONTEND_TENSORS,
+    KINDS,
+    CheckpointKind,
+    layout,
+)
+from vipann_tf.checkpoints.torch_file import read_state_dict
+from vipann_tf.errors import UserError
+from vipann_tf.models.architecture import Architecture
+
+__all__ = ["Checkpoint", "check_tensors", "read_checkpoint", "to_variables"]
+
+_CLASSIFIER = "fc_audioset.weight"
+_PUBLISHED_LABELS = 527
+# A file that shares fewer names with every kind than this share of all is none of them.
+_RECOGNISED = 0.5
+_LISTED = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of a published checkpoint, complete and of the right shapes.
+
+    Attributes:
+      kind: `resnet22`, `resnet38`, `deterministic` (PANNs' ResNet54 and VI-PANN's deterministic
+        network) or `flipout`.
+      tensors: Arrays by their names in the file, possibly still on disk.
+    """
+
+    kind: CheckpointKind
+    tensors: Mapping[str, np.ndarray]
+
+    @property
+    def labels(self) -> int:
+        """Number of labels of the classifier; 527 in the published files."""
+        return self.tensors[_CLASSIFIER].shape[0]
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network that the weights belong to.
+
+        The published Flipout weights are Bayesian in every convolution and not in the head, and
+        were trained with a sign per activation.
+        """
+        flipout = self.kind == "flipout"
+        return Architecture(
+            depth=DEPTHS[self.kind],
+            trunk="flipout" if flipout else "deterministic",
+            signs="activation" if flipout else "channel",
+            labels=self.labels,
+            task="multilabel",
+        )
+
+
+def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
+    """Reads a checkpoint of PANNs' ResNet22, ResNet38, ResNet54 or of VI-PANN.
+
+    Args:
+      path: The .pth file.
+
+    Returns:
+      The checkpoint, checked by `check_tensors`; the arrays are read when they are used.
+
+    Raises:
+      UserError: As `read_state_dict` and `check_tensors`.
+    """
+    tensors = read_state_dict(path)
+    return Checkpoint(check_tensors(tensors, os.fspath(path)), tensors)
+
+
+def check_tensors(tensors: Mapping[str, np.ndarray], origin: str) -> CheckpointKind:
+    """Which published checkpoint these tensors are, all of them and nothing else.
+
+    Args:
+      tensors: Arrays by name.
+      origin: What to call them in an error.
+
+    Raises:
+      UserError: They are no network that can be imported; were trained with another frontend; or
+        some are missing, unexpected or of another shape, all of which are listed.
+    """
+    labels = _PUBLISHED_LABELS
+    if _CLASSIFIER in tensors and tensors[_CLASSIFIER].ndim == 2:
+        labels = tensors[_CLASSIFIER].shape[0]
+    kind, score = max(
+        ((kind, _similarity(tensors, layout(kind, labels))) for kind in KINDS),
+        key=lambda scored: scored[1],
+    )
+    if score < _RECOGNISED:
+        raise UserError(_unrecognised(tensors, origin))
+    check_frontend(tensors, origin)
+    expected = layout(kind, labels)
+    problems = [
+        _listed("missing", [name for name in expected if name not in tensors]),
+        _listed("unexpected", [name for name in tensors if name not in expected]),
+        _listed(
+            "of another shape",
+            [
+                f"{name} {list(tensors[name].shape)} instead of {list(published.shape)}"
+                for name, published in expected.items()
+                # The frontend's shapes are the frontend's check.
+                if name in tensors
+                and name not in FRONTEND_TENSORS
+                and tensors[name].shape != published.shape
+            ],
+        ),
+    ]
+    problems = [problem for problem in problems if problem]
+    if problems:
+        raise UserError(
+            f"{origin} looks like a {kind} checkpoint, and its tensors do not fit: "
+            + "; ".join(problems)
+            + ". Give the published file, or one of exactly its layout."
+        )
+    return kind
+
+
+def to_variables(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """The checkpoint's values for our variables.
+
+    Args:
+      checkpoint: What `read_checkpoint` gave.
+
+    Returns:
+      Arrays by "<layer name>/<variable>", float32, in Keras's layout. They are transposed *views*
+      of the checkpoint's: nothing is copied before a variable is assigned.
+
+    Raises:
+      UserError: A tensor has values that are not finite; all such are listed.
+    """
+    variables, broken = {}, []
+    for name, published in layout(checkpoint.kind, checkpoint.labels).items():
+        if published.variable is None:
+            continue
+        values = checkpoint.tensors[name]
+        if not np.isfinite(values).all():
+            broken.append(name)
+        variables[published.variable] = values.transpose(published.axes)
+    if broken:
+        raise UserError(
+            "the checkpoint has values that are not finite: "
+            + _listed("with NaN or infinity", broken)
+            + ". Download it again, or import an earlier one of its training."
+        )
+    return variables
+
+
+def _similarity(tensors: Iterable[str], expected: Iterable[str]) -> float:
+    """Names in common over names in either."""
+    ours, theirs = set(tensors), set(expected)
+    return len(ours & theirs) / len(ours | theirs)
+
+
+def _listed(what: str, names: list[str]) -> str:
+    """ "12 missing: a, b, ... and 2 more", or "" for none."""
+    if not names:
+        return ""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{len(names)} {what}: " + ", ".join(names[:_LISTED]) + more
+
+
+def _unrecognised(tensors: Mapping[str, np.ndarray], origin: str) -> str:
+    can = "vipann-tf imports PANNs' ResNet22, ResNet38 and ResNet54 and VI-PANN's networks"
+    modules = sorted({name.split(".")[0] for name in tensors})
+    if "conv_block2" in modules and "resnet" not in modules:
+        network = "Cnn14" if "conv_block6" in modules else "Cnn6 or Cnn10"
+        return f"{origin} looks like PANNs' {network}, which has no residual blocks; {can}."
+    shown = ", ".join(modules[:_LISTED]) + (", ..." if len(modules) > _LISTED else "")
+    return f"{origin} is no network that can be imported: its modules are {shown}; {can}."

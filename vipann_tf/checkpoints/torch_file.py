@@ -1,0 +1,162 @@
+"""Reads the tensors of a PyTorch file, without ever running what a pickle asks for."""
+
+import os
+import pickle
+import re
+import struct
+import warnings
+import zipfile
+from collections.abc import Mapping
+
+import numpy as np
+
+from vipann_tf.errors import UserError
+
+__all__ = ["read_state_dict"]
+
+_ZIP_START = b"PK\x03\x04"  # torch.save since 1.6
+_PICKLE_START = b"\x80"  # torch.save before 1.6
+
+# What `torch.load` raises on damaged input, depending on the byte that is damaged.
+_DAMAGED = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    struct.error,
+)
+
+
+def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The named tensors of a checkpoint, as arrays that are read from disk when they are used.
+
+    A file of the current format is memory-mapped: 800 MB of weights cost no memory until touched,
+    and then pages that the system may drop. A file of the format before torch 1.6 is read whole.
+
+    Args:
+      path: A file that `torch.save` wrote: a state dict, or a dict that holds one as "model", as
+        the training scripts of PANNs and VI-PANN write it.
+
+    Returns:
+      Arrays by tensor name, in the file's order; read-only in effect (writing to one does not
+      change the file). A "module." in front of every name, from data-parallel training, is left
+      out. Floating-point tensors are float32.
+
+    Raises:
+      UserError: torch is not installed; the file is absent, no PyTorch file, truncated or damaged,
+        asks to run code, or holds no state dict.
+    """
+    path = os.fspath(path)
+    try:
+        import torch
+    except ImportError as error:
+        raise UserError(
+            "reading a PyTorch checkpoint needs torch, which is not installed: "
+            "pip install 'vipann-tf[torch]'"
+        ) from error
+    is_zip = _check_start(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a pickle's version; errors say more
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except pickle.UnpicklingError as error:
+        raise UserError(_refusal(path, str(error))) from error
+    except _DAMAGED as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{path} is damaged or no PyTorch checkpoint ({reason}); download it again."
+        ) from error
+    return {name: _to_array(path, name, tensor) for name, tensor in _state_dict(path, content)}
+
+
+def _check_start(path: str) -> bool:
+    """Whether the file is a zip archive; refuses what no version of torch wrote."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    if not start:
+        raise UserError(f"{path} is empty; download it again.")
+    if start.startswith(_ZIP_START):
+        if not _has_directory(path):
+            raise UserError(
+                f"{path} is truncated: it starts as a PyTorch checkpoint and its end, of "
+                f"{os.path.getsize(path)} bytes, is missing; download it again."
+            )
+        return True
+    if not start.startswith(_PICKLE_START):
+        raise UserError(
+            f"{path} is not a PyTorch checkpoint: it begins with {start[:16]!r}. "
+            "Give the .pth file itself."
+        )
+    return False
+
+
+def _has_directory(path: str) -> bool:
+    """Whether a zip archive's directory, at its end, is there."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        return False
+
+
+def _refusal(path: str, message: str) -> str:
+    """What to say of a pickle that the restricted unpickler would not read."""
+    wanted = re.search(r"GLOBAL (\S+)", message)
+    if wanted is None:
+        # Around its reason torch gives advice, some of it to load the file unsafely: left out.
+        advice = ("Weights only", "Please file", "Check the")
+        reasons = [text for text in message.split("\n\n") if not text.startswith(advice)]
+        reason = " ".join(reasons[-1].split()) if reasons else "unreadable pickle"
+        return f"{path} is damaged or no PyTorch checkpoint ({reason}); download it again."
+    return (
+        f"{path} is refused: besides tensors its pickle wants {wanted[1]}, and loading it would "
+        "run code. Import a file that holds a state dict alone; if you trust this one, load it in "
+        'PyTorch and save {"model": model.state_dict()}.'
+    )
+
+
+def _state_dict(path: str, content) -> list[tuple[str, object]]:
+    if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
+        content = content["model"]
+    if not isinstance(content, Mapping) or not content:
+        raise UserError(
+            f"{path} holds {_describe(content)} where a state dict, or a dict with one as "
+            '"model", is expected.'
+        )
+    items = [(str(name), value) for name, value in content.items()]
+    if all(name.startswith("module.") for name, _ in items):
+        items = [(name.removeprefix("module."), value) for name, value in items]
+    return items
+
+
+def _to_array(path: str, name: str, tensor) -> np.ndarray:
+    import torch
+
+    if not isinstance(tensor, torch.Tensor):
+        raise UserError(
+            f"{path} holds {_describe(tensor)} under {name!r} where a tensor is expected; "
+            "import a file that holds a state dict."
+        )
+    try:
+        if tensor.is_floating_point():
+            tensor = tensor.float()  # the same tensor where it is float32 already
+        return tensor.detach().numpy()
+    except (RuntimeError, TypeError) as error:
+        raise UserError(
+            f"{path} holds a {tensor.dtype} tensor under {name!r} that is no plain array of "
+            "numbers; save it dense and unquantised."
+        ) from error
+
+
+def _describe(value) -> str:
+    if isinstance(value, Mapping):
+        return "a dict of " + (", ".join(map(repr, list(value)[:5])) or "nothing")
+    return f"a {type(value).__name__}"
