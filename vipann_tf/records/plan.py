@@ -12,7 +12,7 @@ from collections import Counter
 
 from vipann_tf.datasets.base import Clip, Rejection, Source, check_split
 from vipann_tf.errors import UserError
-from vipann_tf.records.schema import clip_samples, shard_name
+from vipann_tf.records.schema import clip_samples, encode_id, shard_name
 from vipann_tf.records.tfrecord_file import OVERHEAD_BYTES
 
 __all__ = ["Plan", "ShardPlan", "plan_shards"]
@@ -166,4 +166,4 @@ def _fault(source: Source, clip: Clip, known: set[str], seen: set[str]) -> tuple
 
 
 def _order(clip_id: str) -> bytes:
-    return hashlib.blake2b(clip_id.encode("utf-8", "backslashreplace"), digest_size=8).digest()
+    return hashlib.blake2b(encode_id(clip_id), digest_size=8).digest()

@@ -6,7 +6,6 @@ Writer and parser of a record stand side by side. TensorFlow is imported by the 
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Literal
 
 import numpy as np
@@ -24,6 +23,8 @@ __all__ = [
     "WAVEFORM",
     "DatasetInfo",
     "SplitInfo",
+    "clip_samples",
+    "encode_id",
     "parse_batch",
     "read_info",
     "serialize",
@@ -167,7 +168,7 @@ def serialize(clip_id: str, waveform: np.ndarray, labels) -> bytes:
     assert waveform.dtype == np.dtype("<i2"), waveform.dtype
     example = Example()
     feature = example.features.feature
-    feature[CLIP_ID].bytes_list.value.append(clip_id.encode())
+    feature[CLIP_ID].bytes_list.value.append(encode_id(clip_id))
     feature[WAVEFORM].bytes_list.value.append(waveform.tobytes())
     # Touching the list marks it present, so that no labels at all is still an int64 feature.
     feature[LABELS].int64_list.SetInParent()
@@ -206,6 +207,6 @@ def parse_batch(records, samples: int, num_labels: int) -> dict:
     return {WAVEFORM: waveform, LABELS: labels, CLIP_ID: parsed[CLIP_ID]}
 
 
-def is_shard(name: str) -> bool:
-    """Whether a file name is a shard's."""
-    return re.fullmatch(r"\w+-\d{5}-of-\d{5}\.tfrecord", name) is not None
+def encode_id(clip_id: str) -> bytes:
+    """A clip id as stored: UTF-8, with what a file name can't say in it as backslash escapes."""
+    return clip_id.encode("utf-8", "backslashreplace")

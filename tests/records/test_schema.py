@@ -1,0 +1,144 @@
+"""Records and dataset.json: TensorFlow's own Example is the oracle for the bytes."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vipann_tf.errors import UserError
+from vipann_tf.records import schema
+
+
+def waveform(seed=0, samples=1_500):
+    return np.random.default_rng(seed).integers(-32768, 32768, samples).astype("<i2")
+
+
+@pytest.mark.parametrize("labels", [[], [0], [6, 2, 4], [526]])
+def test_bytes_are_a_tf_train_example(labels):
+    data = schema.serialize("clip/1 é", waveform(), labels)
+    example = tf.train.Example.FromString(data)
+    feature = example.features.feature
+    assert sorted(feature) == ["clip_id", "labels", "waveform"]
+    assert feature["clip_id"].bytes_list.value[0].decode() == "clip/1 é"
+    assert feature["waveform"].bytes_list.value[0] == waveform().tobytes()
+    assert list(feature["labels"].int64_list.value) == labels
+    assert feature["labels"].WhichOneof("kind") == "int64_list"
+    assert schema.serialize("clip/1 é", waveform(), labels) == data
+
+
+def test_round_trip_of_a_batch():
+    labels = [[], [3], [0, 2, 4]]
+    records = [schema.serialize(f"id{i}", waveform(i), row) for i, row in enumerate(labels)]
+    batch = schema.parse_batch(tf.constant(records), samples=1_500, num_labels=5)
+    assert batch["waveform"].dtype == tf.float32 and batch["labels"].dtype == tf.float32
+    np.testing.assert_array_equal(
+        batch["waveform"].numpy() * 32768, np.stack([waveform(i) for i in range(3)])
+    )
+    np.testing.assert_array_equal(
+        batch["labels"], [[0, 0, 0, 0, 0], [0, 0, 0, 1, 0], [1, 0, 1, 0, 1]]
+    )
+    assert batch["clip_id"].numpy().tolist() == [b"id0", b"id1", b"id2"]
+
+
+def test_batch_without_any_label():
+    batch = schema.parse_batch(tf.constant([schema.serialize("a", waveform(), [])]), 1_500, 4)
+    np.testing.assert_array_equal(batch["labels"], np.zeros((1, 4)))
+
+
+def test_wrong_length_is_refused():
+    records = tf.constant([schema.serialize("a", waveform(), [])])
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="1600"):
+        schema.parse_batch(records, 1_600, 4)
+
+
+def test_undecodable_file_names_are_escaped():
+    data = schema.serialize(b"caf\xe9.wav".decode("utf-8", "surrogateescape"), waveform(), [])
+    assert b"caf\\udce9.wav" in data
+
+
+def test_int16_is_exact_for_16_bit_pcm_and_saturates():
+    pcm = np.arange(-32768, 32768).astype(np.int16)
+    np.testing.assert_array_equal(schema.to_int16(pcm.astype(np.float32) / 32768), pcm)
+    np.testing.assert_array_equal(
+        schema.to_int16(np.array([-3.0, -1.0, 1.0, 7.5], np.float32)), [-32768, -32768, 32767, 32767]
+    )
+
+
+def split(**changes):
+    values = dict(
+        clips=5, shards=2, label_counts=[4, 3], shard_clips=[3, 2], shard_bytes=[30, 20],
+        silent=0, clipped=1, digest="ab",
+    )  # fmt: skip
+    return schema.SplitInfo(**{**values, **changes})
+
+
+def info(**changes):
+    values = dict(
+        name="mine", task="multilabel", labels=["a", "b"], sample_rate_hz=32_000, clip_seconds=2.5,
+        splits={"train": split(), "eval": split(clips=2)}, rejected={"empty": 3},
+    )  # fmt: skip
+    return schema.DatasetInfo(**{**values, **changes})
+
+
+def test_dataset_json_round_trip(tmp_path):
+    (tmp_path / "dataset.json").write_text(info().model_dump_json())
+    assert schema.read_info(tmp_path) == info()
+    assert info().samples == 80_000 and info().clips == 7
+    assert info().count(["eval"]) == 2 and info().count(["train", "eval"]) == 7
+
+
+def test_fingerprint_follows_what_a_model_learns_from():
+    same = info(rejected={})
+    assert info().fingerprint == same.fingerprint
+    for other in (info(labels=["b", "a"]), info(splits={"train": split(digest="cd")})):
+        assert info().fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        (["test"], "split 'test' is unknown; dataset mine has train, eval"),
+        ([], "no split is named; dataset mine has train, eval"),
+    ],
+)
+def test_unknown_splits(names, message):
+    with pytest.raises(UserError, match=message):
+        info().check_splits(names)
+
+
+def test_one_name_will_do():
+    assert info().check_splits("eval") == ["eval"]
+
+
+def test_not_a_dataset_directory(tmp_path):
+    with pytest.raises(UserError, match="has no dataset.json; make one with `vipann-tf prepare`"):
+        schema.read_info(tmp_path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="is not a dataset directory"):
+        schema.read_info(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"schema_version": 2}, "schema_version: Input should be 1"),
+        ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
+        ({"task": "regression"}, "task: Input should be 'multilabel' or 'multiclass'"),
+    ],
+)
+def test_damaged_dataset_json(tmp_path, change, message):
+    content = json.loads(info().model_dump_json()) | change
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message):
+        schema.read_info(tmp_path)
+
+
+def test_truncated_dataset_json(tmp_path):
+    (tmp_path / "dataset.json").write_text(info().model_dump_json()[:50])
+    with pytest.raises(UserError, match="the file: Invalid JSON.*prepare the dataset again"):
+        schema.read_info(tmp_path)
+
+
+def test_shard_names():
+    assert schema.shard_name("fold1", 3, 8) == "fold1-00003-of-00008.tfrecord"
