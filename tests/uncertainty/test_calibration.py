@@ -182,7 +182,8 @@ EDGES = cal.equal_width_edges(2)
         (lambda: cal.reliability([[0.5]], [[1]], "tagging"), "task is 'tagging'; it must be one"),
         (lambda: cal.reliability([[0.5]], [[2]], "multilabel"), "a label is 2; give multi-hot"),
         (lambda: cal.reliability([[NAN]], [[1]], "multilabel"), "a probability is nan; every"),
-        (lambda: cal.reliability([0.5], [1], "multilabel"), r"have shape \(1,\) and labels \(1,\)"),
+        (lambda: cal.reliability([0.5], [1], "multilabel"), r"probabilities have shape \(1,\); it"),
+        (lambda: cal.reliability([[0.5]], [1], "multilabel"), r"shape \(1, 1\) and labels \(1,\)"),
         (
             lambda: cal.reliability([[0.5, 0.5]] * 2, [[1, 0], [1, 1]], "multiclass"),
             "clip 1 has 2 labels; multiclass clips have exactly one",

@@ -4,7 +4,7 @@ import numpy as np
 
 from vipann_tf.errors import UserError
 
-__all__ = ["TASKS", "check_task", "checked"]
+__all__ = ["TASKS", "check_task", "checked", "checked_probs"]
 
 TASKS = ("multilabel", "multiclass")
 
@@ -13,6 +13,24 @@ def check_task(task: str) -> None:
     """Raises UserError unless the task is one of `TASKS`."""
     if task not in TASKS:
         raise UserError(f"task is {task!r}; it must be one of {', '.join(TASKS)}.")
+
+
+def checked_probs(probs) -> np.ndarray:
+    """Returns probabilities, `[clips, labels]`, as float64.
+
+    Raises:
+      UserError: If there are none, or one is not in [0, 1].
+    """
+    probs = np.asarray(probs, np.float64)
+    if probs.ndim != 2 or probs.size == 0:
+        raise UserError(
+            f"probabilities have shape {probs.shape}; it must be [clips, labels] with at least "
+            "one clip and one label."
+        )
+    allowed = (probs >= 0) & (probs <= 1)
+    if not np.all(allowed):  # NaN fails too
+        raise UserError(f"a probability is {probs[~allowed][0]}; every one must be in [0, 1].")
+    return probs
 
 
 def checked(probs, labels, task: str) -> tuple[np.ndarray, np.ndarray]:
@@ -28,22 +46,19 @@ def checked(probs, labels, task: str) -> tuple[np.ndarray, np.ndarray]:
       Probabilities as float64 and labels as bool, both `[clips, labels]`.
 
     Raises:
-      UserError: If the shapes differ or are empty, or a value is not allowed.
+      UserError: If the shapes differ or are empty, or a value or the task is not allowed.
     """
     check_task(task)
-    probs = np.asarray(probs, np.float64)
+    probs = checked_probs(probs)
     labels = np.asarray(labels)
-    if probs.ndim != 2 or probs.shape != labels.shape or probs.size == 0:
+    if probs.shape != labels.shape:
         raise UserError(
             f"probabilities have shape {probs.shape} and labels {labels.shape}; both must be "
-            "[clips, labels] with at least one clip and one label."
+            "[clips, labels]."
         )
-    if not np.all((probs >= 0) & (probs <= 1)):  # NaN fails too
-        bad = probs[~((probs >= 0) & (probs <= 1))][0]
-        raise UserError(f"a probability is {bad}; every one must be in [0, 1].")
-    if not np.all((labels == 0) | (labels == 1)):
-        bad = labels[~((labels == 0) | (labels == 1))][0]
-        raise UserError(f"a label is {bad}; give multi-hot labels of 0 and 1.")
+    allowed = (labels == 0) | (labels == 1)
+    if not np.all(allowed):
+        raise UserError(f"a label is {labels[~allowed][0]}; give multi-hot labels of 0 and 1.")
     labels = labels.astype(bool)
     if task == "multiclass":
         counts = labels.sum(axis=1)

@@ -17,7 +17,7 @@ Labels without positives count too: a probability for them should be near 0.
 
 The binned ECE of few clips is biased upwards: bins of n clips stray from the diagonal by about
 sqrt(p (1 - p) / n) even for a calibrated model (Kumar et al. 2019). Compare models on the same
-clips and bins only.
+clips and bins only; `consistency.py` says what a calibrated model would show.
 """
 
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ __all__ = [
     "BINS",
     "Reliability",
     "adaptive_calibration_error",
+    "bin_index",
     "count_bins",
     "equal_mass_edges",
     "equal_width_edges",
@@ -99,6 +100,11 @@ def equal_mass_edges(confidence, bins: int = BINS) -> np.ndarray:
     return np.concatenate([0.0 * outer, inner, outer], axis=-1)
 
 
+def bin_index(confidence, edges) -> np.ndarray:
+    """Returns the number of the bin (edge_b, edge_b+1] that holds each confidence, int, `[...]`."""
+    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, len(edges) - 2)
+
+
 def count_bins(confidence, outcome, edges) -> Reliability:
     """Returns the sums a bin.
 
@@ -133,7 +139,7 @@ def count_bins(confidence, outcome, edges) -> Reliability:
         bad = confidence[~((confidence >= edges[0]) & (confidence <= edges[-1]))][0]
         raise UserError(f"a confidence is {bad}; the bins cover [{edges[0]:g}, {edges[-1]:g}].")
     bins = len(edges) - 1
-    index = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    index = bin_index(confidence, edges)
 
     def total(weights):
         return np.bincount(index, weights=weights, minlength=bins)

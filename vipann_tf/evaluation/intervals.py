@@ -1,0 +1,188 @@
+"""Bootstrap intervals of the headline metrics, and paired differences between two models.
+
+Coverage of the 95 % intervals, simulated (200 data sets, 10 labels, models calibrated to heavily
+overconfident): with 400 clips 90 to 97 %; with 80 clips 91 to 95 % for accuracy, 84 to 89 % for
+macro F1, 90 to 96 % for NLL and 89 to 91 % for ECE: few clips make intervals somewhat too narrow.
+The classwise and macro ECE spread their clips over so many bins that no interval tried covered
+the truth even half of the time, so they have none; `consistency.py` says what chance makes of them.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse
+from scipy.stats import norm
+
+from vipann_tf.errors import UserError
+from vipann_tf.evaluation.metrics import metrics
+from vipann_tf.uncertainty.arrays import checked
+from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
+from vipann_tf.uncertainty.calibration import BINS, bin_index, equal_width_edges
+from vipann_tf.uncertainty.consistency import calibrated_ece
+from vipann_tf.uncertainty.ranking import weighted_auroc, weighted_average_precision
+from vipann_tf.uncertainty.scores import clip_brier, clip_nll
+
+__all__ = ["RESAMPLES", "metric_intervals", "paired_differences", "resampled_metrics"]
+
+LEVEL = 0.95
+RESAMPLES = 1000  # Efron & Tibshirani 1993, section 13.3, for 95 % intervals
+_CELLS = 4_000_000  # weights handled at a time: 32 MB
+
+
+def metric_intervals(
+    probs, labels, task: str, *, resamples: int = RESAMPLES, seed: int = 0, groups=None
+) -> dict[str, Interval]:
+    """Returns every headline metric with its 95 % interval over clips.
+
+    Args:
+      probs: Mean probabilities, `[clips, labels]`.
+      labels: Multi-hot truth, `[clips, labels]`.
+      task: "multilabel" or "multiclass".
+      resamples: Number of resamples. Time grows with clips x labels x resamples: 5,000 clips of
+        527 labels took 11 s for 25 resamples on one core, 80 clips of 10 labels 10 ms for 200.
+      seed: Seed of the resamples.
+      groups: What clips have in common, `[clips]`; see `resample_weights`.
+
+    Returns:
+      The metrics of `metrics.metrics`, without its counts, each as an `Interval`: percentile; for
+      the ECE reflected, and from 0 where a perfectly calibrated model would show as large an error
+      by chance (`consistency.calibrated_ece`); for the classwise and macro ECE without ends.
+    """
+    weights = resample_weights(len(np.asarray(probs)), resamples, seed, groups)
+    values = metrics(probs, labels, task)
+    resampled = resampled_metrics(probs, labels, task, weights)
+    result = {}
+    for name, drawn in resampled.items():
+        if name in ("ece_classwise", "ece_macro"):
+            result[name] = Interval(values[name])
+        elif name == "ece":
+            result[name] = interval(values[name], drawn, kind="reflected")
+            chance, _ = calibrated_ece(probs, task, seed=seed)
+            if values[name] <= np.quantile(chance, LEVEL):
+                result[name] = replace(result[name], low=0.0)
+        else:
+            result[name] = interval(values[name], drawn)
+    return result
+
+
+def paired_differences(
+    first, second, labels, task: str, *, resamples: int = RESAMPLES, seed: int = 0, groups=None
+) -> dict[str, Interval]:
+    """Returns first minus second for every headline metric, on the same resamples of the clips.
+
+    Args:
+      first: Mean probabilities of one model, `[clips, labels]`.
+      second: Those of another, of the same clips in the same order.
+      labels: Multi-hot truth, `[clips, labels]`.
+      task, resamples, seed, groups: As in `metric_intervals`.
+
+    Returns:
+      Percentile `Interval`s of the differences. The bias of a calibration error is about the same
+      in both models and cancels.
+
+    Raises:
+      UserError: If the two models did not answer the same number of clips.
+    """
+    first, second = np.asarray(first), np.asarray(second)
+    if first.shape != second.shape:
+        raise UserError(
+            f"the models gave probabilities of shape {first.shape} and {second.shape}; a paired "
+            "difference needs answers to the same clips."
+        )
+    weights = resample_weights(len(first), resamples, seed, groups)
+    values = [metrics(probs, labels, task) for probs in (first, second)]
+    drawn = [resampled_metrics(probs, labels, task, weights) for probs in (first, second)]
+    return {
+        name: interval(_minus(values[0][name], values[1][name]), drawn[0][name] - drawn[1][name])
+        for name in drawn[0]
+    }
+
+
+def resampled_metrics(probs, labels, task: str, weights) -> dict[str, np.ndarray]:
+    """Returns every headline metric under each weighting of the clips.
+
+    Weights of one give the values of `metrics.metrics`.
+
+    Args:
+      probs, labels, task: As in `metric_intervals`.
+      weights: At least 0, `[weightings, clips]`.
+
+    Returns:
+      Metric names and float64 `[weightings]`, NaN where not defined.
+    """
+    probs, labels = checked(probs, labels, task)
+    weights = np.asarray(weights, np.float64)
+    total = weights.sum(axis=1)
+    result = {
+        "nll": weights @ clip_nll(probs, labels, task) / total,
+        "brier": weights @ clip_brier(probs, labels, task) / total,
+    }
+    macro = _label_gaps(probs, labels, weights).sum(axis=2).mean(axis=1) / total
+    if task == "multiclass":
+        answer = np.eye(probs.shape[1], dtype=bool)[probs.argmax(axis=1)]
+        hit = weights @ (answer & labels)  # [weightings, labels]: true positives
+        said_or_true = weights @ answer + weights @ labels
+        with np.errstate(invalid="ignore"):  # a label neither true nor answered has no F1
+            f1 = 2 * hit / said_or_true
+        top = probs.max(axis=1, keepdims=True)
+        right = (answer & labels).any(axis=1, keepdims=True)
+        result = {
+            "accuracy": hit.sum(axis=1) / total,
+            "macro_f1": np.nanmean(f1, axis=1),
+            **result,
+            "ece": _label_gaps(top, right, weights)[:, 0].sum(axis=1) / total,
+            "ece_classwise": macro,
+        }
+    else:
+        auc = _mean_over_labels(weighted_auroc, probs, labels, weights)
+        result = {
+            "map": _mean_over_labels(weighted_average_precision, probs, labels, weights),
+            "auc": auc,
+            "d_prime": np.sqrt(2.0) * norm.ppf(auc),
+            **result,
+            "ece": _pooled_gaps(probs, labels, weights).sum(axis=1) / (total * probs.shape[1]),
+            "ece_macro": macro,
+        }
+    return result
+
+
+def _label_gaps(probs, labels, weights) -> np.ndarray:
+    """Weighted |sum of label - probability| a label and bin, `[weightings, labels, bins]`."""
+    index = bin_index(probs, equal_width_edges())
+    columns = index + BINS * np.arange(probs.shape[1])
+    sums = weights @ _gap_matrix(probs, labels, columns, BINS * probs.shape[1])
+    return np.abs(sums).reshape(len(weights), probs.shape[1], BINS)
+
+
+def _pooled_gaps(probs, labels, weights) -> np.ndarray:
+    """Weighted |sum of label - probability| a bin over all pairs, `[weightings, bins]`."""
+    index = bin_index(probs, equal_width_edges())
+    return np.abs(weights @ _gap_matrix(probs, labels, index, BINS))
+
+
+def _gap_matrix(probs, labels, columns, width: int) -> scipy.sparse.csr_matrix:
+    """Sparse `[clips, width]` with label - probability of each pair added up in its column."""
+    rows = np.repeat(np.arange(len(probs)), probs.shape[1])
+    gaps = (labels - probs).ravel()
+    return scipy.sparse.csr_matrix((gaps, (rows, columns.ravel())), shape=(len(probs), width))
+
+
+def _mean_over_labels(score, probs, labels, weights) -> np.ndarray:
+    """Mean over the labels that have both kinds of clips in the resample, `[weightings]`."""
+    step = max(1, _CELLS // len(probs))
+    parts = []
+    for start in range(0, len(weights), step):
+        part = weights[start : start + step]
+        total, defined = np.zeros(len(part)), np.zeros(len(part))
+        for label in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
+            values = score(probs[:, label], labels[:, label], part)
+            # A resample may have lost its negatives, where AP is 1 by convention: leave out.
+            known = np.isfinite(values) & (part @ ~labels[:, label] > 0)
+            total += np.where(known, values, 0.0)
+            defined += known
+        parts.append(np.divide(total, defined, out=np.full(len(part), np.nan), where=defined > 0))
+    return np.concatenate(parts)
+
+
+def _minus(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else first - second

@@ -1,0 +1,103 @@
+"""How far a score might be off because the clips are a sample: bootstrap intervals over clips.
+
+The clips are drawn again with replacement many times (Efron & Tibshirani 1993, "An Introduction
+to the Bootstrap", chapter 13); drawing is expressed as integer weights of the clips, so that a
+statistic can handle all resamples in one matrix product. Two models are compared on the *same*
+resamples: clips that are hard for both then cancel, and the interval of the difference is
+narrower than two separate intervals suggest.
+
+Two kinds of interval:
+- "percentile": the quantiles of the resampled scores; for scores that are not biased.
+- "reflected": 2 value - quantiles (the basic interval, Davison & Hinkley 1997, eq. 5.6), cut at 0
+  and widened to hold the value. For calibration errors, which are biased upwards, and in
+  resamples once more: of 300 simulated data sets of 80 clips from a calibrated model, no
+  percentile interval held the true ECE.
+"""
+
+from dataclasses import dataclass
+from typing import Callable, Mapping
+
+import numpy as np
+
+from vipann_tf.errors import UserError
+
+__all__ = ["Interval", "interval", "resample_weights"]
+
+Statistic = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with the ends of its interval; None where the data do not define it."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether a difference is beyond what resampling the clips explains."""
+        return self.low is not None and (self.low > 0 or self.high < 0)
+
+
+def resample_weights(clips: int, resamples: int, seed: int, groups=None) -> np.ndarray:
+    """Returns how often each clip is drawn in each resample.
+
+    Args:
+      clips: Number of clips, at least 1.
+      resamples: Number of resamples, at least 1.
+      seed: Seed; the same seed gives the same resamples, so that models can be paired.
+      groups: Names or numbers, `[clips]`, of what clips have in common (the recording that they
+        were cut from): whole groups are drawn then, because clips of one recording are not
+        independent. None draws clips.
+
+    Returns:
+      float64 `[resamples, clips]` of whole numbers. Rows sum to `clips` where there are no groups.
+
+    Raises:
+      UserError: If a number is out of range or groups have another length.
+    """
+    if clips < 1 or resamples < 1:
+        raise UserError(f"clips is {clips} and resamples is {resamples}; both must be at least 1.")
+    rng = np.random.default_rng(seed)
+    if groups is None:
+        return rng.multinomial(clips, np.full(clips, 1 / clips), size=resamples).astype(float)
+    groups = np.asarray(groups)
+    if groups.shape != (clips,):
+        raise UserError(f"groups have shape {groups.shape}; give one for each of {clips} clips.")
+    names, member = np.unique(groups, return_inverse=True)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    return drawn[:, member].astype(float)
+
+
+def interval(value, resampled, level: float = 0.95, kind: str = "percentile") -> Interval:
+    """Returns the interval of a score from its values on the resamples.
+
+    Args:
+      value: The score on the clips as they are; None or NaN where it is not defined.
+      resampled: The score on each resample, `[resamples]`; those that are not finite are left
+        out (a resample without a single positive clip has no AUC).
+      level: Coverage aimed at.
+      kind: "percentile" or "reflected".
+
+    Returns:
+      An `Interval`; without ends where fewer than two resamples define the score.
+
+    Raises:
+      UserError: If the level or the kind is not allowed.
+    """
+    if not 0 < level < 1:
+        raise UserError(f"level is {level}; it must lie between 0 and 1.")
+    if kind not in ("percentile", "reflected"):
+        raise UserError(f"kind is {kind!r}; it must be percentile or reflected.")
+    if value is None or not np.isfinite(value):
+        return Interval(None)
+    value = float(value)
+    resampled = np.asarray(resampled)
+    resampled = resampled[np.isfinite(resampled)]
+    if len(resampled) < 2:
+        return Interval(value)
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    if kind == "reflected":
+        low, high = max(0.0, min(2 * value - high, value)), max(2 * value - low, value)
+    return Interval(value, float(low), float(high))
