@@ -53,12 +53,7 @@ class Data(_Section):
     train: list[str] | None = pydantic.Field(
         None, description="Splits to train on; by default `train`, or all folds but the held-out one."
     )
-    validation: list[str] | None = pydantic.Field(
-        None, description="Splits scored while training; none by default."
-    )
     balance: bool = pydantic.Field(False, description="Sample rare labels more often.")
-    shuffle_buffer: Count = 2048
-    on_corrupt: Literal["stop", "skip"] = "stop"
 
 
 class Augment(_Section):
@@ -94,6 +89,8 @@ class Training(_Section):
     seed: CountOrNone = 0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     synchronized_batch_norm: bool = False
+    checkpoint_every_steps: Count = 500
+    keep_checkpoints: Count = 3
 
 
 class Variational(_Section):

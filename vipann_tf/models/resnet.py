@@ -34,7 +34,8 @@ class LayerFactory:
       seed: Of the initial weights.
       dtype: Keras dtype policy name, e.g. `float32` or `mixed_bfloat16`.
       synchronized: Whether BatchNorm statistics are shared by all replicas.
-      flipout: Keyword arguments of the Flipout layers (prior, prior_stddev, initial_stddev).
+      conv_flipout, dense_flipout: Keyword arguments of the Flipout layers (prior, prior_stddev,
+        initial_stddev).
     """
 
     def __init__(
@@ -44,13 +45,15 @@ class LayerFactory:
         seed: int = 0,
         dtype: str = "float32",
         synchronized: bool = False,
-        flipout: dict | None = None,
+        conv_flipout: dict | None = None,
+        dense_flipout: dict | None = None,
     ):
         self.architecture = architecture
         self.dtype = dtype
         self._seed = seed
         self._synchronized = synchronized
-        self._flipout = flipout or {}
+        self._conv_flipout = conv_flipout or {}
+        self._dense_flipout = dense_flipout or {}
 
     def conv(self, filters: int, size: int, name: str) -> tf_keras.layers.Layer:
         seed = self._layer_seed(name)
@@ -62,7 +65,7 @@ class LayerFactory:
                 seed=seed,
                 name=name,
                 dtype=self.dtype,
-                **self._flipout,
+                **self._conv_flipout,
             )
         return tf_keras.layers.Conv2D(
             filters,
@@ -77,7 +80,9 @@ class LayerFactory:
     def dense(self, units: int, name: str) -> tf_keras.layers.Layer:
         seed = self._layer_seed(name)
         if self.architecture.head == "flipout":
-            return FlipoutDense(units, seed=seed, name=name, dtype=self.dtype, **self._flipout)
+            return FlipoutDense(
+                units, seed=seed, name=name, dtype=self.dtype, **self._dense_flipout
+            )
         return tf_keras.layers.Dense(
             units,
             kernel_initializer=tf_keras.initializers.GlorotUniform(seed=seed),

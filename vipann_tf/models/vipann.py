@@ -30,7 +30,8 @@ class VIPANN(tf_keras.Model):
       dtype: Keras dtype policy name; variables, log-mel, logits and losses are float32 in all.
       synchronized: Whether BatchNorm statistics are shared by all replicas of a `tf.distribute`
         strategy.
-      flipout: Keyword arguments of the Flipout layers: `prior`, `prior_stddev`, `initial_stddev`.
+      flipout: Keyword arguments of the Flipout layers: `prior_stddev`, `initial_stddev`.
+      trunk_flipout: More of them, for those of the trunk: `prior`.
 
     Call arguments:
       inputs: Waveforms, float32 [batch, samples] at 32 kHz in [-1, 1].
@@ -48,11 +49,17 @@ class VIPANN(tf_keras.Model):
         dtype: str = "float32",
         synchronized: bool = False,
         flipout: dict | None = None,
+        trunk_flipout: dict | None = None,
     ):
         super().__init__(name="vipann")
         self.architecture = architecture
         make = resnet.LayerFactory(
-            architecture, seed=seed, dtype=dtype, synchronized=synchronized, flipout=flipout
+            architecture,
+            seed=seed,
+            dtype=dtype,
+            synchronized=synchronized,
+            conv_flipout={**(flipout or {}), **(trunk_flipout or {})},
+            dense_flipout=flipout,
         )
         self.frontend = LogMel(name="log_mel")
         trunk = resnet.trunk(make)
@@ -136,6 +143,15 @@ class VIPANN(tf_keras.Model):
     def trunk_layers(self) -> list[tf_keras.layers.Layer]:
         """The layers up to the pooled features."""
         return self.network.layers[: self.trunk_depth]
+
+    def trunk_variable_layers(self) -> list[tf_keras.layers.Layer]:
+        """The trunk's layers that hold variables, whatever block they are in."""
+        return [
+            part
+            for layer in self.trunk_layers()
+            for part in layer._flatten_layers()
+            if part._trainable_weights or part._non_trainable_weights
+        ]
 
     def freeze_trunk(self) -> None:
         """Keeps the trunk as it is: no gradient, stored BatchNorm statistics, no KL term."""

@@ -1,0 +1,254 @@
+"""Transfer of a pretrained network to new labels, by the strategies of the VI-PANN paper.
+
+| strategy | base          | trunk                   | new head      |
+| -------- | ------------- | ----------------------- | ------------- |
+| det      | deterministic | deterministic           | deterministic |
+| drop     | dropout       | MC dropout              | MC dropout    |
+| flip     | flipout       | Flipout posterior, kept | Flipout       |
+| det-flip | deterministic | deterministic           | Flipout       |
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from vipann_tf.errors import UserError
+from vipann_tf.models.architecture import Architecture
+from vipann_tf.models.vipann import VIPANN
+from vipann_tf.recipe import TransferRecipe, Variational
+from vipann_tf.records.pipeline import evaluation_batches, training_batches
+from vipann_tf.records.schema import DatasetInfo, read_info
+from vipann_tf.saved_model.export import check_vacant, export
+from vipann_tf.saved_model.load import read_variables
+from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
+from vipann_tf.saved_model.metadata import read_info as read_model_info
+from vipann_tf.training import fit
+from vipann_tf.training.loop import Progress, Stream
+
+# strategy: (kind of the base's trunk, kind of the new trunk, kind of the new head)
+STRATEGIES = {
+    "det": ("deterministic", "deterministic", "deterministic"),
+    "drop": ("dropout", "dropout", "dropout"),
+    "flip": ("flipout", "flipout", "flipout"),
+    "det-flip": ("deterministic", "deterministic", "flipout"),
+}
+_EMBED_BATCH = 32
+
+
+def transfer(
+    recipe: TransferRecipe,
+    base: str | os.PathLike,
+    data: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    test_fold: int | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Path:
+    """Trains a pretrained network on a dataset directory's labels and writes its model directory.
+
+    Args:
+      recipe: Strategy, mode and settings.
+      base: Model directory of the pretrained network.
+      data: Dataset directory.
+      out: Model directory to make. A run that was stopped goes on.
+      test_fold: Number of the fold that is held out; without it, `train` or the splits that the
+        recipe names.
+      strategy: Devices; by default one.
+      overwrite: Whether to replace a model or an unfinished run.
+      on_progress: Called after every step.
+
+    Returns:
+      The version folder.
+
+    Raises:
+      UserError: An argument is wrong, or training failed; the message says why.
+    """
+    check_vacant(out, overwrite=overwrite)
+    if recipe.strategy is None:
+        raise UserError(f"no strategy is given; choose one of {', '.join(STRATEGIES)}")
+    base_info = read_model_info(base)
+    dataset = read_info(data)
+    if dataset.sample_rate_hz != base_info.sample_rate_hz:
+        raise UserError(
+            f"{data} has {dataset.sample_rate_hz} Hz, the base model {base_info.sample_rate_hz} Hz; "
+            "prepare the data anew"
+        )
+    splits, held_out = training_splits(dataset, recipe.data.train, test_fold)
+    architecture = transferred_architecture(recipe, base_info.architecture, dataset, str(base))
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        model = VIPANN(
+            architecture,
+            seed=recipe.training.seed,
+            dtype=recipe.training.precision,
+            synchronized=recipe.training.synchronized_batch_norm,
+            flipout={
+                "prior_stddev": recipe.variational.prior_stddev,
+                "initial_stddev": recipe.variational.initial_stddev,
+            },
+            trunk_flipout={"prior": recipe.variational.prior},
+        )
+    load_trunk(model, read_variables(base), recipe.variational)
+    if recipe.mode == "fixed":
+        model.freeze_trunk()
+
+    def waveforms(position):
+        return training_batches(
+            data,
+            splits,
+            batch_size=recipe.training.batch_size,
+            seed=recipe.training.seed,
+            position=position,
+            balance=recipe.data.balance,
+        )
+
+    cached = recipe.mode == "fixed" and architecture.trunk == "deterministic" and not recipe.augment.any
+    outcome, run = fit.fit(
+        model,
+        recipe,
+        with_pooled_features(waveforms, model, data, splits) if cached else waveforms,
+        clips=dataset.count(splits),
+        rate_hz=dataset.sample_rate_hz,
+        out=out,
+        description={
+            "recipe": recipe.model_dump(mode="json"),
+            "data": dataset.fingerprint,
+            "splits": splits,
+            "base": base_info.model_dump(mode="json", exclude={"metrics"}),
+        },
+        strategy=strategy,
+        start=model.trunk_depth if cached else None,
+        overwrite=overwrite,
+        on_progress=on_progress,
+    )
+    info = ModelInfo(
+        origin="transfer",
+        architecture=architecture,
+        sample_rate_hz=dataset.sample_rate_hz,
+        clip_seconds=dataset.clip_seconds,
+        samples=recipe.export.samples,
+        seed=recipe.export.seed,
+        variables=[],
+        data=TrainingData(
+            dataset=dataset.name, splits=splits, held_out=held_out, clips=dataset.count(splits)
+        ),
+        base=base_info.model_dump(
+            mode="json", include={"origin", "architecture", "data", "training"}
+        ),
+        recipe=recipe.model_dump(mode="json"),
+        training=outcome,
+    )
+    version = export(model, out, info, dataset.labels, overwrite=overwrite)
+    run.finish(version)
+    return version
+
+
+def training_splits(
+    dataset: DatasetInfo, wanted: list[str] | None, test_fold: int | None
+) -> tuple[list[str], list[str]]:
+    """Splits to train on, and those held out.
+
+    Args:
+      dataset: The dataset.
+      wanted: Splits that the recipe names.
+      test_fold: Fold to hold out.
+    """
+    folds = [name for name in dataset.splits if name.startswith("fold")]
+    if test_fold is not None:
+        held_out = f"fold{test_fold}"
+        if held_out not in folds:
+            have = ", ".join(name.removeprefix("fold") for name in folds) or "no folds"
+            raise UserError(f"test fold {test_fold} is unknown; dataset {dataset.name} has {have}")
+        wanted = [name for name in wanted or folds if name != held_out]
+        return dataset.check_splits(wanted), [held_out]
+    if wanted is None:
+        if "train" not in dataset.splits:
+            raise UserError(
+                f"dataset {dataset.name} has the splits {', '.join(dataset.splits)}; say which fold "
+                "to hold out (--test-fold), or what to train on (--set data.train=[...])"
+            )
+        wanted = ["train"]
+    splits = dataset.check_splits(wanted)
+    return splits, [name for name in dataset.splits if name not in splits]
+
+
+def transferred_architecture(
+    recipe: TransferRecipe, base: Architecture, dataset: DatasetInfo, name: str
+) -> Architecture:
+    """The new network, once it is known that strategy and base go together."""
+    base_kind, trunk, head = STRATEGIES[recipe.strategy]
+    if recipe.variational.moped_delta is not None:
+        if recipe.strategy != "flip":
+            raise UserError(
+                f"variational.moped_delta goes with strategy flip, not {recipe.strategy}: it starts "
+                "a Flipout trunk from a deterministic base"
+            )
+        base_kind = "deterministic"
+    if base.trunk != base_kind:
+        raise UserError(
+            f"strategy {recipe.strategy} starts from a {base_kind} base, but {name} is {base.trunk}; "
+            f"for it use {_strategies_for(base.trunk)}"
+        )
+    return base.model_copy(
+        update={
+            "trunk": trunk,
+            "head": head,
+            "labels": len(dataset.labels),
+            "task": dataset.task,
+            "dropout_dense": recipe.dropout_dense,
+        }
+    )
+
+
+def load_trunk(model: VIPANN, base: dict[str, np.ndarray], variational: Variational) -> None:
+    """Gives a model the trunk of a base, and Flipout layers the prior and posterior asked for.
+
+    Args:
+      model: Network to change.
+      base: Variables of the base, by name.
+      variational: Whether the base is deterministic (`moped_delta`), and which prior to take.
+    """
+    trunk = {layer.name for layer in model.trunk_variable_layers()}
+    bayesian = {layer.name: layer for layer in model.bayesian_layers if layer.name in trunk}
+    for name, variable in model.named_variables().items():
+        layer = name.rpartition("/")[0]
+        if layer in trunk and name in base:
+            variable.assign(base[name])
+    for name, layer in bayesian.items():
+        if variational.moped_delta is not None:
+            kernel = base[f"{name}/kernel"]
+            # A weight of exactly 0 would have no posterior.
+            stddev = np.maximum(variational.moped_delta * np.abs(kernel), 1e-6)
+            layer.set_posterior(kernel, stddev)
+        if variational.prior == "pretrained":
+            layer.set_prior_to_posterior()
+
+
+def with_pooled_features(stream: Stream, model: VIPANN, data, splits: list[str]) -> Stream:
+    """The same stream with the frozen trunk's output, computed once a clip, for its waveforms."""
+    pooled = tf.function(model.pooled, [tf.TensorSpec([None, None])])
+    features, clip_ids = [], []
+    for batch in evaluation_batches(data, splits, _EMBED_BATCH):
+        features.append(pooled(batch["waveform"]))
+        clip_ids.append(batch["clip_id"])
+    table = tf.concat(features, 0)
+    keys = tf.concat(clip_ids, 0)
+    rows = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(keys, tf.range(tf.size(keys, tf.int64))), -1
+    )
+
+    def exchange(batch):
+        batch = dict(batch)
+        del batch["waveform"]
+        return {**batch, "features": tf.gather(table, rows.lookup(batch["clip_id"]))}
+
+    return lambda position: stream(position).map(exchange)
+
+
+def _strategies_for(kind: str) -> str:
+    return " or ".join(name for name, (base, _, _) in STRATEGIES.items() if base == kind)
