@@ -7,7 +7,15 @@ import inspect
 import os
 from collections.abc import Callable
 
-from vipann_tf.datasets import csv_file, esc50, folder
+from vipann_tf.datasets import (
+    audioset,
+    csv_file,
+    dcase2013,
+    esc50,
+    folder,
+    shipsear,
+    urbansound8k,
+)
 from vipann_tf.datasets.base import Clip, Rejection, Source
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.errors import UserError
@@ -59,7 +67,11 @@ def _synthetic(
 DATASETS = {
     dataset.name: dataset
     for dataset in (
+        Dataset("audioset", "YouTube clips, 527 labels", audioset.LAYOUT, audioset.load),
         Dataset("esc50", "environmental sounds, five folds", esc50.LAYOUT, esc50.load),
+        Dataset("urbansound8k", "city sounds, ten folds", urbansound8k.LAYOUT, urbansound8k.load),
+        Dataset("dcase2013", "London scenes", dcase2013.LAYOUT, dcase2013.load),
+        Dataset("shipsear", "vessels under water, in windows", shipsear.LAYOUT, shipsear.load),
         Dataset("folder", "your recordings, one folder a class", folder.LAYOUT, folder.load),
         Dataset("csv", "your recordings, listed in a CSV file", csv_file.LAYOUT, csv_file.load),
         Dataset("synthetic", "sound events made from a seed, offline", "", _synthetic),

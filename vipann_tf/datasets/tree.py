@@ -10,6 +10,9 @@ import csv
 import io
 import os
 from functools import cached_property
+from typing import BinaryIO
+
+import soundfile
 
 from vipann_tf.errors import UserError
 
@@ -75,7 +78,8 @@ class SourceTree:
           UserError: Where it isn't UTF-8.
         """
         try:
-            return self._read(self.path(name)).decode("utf-8-sig")
+            with self._open(self.path(name)) as file:
+                return file.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise UserError(
                 f"{self.path(name)} is not UTF-8 text (byte {error.start}); save it as UTF-8"
@@ -107,6 +111,14 @@ class SourceTree:
         except csv.Error as error:
             raise UserError(f"{self.path(name)}, line {reader.line_num}: {error}") from error
 
+    def audio_seconds(self, name: str) -> float | None:
+        """Length of an audio file by its header, in seconds; `None` where that can't be read."""
+        try:
+            with self._open(self.path(name)) as file, soundfile.SoundFile(file) as sound:
+                return sound.frames / sound.samplerate
+        except (soundfile.SoundFileError, OSError):
+            return None
+
     def require(self, dataset: str, names: tuple[str, ...], layout: str) -> None:
         """Raises `UserError` saying what was looked for and what is there, unless all exist."""
         missing = [name for name in names if not self.has(name)]
@@ -133,9 +145,8 @@ class SourceTree:
     def _is_file(self, path: str) -> bool:
         return os.path.isfile(path)
 
-    def _read(self, path: str) -> bytes:
-        with open(path, "rb") as file:
-            return file.read()
+    def _open(self, path: str) -> BinaryIO:
+        return open(path, "rb")
 
     def _walk(self):
         return os.walk(self.root, followlinks=True)
