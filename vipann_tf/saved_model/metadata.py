@@ -15,6 +15,8 @@ from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Architecture
 
 SCHEMA = 1
+MIN_SECONDS = 1.0  # the shortest waveform that an exported model takes
+MAX_SAMPLES = 1000  # the most draws that one request can ask for
 LABELS_CSV = Path("assets") / "labels.csv"
 METADATA_JSON = Path("assets.extra") / "vipann.json"
 SAVED_MODEL_PB = "saved_model.pb"

@@ -4,10 +4,8 @@ import tensorflow as tf
 
 from vipann_tf.models.randomness import Draw
 from vipann_tf.models.vipann import VIPANN
+from vipann_tf.saved_model.metadata import MAX_SAMPLES, MIN_SECONDS
 from vipann_tf.uncertainty import decomposition
-
-MIN_SECONDS = 1.0
-MAX_SAMPLES = 1000
 
 # Fields of a `Decomposition` that a signature returns.
 OUTPUTS = (

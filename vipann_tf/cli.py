@@ -1,0 +1,351 @@
+"""The command line: parse, call one function, print. TensorFlow is imported inside commands."""
+
+import os
+import sys
+
+import click
+
+from vipann_tf import __version__
+from vipann_tf.errors import UserError
+
+STRATEGIES = ("det", "drop", "flip", "det-flip")
+DEVICES = ("auto", "none", "mirrored", "multiworker")
+# The exit status of a process that an interrupt ended.
+INTERRUPTED = 130
+
+
+def _set_debug(context: click.Context, _, value: bool) -> None:
+    if value:
+        context.find_root().meta["debug"] = True
+
+
+class Command(click.Command):
+    """A command with `--debug`, which shows the traceback of an error."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--debug"],
+                is_flag=True,
+                expose_value=False,
+                callback=_set_debug,
+                help="Show the traceback of an error.",
+            )
+        )
+
+
+class Group(click.Group):
+    """Commands whose `UserError`s are one line and exit status 1."""
+
+    command_class = Command
+
+    def invoke(self, context: click.Context):
+        try:
+            return super().invoke(context)
+        except UserError as error:
+            if context.find_root().meta.get("debug"):
+                raise
+            click.echo(f"Error: {error}", err=True)
+            context.exit(1)
+        except KeyboardInterrupt:
+            click.echo("Interrupted; nothing unfinished was left as finished.", err=True)
+            context.exit(INTERRUPTED)
+
+
+def _common(*names):
+    """Options that several commands have, each written once."""
+    options = {
+        "data": click.option("--data", required=True, metavar="DIR", help="Dataset directory."),
+        "out": click.option("--out", required=True, metavar="DIR", help="Directory to make."),
+        "overwrite": click.option("--overwrite", is_flag=True, help="Replace what is at --out."),
+        "set": click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override a value of the recipe, e.g. training.epochs=5; may be repeated.",
+        ),
+        "devices": click.option(
+            "--devices",
+            type=click.Choice(DEVICES),
+            default="auto",
+            show_default=True,
+            help="GPUs of this machine (mirrored), machines of TF_CONFIG (multiworker), or one.",
+        ),
+        "samples": click.option(
+            "--samples", type=int, metavar="T", help="Draws; by default those of the export."
+        ),
+        "seed": click.option(
+            "--seed", type=int, metavar="N", help="Seed of the draws; by default the export's."
+        ),
+    }
+
+    def decorate(function):
+        for name in reversed(names):
+            function = options[name](function)
+        return function
+
+    return decorate
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vipann-tf")
+def main():
+    """Bayesian audio tagging: train, transfer, evaluate and serve networks that know when they do
+    not know."""
+    # TensorFlow's start-up notices would drown a command's own output.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+class _Prepare(Command):
+    """Lists the datasets below the options."""
+
+    def format_epilog(self, context, formatter):
+        from vipann_tf.datasets import DATASETS
+
+        with formatter.section("Datasets"):
+            formatter.write_dl(
+                [
+                    (item.name, f"{item.summary}. {('SOURCE: ' + item.layout) if item.layout else 'No SOURCE.'}")
+                    for item in DATASETS.values()
+                ]
+            )
+
+
+@main.command(cls=_Prepare)
+@click.argument("dataset")
+@click.argument("paths", nargs=-1, required=True, metavar="[SOURCE] OUT")
+@click.option("--seconds", type=float, metavar="S", help="Clip length; clips are cut or padded to it.")
+@click.option("--workers", type=int, metavar="N", help="Processes; by default all cores.")
+@click.option("--subset", help="esc50: esc10 for its ten-class subset.")
+@click.option("--task", help="folder, csv: multiclass or multilabel. synthetic: also ood.")
+@click.option("--clips", type=int, help="synthetic: number of clips.")
+@click.option("--seed", type=int, help="synthetic: seed.")
+@click.option("--folds", type=int, help="synthetic: folds of the multiclass task.")
+@_common("overwrite")
+def prepare(dataset, paths, seconds, workers, overwrite, **options):
+    """Turn labelled audio into a dataset directory of TFRecords."""
+    from vipann_tf import datasets, terminal
+
+    needs_source = datasets.find(dataset).needs_source
+    if len(paths) != 1 + needs_source:
+        wanted = "SOURCE OUT" if needs_source else "OUT"
+        raise UserError(f"prepare {dataset} takes {wanted}, but {len(paths)} paths were given")
+    if not needs_source:
+        options["seconds"] = seconds
+    source = datasets.load(dataset, paths[0] if needs_source else None, **options)
+
+    from vipann_tf.records.prepare import prepare as run
+
+    with terminal.progress("Preparing") as show:
+        info = run(
+            source,
+            paths[-1],
+            seconds=seconds,
+            workers=workers,
+            overwrite=overwrite,
+            on_progress=show,
+        )
+    _print_dataset(paths[-1], info)
+
+
+@main.command()
+@click.argument("recipe")
+@_common("data", "out", "set", "devices", "overwrite")
+def pretrain(recipe, data, out, settings, devices, overwrite):
+    """Train a network from scratch, as RECIPE (a YAML file) says."""
+    from vipann_tf.recipe import PretrainRecipe, load_recipe
+
+    resolved = load_recipe(PretrainRecipe, recipe, settings)
+
+    from vipann_tf import terminal
+    from vipann_tf.training.distribution import make_strategy
+    from vipann_tf.training.pretrain import pretrain as run
+
+    with terminal.progress("Pretraining") as show:
+        run(
+            resolved,
+            data,
+            out,
+            strategy=make_strategy(devices),
+            overwrite=overwrite,
+            on_progress=_training_note(show),
+        )
+    _print_model(out)
+
+
+@main.command()
+@click.option("--strategy", type=click.Choice(STRATEGIES), help="What is Bayesian, and how.")
+@click.option("--base", required=True, metavar="MODEL", help="Model directory of the pretrained network.")
+@click.option("--mode", type=click.Choice(["fixed", "finetune"]), help="Train the head alone, or all.")
+@click.option("--test-fold", type=int, metavar="K", help="Fold to hold out.")
+@click.option("--recipe", metavar="FILE", help="YAML file; the defaults without.")
+@_common("data", "out", "set", "devices", "overwrite")
+def transfer(strategy, base, mode, test_fold, recipe, data, out, settings, devices, overwrite):
+    """Transfer a pretrained network to the labels of another dataset."""
+    from vipann_tf.recipe import TransferRecipe, load_recipe
+
+    chosen = {"strategy": strategy, "mode": mode}
+    settings = [*settings, *(f"{key}={value}" for key, value in chosen.items() if value)]
+    resolved = load_recipe(TransferRecipe, recipe, settings)
+
+    from vipann_tf import terminal
+    from vipann_tf.training.distribution import make_strategy
+    from vipann_tf.training.transfer import transfer as run
+
+    with terminal.progress("Transferring") as show:
+        run(
+            resolved,
+            base,
+            data,
+            out,
+            test_fold=test_fold,
+            strategy=make_strategy(devices),
+            overwrite=overwrite,
+            on_progress=_training_note(show),
+        )
+    _print_model(out)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--split", help="Split to score; by default what was held out, or eval.")
+@_common("data", "samples", "seed", "out", "overwrite")
+def evaluate(model, data, split, samples, seed, out, overwrite):
+    """Score a model: accuracy, calibration and uncertainty."""
+    from vipann_tf import terminal
+    from vipann_tf.evaluation.evaluate import evaluate as run
+
+    with terminal.progress("Evaluating") as show:
+        results = run(
+            model,
+            data,
+            out,
+            split=split,
+            samples=samples,
+            seed=seed,
+            overwrite=overwrite,
+            on_progress=show,
+        )
+    rows = [(name, terminal.number(value)) for name, value in results["metrics"].items()]
+    rows += [(f"mean {name} (nats)", terminal.number(x)) for name, x in results["uncertainty"].items()]
+    title = f"{results['dataset']} {', '.join(results['splits'])}, {results['samples']} draws"
+    terminal.table({"metric": "left", "value": "right"}, rows, title)
+    click.echo(f"Wrote {out}")
+
+
+@main.command()
+@click.argument("model")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@_common("samples", "seed")
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True, metavar="K", help="Labels to show a file.")
+@click.option(
+    "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+)
+def predict(model, files, samples, seed, top, style):
+    """Label audio files, and say how sure the model is of each."""
+    from vipann_tf.answers import print_answers
+    from vipann_tf.saved_model.predict import Predictor
+
+    predictor = Predictor(model, samples=samples, seed=seed)
+    answers = predictor.answer(files)
+    print_answers(answers, predictor.labels, top=top, style=style)
+    for answer in answers:
+        if answer.error:
+            click.echo(f"Error: {answer.path}: {answer.error}", err=True)
+    if any(answer.error for answer in answers):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("path")
+def info(path):
+    """Say what a model or dataset directory is."""
+    from vipann_tf.records import schema
+    from vipann_tf.records.storage import join, size
+
+    if size(join(path, schema.INFO_FILE)) is not None:
+        _print_dataset(path, schema.read_info(path))
+    else:
+        _print_model(path)
+
+
+@main.command()
+@click.argument("out", metavar="FILE.wav")
+@click.option("--task", type=click.Choice(["multilabel", "multiclass", "ood"]), default="multiclass", show_default=True)
+@click.option("--index", type=click.IntRange(0), default=0, show_default=True, help="Number of the clip.")
+@click.option("--seconds", type=float, default=5.0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+def synthesize(out, task, index, seconds, seed):
+    """Write one clip of the synthetic dataset as a WAV file."""
+    from vipann_tf.datasets import synthetic
+
+    clip = synthetic.write_wav(out, task, index, seconds=seconds, seed=seed)
+    click.echo(f"Wrote {out}: {', '.join(clip.labels)}")
+
+
+@main.command()
+@click.option("--out", default="quickstart", show_default=True, metavar="DIR", help="Directory to make.")
+@_common("overwrite")
+def quickstart(out, overwrite):
+    """Do the main job once, on synthetic sounds: prepare, pretrain, transfer, evaluate, predict."""
+    from vipann_tf import quickstart as steps
+
+    steps.run(main, out, overwrite=overwrite)
+
+
+def _training_note(show):
+    """Progress of a training as one line."""
+
+    def on_progress(progress):
+        note = (
+            f"loss {progress.loss:.3f} = NLL {progress.nll:.3f} + KL {progress.kl_term:.3f}, "
+            f"{progress.clips_per_s:.0f} clips/s"
+        )
+        show(progress.step, progress.steps, note)
+
+    return on_progress
+
+
+def _print_dataset(path, info) -> None:
+    from vipann_tf import terminal
+
+    hours = info.clips * info.clip_seconds / 3600
+    click.echo(
+        f"{path}: dataset {info.name}, {info.task}, {len(info.labels)} labels, {info.clips} clips of "
+        f"{info.clip_seconds:g} s ({hours:.2f} h) at {info.sample_rate_hz} Hz"
+    )
+    rows = [(name, str(split.clips), str(split.shards)) for name, split in info.splits.items()]
+    terminal.table({"split": "left", "clips": "right", "shards": "right"}, rows)
+    if info.rejected:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in info.rejected.items())
+        click.echo(f"Rejected: {reasons} (see rejected.csv)")
+
+
+def _print_model(path) -> None:
+    from vipann_tf.saved_model import metadata
+
+    info = metadata.read_info(path)
+    network = info.architecture
+    click.echo(
+        f"{metadata.version_directory(path)}: ResNet-{network.depth} of width {network.width:g}, "
+        f"{network.trunk} trunk, {network.head} head, {network.task}, {network.labels} labels"
+    )
+    made = info.recipe.get("strategy")
+    if info.data is not None:
+        how = f"{info.origin} {made} ({info.recipe['mode']})" if made else info.origin
+        held = f", held out {', '.join(info.data.held_out)}" if info.data.held_out else ""
+        click.echo(
+            f"{how} on {info.data.dataset}: {info.data.clips} clips of {', '.join(info.data.splits)}{held}; "
+            f"{info.training['steps']} steps in {info.training['seconds']:.0f} s, "
+            f"last loss {info.training['loss']:.3f}"
+        )
+    click.echo(
+        f"takes waveforms at {info.sample_rate_hz} Hz; serving_default averages "
+        f"{info.samples if network.stochastic else 1} draws of seed {info.seed}"
+    )
+
+
+if __name__ == "__main__":
+    main()

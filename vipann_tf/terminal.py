@@ -1,0 +1,67 @@
+"""What the command line shows: progress, tables, numbers. Results go to stdout, progress to stderr."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+# How often a log file, in place of a terminal, gets a line.
+LOG_INTERVAL_S = 30.0
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[..., None]]:
+    """Gives a function of (done, total, note="") that shows how far a command is."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _log_lines(title)
+        return
+    columns = (
+        TextColumn(title),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed}/{task.total} {task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None, note="")
+        yield lambda done, total, note="": bar.update(task, completed=done, total=total, note=note)
+
+
+def _log_lines(title: str) -> Callable[..., None]:
+    last = time.monotonic()
+
+    def show(done: int, total: int, note: str = "") -> None:
+        nonlocal last
+        if time.monotonic() - last >= LOG_INTERVAL_S:
+            last = time.monotonic()
+            print(f"{title} {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)
+
+    return show
+
+
+def table(columns: dict[str, str], rows: list[tuple], title: str | None = None) -> None:
+    """Prints rows under headings.
+
+    Args:
+      columns: Heading -> `left` or `right`.
+      rows: Cells, as text.
+      title: Line above the table.
+    """
+    result = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading, side in columns.items():
+        result.add_column(heading, justify=side, overflow="fold")
+    for row in rows:
+        result.add_row(*row)
+    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(result)
+
+
+def number(value: float | int | None) -> str:
+    """Three significant places for people; a dash for what is not defined."""
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
