@@ -111,8 +111,8 @@ def test_mixup_refuses_alpha(alpha):
 
 def masked(frames=501, bands=64, count=600, **options):
     """Boolean [count, frames, bands]: what spec_augment filled."""
-    output = augment.spec_augment(tf.ones([count, frames, bands]), SEED, **options)
-    return output.numpy() == 0
+    ones = tf.ones([count, frames, bands])
+    return augment.spec_augment(ones, SEED, fill_value=0.0, **options).numpy() == 0
 
 
 def stripe_lengths(rows):
@@ -172,7 +172,8 @@ def test_share_masked_with_the_published_settings():
 def test_stripes_differ_between_examples_and_seeds():
     first = masked(count=50)
     assert len({row.tobytes() for row in first}) == 50
-    other = augment.spec_augment(tf.ones([50, 501, 64]), [11, 5]).numpy() == 0
+    ones = tf.ones([50, 501, 64])
+    other = augment.spec_augment(ones, [11, 5], fill_value=0.0).numpy() == 0
     assert (first != other).any()
 
 
@@ -192,6 +193,18 @@ def test_no_stripes_changes_nothing_and_fill_value_fills():
     kept = filled == tf.cast(log_mel, tf.bfloat16)
     np.testing.assert_array_equal(tf.cast(filled, tf.float32)[~kept], -100.0)
     assert (~kept).numpy().any()
+
+
+def test_stripes_are_filled_with_the_mean_of_each_band_of_the_clip():
+    log_mel = tf.random.stateless_normal([3, 300, 20], [1, 2])
+    augmented = augment.spec_augment(log_mel, SEED).numpy()
+    changed = augmented != log_mel.numpy()
+    means = np.broadcast_to(log_mel.numpy().mean(1, keepdims=True), log_mel.shape)
+    assert changed.any(axis=(1, 2)).all()
+    np.testing.assert_allclose(augmented[changed], means[changed], atol=1e-6)
+    per_band = augment.spec_augment(log_mel, SEED, fill_value=tf.range(20.0)).numpy()
+    bands = np.broadcast_to(np.arange(20.0), log_mel.shape)
+    np.testing.assert_array_equal(per_band[changed], bands[changed])
 
 
 @pytest.mark.parametrize(

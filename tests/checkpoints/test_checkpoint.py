@@ -107,15 +107,15 @@ def htk_mel(low_hz=50.0, high_hz=14000.0):
             lambda ours, stft: dict(zip((REAL, IMAGINARY), stft(hann(512, periodic=True)))),
             r"conv_real.weight is \[257, 1, 512\], an STFT of 512 samples",
         ),
-        (lambda ours, stft: {IMAGINARY: -ours[IMAGINARY]}, "conv_imag.weight is not the Fourier tran"),
+        (lambda ours, stft: {IMAGINARY: -ours[IMAGINARY]}, "imag.weight is not the Fourier"),
         (lambda ours, stft: {REAL: np.full_like(ours[REAL], np.nan)}, "window is no periodic Hann"),
-        (lambda ours, stft: {MEL: ours[MEL][:, :40]}, r"melW is \[513, 40\] instead of \[513, 64\]"),
+        (lambda ours, stft: {MEL: ours[MEL][:, :40]}, r"melW is \[513, 40\] instead of"),
         (
             lambda ours, stft: {MEL: htk_mel(0.0, 16000.0)},
             "weigh bins from 31.25 to 15968.8 Hz, ours from 62.5 to 13968.8 Hz",
         ),
         (lambda ours, stft: {MEL: 2 * ours[MEL]}, "its mel bands are normalised in another way"),
-        (lambda ours, stft: {MEL: htk_mel()}, "its mel bands are spaced or normalised in another way"),
+        (lambda ours, stft: {MEL: htk_mel()}, "bands are spaced or normalised in another way"),
         (lambda ours, stft: {MEL: 0 * ours[MEL]}, "weigh bins from none to none Hz"),
     ],
 )

@@ -86,19 +86,20 @@ def spec_augment(
     freq_drop_width: int = 8,
     freq_stripes: int = 2,
     *,
-    fill_value: float = 0.0,
+    fill_value: tf.Tensor | float | None = None,
     example_offset: tf.Tensor | int = 0,
 ) -> tf.Tensor:
     """Masks random stripes of time and of frequency, other ones for each example.
 
     (Park et al., arXiv 1904.08779, section 2, without warping; widths and counts of PANNs, arXiv
     1912.10211.) A stripe's width is uniform on 0 ... drop width - 1, its start uniform over the
-    places where it fits. PANNs fills with 0 *after* its BatchNorm over the mel bands, where 0 is
-    near the mean; on raw decibels 0 is very loud, so call it there or give a `fill_value`.
+    places where it fits. It is filled with the clip's own mean of each band, which is what the
+    SpecAugment paper fills with: its 0 is the mean of normalised log-mels.
 
-    Deviations from PANNs: the last frame and band can be masked, and the widths are bounded on
-    short inputs so that all stripes together never mask more than half of an axis (with the
-    defaults: below 256 frames, 2.6 s).
+    Deviations from PANNs: it masks after its BatchNorm over the mel bands, with 0, which is near
+    the mean there and very loud on decibels (`fill_value=0.0` does as it does); the last frame and
+    band can be masked; and the widths are bounded on short inputs so that all stripes together
+    never mask more than half of an axis (with the defaults: below 256 frames, 2.6 s).
 
     Args:
       log_mel: `[batch, frames, bands]`, floating point.
@@ -107,7 +108,8 @@ def spec_augment(
       time_stripes: Number of time stripes, at least 0; they may overlap.
       freq_drop_width: Bound of a frequency stripe's width in bands, exclusive, at least 1.
       freq_stripes: Number of frequency stripes, at least 0.
-      fill_value: What masked elements become.
+      fill_value: What masked elements become, a number or a tensor broadcastable to `log_mel`;
+        `None` is the mean over the clip's frames, band by band.
       example_offset: Position in the global batch of this batch's first example, `[]` int32.
 
     Returns:
@@ -131,6 +133,8 @@ def spec_augment(
     time_mask = _stripes(of_time, frames, time_drop_width, time_stripes)  # [batch, frames]
     freq_mask = _stripes(of_freq, bands, freq_drop_width, freq_stripes)  # [batch, bands]
     mask = time_mask[:, :, None] | freq_mask[:, None, :]
+    if fill_value is None:
+        fill_value = tf.reduce_mean(tf.cast(log_mel, tf.float32), axis=1, keepdims=True)
     return tf.where(mask, tf.cast(fill_value, log_mel.dtype), log_mel)
 
 

@@ -1,0 +1,155 @@
+"""Imported weights against the outputs of the original PyTorch networks, at full width.
+
+The weights are drawn by the rule of ../shared/reference/make_checkpoint.py, without torch. What
+takes minutes on two cores runs where VIPANN_TF_SLOW_TESTS is set.
+"""
+
+import importlib.util
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vipann_tf import checkpoints
+from vipann_tf.checkpoints.checkpoint import Checkpoint, check_tensors, to_variables
+from vipann_tf.models.vipann import VIPANN
+from vipann_tf.saved_model.export import export
+from vipann_tf.saved_model.load import load_signatures
+from vipann_tf.saved_model.metadata import ModelInfo
+
+slow = pytest.mark.skipif(
+    not os.environ.get("VIPANN_TF_SLOW_TESTS"),
+    reason="minutes at full width: set VIPANN_TF_SLOW_TESTS=1 to run it",
+)
+TOLERANCE = 1e-3  # issue 3: absolute, on logits, probabilities and embeddings
+SEED = 7  # of the golden file
+
+
+@pytest.fixture(scope="module")
+def reference(shared):
+    path = shared / "reference" / "make_checkpoint.py"
+    spec = importlib.util.spec_from_file_location("make_checkpoint", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def golden(shared):
+    with np.load(shared / "reference" / "golden_seed7.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def waveforms(reference):
+    return reference.waveforms(SEED)
+
+
+def with_variables(architecture, values):
+    model = VIPANN(architecture)
+    variables = model.named_variables()
+    assert set(variables) == set(values)
+    for name, variable in variables.items():
+        variable.assign(values[name])
+    return model
+
+
+# Requested through `indirect`, so that pytest keeps one of these networks in memory at a time.
+@pytest.fixture(scope="module")
+def network(request, reference):
+    tensors = reference.state_dict(request.param, SEED)
+    kind = check_tensors(tensors, "the stand-in")
+    assert kind == request.param
+    checkpoint = Checkpoint(kind, tensors)
+    return with_variables(checkpoint.architecture, to_variables(checkpoint))
+
+
+def of(*kinds):
+    return pytest.mark.parametrize("network", kinds, indirect=True)
+
+
+def assert_close(ours, golden):
+    assert np.abs(np.asarray(ours) - golden).max() <= TOLERANCE
+
+
+@of("deterministic")
+@pytest.mark.parametrize(
+    ("key", "samples"),
+    [("det_logits", 320000), ("det_logits_5s", 160000), ("det_logits_98765", 98765)],
+)
+def test_deterministic_logits(network, golden, waveforms, key, samples):
+    assert_close(network(waveforms[:, :samples]), golden[key])
+
+
+@of("resnet22", pytest.param("resnet38", marks=slow))
+def test_panns_probabilities_and_embeddings(network, golden, waveforms):
+    name = f"resnet{network.architecture.depth}"
+    assert_close(tf.sigmoid(network(waveforms)), golden[f"{name}_probs"])
+    assert_close(network.embed(waveforms), golden[f"{name}_embedding"])
+
+
+@of("flipout")
+def test_flipout_mean_logits(network, golden, waveforms):
+    assert_close(network(waveforms), golden["flip_mean_logits"])
+
+
+@of("flipout")
+def test_flipout_kl(network, golden):
+    np.testing.assert_allclose(network.kl("sum"), golden["kl_sum"], rtol=1e-5)
+    np.testing.assert_allclose(
+        network.kl("mean"), golden["kl_mean_per_layer_summed"], rtol=1e-5
+    )
+
+
+@slow
+@of("flipout")
+@pytest.mark.parametrize(
+    ("signs", "draws", "key"), [("channel", 64, "flip_draw"), ("activation", 32, "flip_mc")]
+)
+def test_flipout_draws(network, golden, waveforms, signs, draws, key):
+    model = network
+    if model.architecture.signs != signs:
+        architecture = model.architecture.model_copy(update={"signs": signs})
+        model = with_variables(architecture, network.named_variables())
+    features = model.prefix(waveforms)
+
+    @tf.function
+    def answer(index):
+        return model.suffix(features, model.draw(11, index))
+
+    probs = np.stack([answer(tf.constant(index)) for index in range(1, draws + 1)])
+    mean, std = golden[f"{key}_mean_probs"], golden[f"{key}_std_probs"]
+    assert np.corrcoef(probs.mean(axis=0).ravel(), mean.ravel())[0, 1] > 0.99
+    assert 0.9 < probs.std(axis=0).mean() / std.mean() < 1.1
+
+
+@slow
+@of("deterministic", "resnet22", "resnet38")
+def test_exported_model(network, golden, waveforms, tmp_path):
+    depth = network.architecture.depth
+    info = ModelInfo(
+        origin="import",
+        architecture=network.architecture,
+        sample_rate_hz=32000,
+        clip_seconds=10.0,
+        samples=1,
+        seed=0,
+        variables=[],
+    )
+    export(network, tmp_path / "model", info, list(checkpoints.audioset_labels()))
+    loaded = load_signatures(tmp_path / "model")
+    serve, embed = loaded.signatures["serving_default"], loaded.signatures["embed"]
+
+    def probabilities(samples):
+        return serve(waveform=tf.constant(waveforms[:, :samples]))["probabilities"]
+
+    assert_close(
+        probabilities(320000), golden["det_probs" if depth == 54 else f"resnet{depth}_probs"]
+    )
+    if depth == 54:
+        for key, samples in [("det_logits_5s", 160000), ("det_logits_98765", 98765)]:
+            assert_close(probabilities(samples), tf.sigmoid(golden[key]))
+    else:
+        embedding = embed(waveform=tf.constant(waveforms))["embedding"]
+        assert_close(embedding, golden[f"resnet{depth}_embedding"])
