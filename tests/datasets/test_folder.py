@@ -67,6 +67,13 @@ def test_files_outside_folders_are_rejected(tmp_path):
     assert [(r.clip_id, r.reason) for r in source.rejected] == [("stray.wav", "no-label")]
 
 
+def test_task(tmp_path):
+    audio(tmp_path / "dog/a.wav")
+    assert datasets.load("folder", tmp_path, task="multilabel").task == "multilabel"
+    with pytest.raises(UserError, match="task 'tags' is unknown; use multilabel or multiclass"):
+        datasets.load("folder", tmp_path, task="tags")
+
+
 def test_no_audio_says_what_was_sought_and_found(tmp_path):
     text(tmp_path / "dog/a.txt", "x")
     audio(tmp_path / "b.wav")

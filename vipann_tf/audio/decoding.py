@@ -90,6 +90,10 @@ class Decoder:
         """
         if isinstance(file, (str, os.PathLike)):
             _check_path(file)
+        elif file.seek(0, os.SEEK_END) == 0:
+            raise DecodeError("empty", "0 bytes")
+        else:
+            file.seek(0)
         wanted = math.inf if duration_s is None else round(duration_s * self.rate_hz)
         try:
             with soundfile.SoundFile(file) as sound:

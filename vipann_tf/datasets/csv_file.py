@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vipann_tf.datasets.base import Clip, Source, Task, check_split, split_of_fold
+from vipann_tf.datasets.base import Clip, Source, Task, check_split, check_task, split_of_fold
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.errors import UserError
 
@@ -12,7 +12,6 @@ LAYOUT = (
 )
 CLIP_SECONDS = 5.0
 DEFAULT_SPLIT = "train"
-_TASKS = ("multilabel", "multiclass")
 
 
 def load(tree: SourceTree, *, task: Task | None = None) -> Source:
@@ -34,8 +33,8 @@ def load(tree: SourceTree, *, task: Task | None = None) -> Source:
     Raises:
       UserError: Where the file, a column or a value is missing or wrong, naming the row.
     """
-    if task is not None and task not in _TASKS:
-        raise UserError(f"task {task!r} is unknown; use {' or '.join(_TASKS)}")
+    if task is not None:
+        check_task(task)
     file = tree.file or _only_csv(tree)
     rows = tree.read_csv(file, ("filename",))
     if not rows:

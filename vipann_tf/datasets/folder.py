@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vipann_tf.datasets.base import Clip, Rejection, Source, split_of_fold
+from vipann_tf.datasets.base import Clip, Rejection, Source, Task, check_task, split_of_fold
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.errors import UserError
 
@@ -19,7 +19,7 @@ _SPLIT_FOLDER = re.compile(
 )
 
 
-def load(tree: SourceTree) -> Source:
+def load(tree: SourceTree, *, task: Task = "multiclass") -> Source:
     """Lists a directory with one folder a class.
 
     The top folders are splits where all of them are called train, val, dev, test, eval (or the
@@ -28,14 +28,16 @@ def load(tree: SourceTree) -> Source:
 
     Args:
       tree: The directory.
+      task: `multilabel` where a model trained on it should score each class by itself.
 
     Returns:
-      A multiclass source with the classes in alphabetical order; everything is in split `train`
+      A source with the classes in alphabetical order; everything is in split `train`
       where there are no split folders.
 
     Raises:
       UserError: Where there is no audio in folders, or split folders can't be told from classes.
     """
+    check_task(task)
     files = tree.audio_files()
     inside = [name for name in files if "/" in name]
     if not inside:
@@ -56,7 +58,7 @@ def load(tree: SourceTree) -> Source:
         clips.append(Clip(name, tree.path(name), (parts[depth],), split))
     return Source(
         name="folder",
-        task="multiclass",
+        task=task,
         labels=tuple(sorted({clip.labels[0] for clip in clips})),
         clips=clips,
         clip_seconds=CLIP_SECONDS,

@@ -53,8 +53,8 @@ class SourceTree:
         names = []
         for folder, children, files in self._walk():
             children[:] = [child for child in children if not child.startswith(".")]
-            inside = os.path.relpath(folder, self.root).replace(os.sep, "/")
-            prefix = "" if inside == "." else inside + "/"
+            inside = self._inside(folder)
+            prefix = inside + "/" if inside else ""
             names += [prefix + name for name in files if not name.startswith(".")]
         return tuple(sorted(names))
 
@@ -150,6 +150,10 @@ class SourceTree:
 
     def _walk(self):
         return os.walk(self.root, followlinks=True)
+
+    def _inside(self, folder: str) -> str:
+        inside = os.path.relpath(folder, self.root).replace(os.sep, "/")
+        return "" if inside == "." else inside
 
 
 def stem(name: str) -> str:

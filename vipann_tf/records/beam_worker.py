@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
+
+from vipann_tf.records import storage
 
 _PARENT_CHECK_S = 0.5
 
@@ -31,3 +34,6 @@ if __name__ == "__main__":
     from apache_beam.runners.worker import sdk_worker_main
 
     sdk_worker_main.main([])
+    if storage.aborts_at_exit():
+        sys.stderr.flush()
+        os._exit(0)

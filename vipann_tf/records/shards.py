@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from vipann_tf.audio.decoding import DecodeError, Decoder
 from vipann_tf.datasets.base import Clip, Rejection
+from vipann_tf.records import storage
 from vipann_tf.records.schema import clip_samples, serialize, to_int16
 from vipann_tf.records.tfrecord_file import RecordWriter
 
-__all__ = ["ShardResult", "ShardWriter"]
+__all__ = ["ShardResult", "ShardWriter", "dump_clips", "load_clips"]
 
 # A record is silent where no sample exceeds this int16 amplitude: about -80 dB of full scale.
 SILENT_PEAK = 3
@@ -25,7 +26,10 @@ CLIPPED_SAMPLES = 10
 
 @dataclasses.dataclass(frozen=True)
 class ShardResult:
-    """What came out of one shard; `clips + len(rejected)` is what went in."""
+    """What came out of one shard; `clips + len(rejected)` is what went in.
+
+    `label_sets` counts the clips of each set of labels, as pairs (label indices, clips).
+    """
 
     name: str
     split: str
@@ -33,6 +37,7 @@ class ShardResult:
     bytes: int
     digest: str
     label_counts: list[int]
+    label_sets: list[tuple[list[int], int]]
     silent: int
     clipped: int
     rejected: list[Rejection]
@@ -88,8 +93,8 @@ class ShardWriter:
         counts = np.zeros(len(self._labels), np.int64)
         silent = clipped = 0
         rejected = []
-        part = f"{path}.part"
-        with open(part, "wb") as file:
+        sets: Counter[tuple[int, ...]] = Counter()
+        with storage.open_write(path) as file:
             writer = RecordWriter(file)
             for clip in clips:
                 try:
@@ -100,21 +105,22 @@ class ShardWriter:
                     continue
                 labels = sorted({self._labels[label] for label in clip.labels})
                 counts[labels] += 1
+                sets[tuple(labels)] += 1
                 silent += int(is_silent(waveform))
                 clipped += int(is_clipped(waveform))
                 writer.write(serialize(clip.clip_id, waveform, labels))
                 on_clip("ok")
-        os.replace(part, path)
         return ShardResult(
-            name,
-            split,
-            writer.records,
-            writer.bytes,
-            writer.digest,
-            counts.tolist(),
-            silent,
-            clipped,
-            rejected,
+            name=name,
+            split=split,
+            clips=writer.records,
+            bytes=writer.bytes,
+            digest=writer.digest,
+            label_counts=counts.tolist(),
+            label_sets=[(list(labels), count) for labels, count in sorted(sets.items())],
+            silent=silent,
+            clipped=clipped,
+            rejected=rejected,
         )
 
     def waveform(self, clip: Clip) -> np.ndarray:
@@ -126,12 +132,26 @@ class ShardWriter:
         if self._decode is not None:
             waveform = self._decode(clip, self._rate_hz)
         else:
-            duration_s = min(self._seconds, clip.duration_s or self._seconds)
-            waveform = self._decoder.read(clip.path, offset_s=clip.offset_s, duration_s=duration_s)
+            waveform = self._read(clip)
         fitted = np.zeros(self._samples, "<i2")
         kept = min(len(waveform), self._samples)
         fitted[:kept] = to_int16(waveform[:kept])
         return fitted
+
+    def _read(self, clip: Clip) -> np.ndarray:
+        duration_s = min(self._seconds, clip.duration_s or self._seconds)
+        window = {"offset_s": clip.offset_s, "duration_s": duration_s}
+        if not storage.is_remote(clip.path):
+            return self._decoder.read(clip.path, **window)
+        try:
+            file = storage.open_read(clip.path)
+        except FileNotFoundError as error:
+            raise DecodeError("missing-file", str(error)) from error
+        with file:
+            try:
+                return self._decoder.read(file, **window)
+            finally:
+                file.check()  # a failed transfer is no property of the recording
 
 
 def is_silent(waveform: np.ndarray) -> bool:
@@ -143,3 +163,15 @@ def is_clipped(waveform: np.ndarray) -> bool:
     """Whether an int16 waveform has `CLIPPED_SAMPLES` samples or more at full scale."""
     # -32767 is full scale too: many encoders never write -32768.
     return bool(np.count_nonzero((waveform == 32767) | (waveform <= -32767)) >= CLIPPED_SAMPLES)
+
+
+def dump_clips(clips: Sequence[Clip], header: str) -> bytes:
+    """A shard's manifest: a header line, then one clip a line."""
+    lines = [header, *(json.dumps(dataclasses.astuple(clip)) for clip in clips)]
+    return "\n".join(lines).encode()
+
+
+def load_clips(content: bytes) -> list[Clip]:
+    """The clips of a manifest."""
+    rows = (json.loads(line) for line in content.splitlines()[1:])
+    return [Clip(row[0], row[1], tuple(row[2]), *row[3:]) for row in rows]

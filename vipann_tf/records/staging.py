@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Iterator
 
 from vipann_tf.errors import UserError
+from vipann_tf.records import storage
 
-__all__ = ["WORK", "staged_directory"]
+__all__ = ["WORK", "resumable_directory", "staged_directory"]
 
 # What only the run needs lies in this folder of the staging directory.
 WORK = "_work"
-_LOCK = "lock"
 
 
 @contextlib.contextmanager
@@ -35,81 +35,145 @@ def staged_directory(out: str | os.PathLike, *, mark: str, overwrite: bool) -> I
       The staging directory's path, holding an empty folder `WORK`, which is dropped at the end.
 
     Raises:
-      UserError: Where `out` exists and may not be replaced, its parent is not there, or another run
-        is making it.
+      UserError: Where `out` exists and may not be replaced, can't be written, or another run is
+        making it.
     """
-    out = os.path.abspath(os.fspath(out))
-    _check_replaceable(out, mark, overwrite)
-    parent, name = os.path.split(out)
-    prefix = f".{name}.preparing-"
-    try:
-        os.makedirs(parent, exist_ok=True)
-        _clean(parent, prefix, out)
-        stage = tempfile.mkdtemp(prefix=prefix, dir=parent)
-    except OSError as error:
-        raise UserError(f"can't write beside {out}: {error.strerror}; choose another place") from error
-    try:
-        os.chmod(stage, 0o777 & ~_umask())
-        os.mkdir(os.path.join(stage, WORK))
-        with _held_lock(os.path.join(stage, _LOCK)):
+    place = _Place(out, mark, overwrite)
+    place.check()
+    with place.staging(keep=None) as stage:
+        try:
             yield stage
-            shutil.rmtree(os.path.join(stage, WORK))
-            os.remove(os.path.join(stage, _LOCK))
-            _check_replaceable(out, mark, overwrite)
-            _move_into_place(stage, out, parent, prefix)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+            place.fill(stage)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
 
 
-def _move_into_place(stage: str, out: str, parent: str, prefix: str) -> None:
-    if not os.path.lexists(out):
-        os.rename(stage, out)
+@contextlib.contextmanager
+def resumable_directory(out: str | os.PathLike, *, mark: str, overwrite: bool) -> Iterator[str]:
+    """As `staged_directory`, but what an interrupted run left is handed to the next one.
+
+    The block finds in it whatever the earlier run wrote and must decide what still holds. Only a
+    `UserError` deletes it. In an object store nothing can be renamed: there the directory is `out`
+    itself, and `mark`, which the block writes last, makes it complete.
+
+    Args, yields and raises: As `staged_directory`.
+    """
+    if storage.is_remote(out):
+        with _remote_directory(str(out), mark, overwrite) as stage:
+            yield stage
         return
-    # Killed between the two renames, `out` is absent and the next run deletes the old one.
-    old = tempfile.mkdtemp(prefix=prefix, dir=parent)
-    os.rename(out, old)
-    os.rename(stage, out)
-    shutil.rmtree(old, ignore_errors=True)
+    place = _Place(out, mark, overwrite)
+    place.check()
+    with place.staging(keep=WORK) as stage:
+        try:
+            yield stage
+            place.fill(stage)
+        except UserError:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
 
 
-def _check_replaceable(out: str, mark: str, overwrite: bool) -> None:
-    if not os.path.lexists(out) or (os.path.isdir(out) and not os.listdir(out)):
-        return
-    if not os.path.isfile(os.path.join(out, mark)):
-        raise UserError(
-            f"{out} exists and is not a directory that this command made (no {mark}); choose another"
-        )
+@contextlib.contextmanager
+def _remote_directory(out: str, mark: str, overwrite: bool) -> Iterator[str]:
+    names = storage.list_names(out)
+    if mark in names:
+        _refuse_unless(overwrite, out)
+        # Incomplete from here on.
+        storage.remove(storage.join(out, mark))
+        storage.remove(out)
+    elif names and WORK not in names:
+        raise UserError(f"{out} holds {names[0]} and no {mark}; choose an empty or new place")
+    yield out
+    storage.remove(storage.join(out, WORK))
+
+
+def _refuse_unless(overwrite: bool, out: str) -> None:
     if not overwrite:
         raise UserError(f"{out} exists; choose another output directory or add --overwrite")
 
 
-def _clean(parent: str, prefix: str, out: str) -> None:
-    for entry in os.listdir(parent):
-        if not entry.startswith(prefix):
-            continue
-        stale = os.path.join(parent, entry)
-        try:
-            with _held_lock(os.path.join(stale, _LOCK)):
-                shutil.rmtree(stale, ignore_errors=True)
-        except BlockingIOError as error:
+class _Place:
+    """Where a local directory is to appear."""
+
+    def __init__(self, out: str | os.PathLike, mark: str, overwrite: bool):
+        self.out = os.path.abspath(os.fspath(out))
+        self._mark = mark
+        self._overwrite = overwrite
+        self._parent, name = os.path.split(self.out)
+        self._prefix = f".{name}.preparing-"
+
+    def check(self) -> None:
+        """Raises `UserError` where the place is taken."""
+        if not os.path.lexists(self.out) or (os.path.isdir(self.out) and not os.listdir(self.out)):
+            return
+        if not os.path.isfile(os.path.join(self.out, self._mark)):
             raise UserError(
-                f"another run is making {out} right now; wait for it or choose another directory"
-            ) from error
-        except (FileNotFoundError, NotADirectoryError):
-            shutil.rmtree(stale, ignore_errors=True)
+                f"{self.out} exists and is not a directory that this command made (no"
+                f" {self._mark}); choose another"
+            )
+        _refuse_unless(self._overwrite, self.out)
+
+    @contextlib.contextmanager
+    def staging(self, keep: str | None) -> Iterator[str]:
+        """A locked staging directory; one that a dead run left, where it holds an entry `keep`."""
+        with contextlib.ExitStack() as locks:
+            try:
+                os.makedirs(self._parent, exist_ok=True)
+                stage = self._new_name()
+                _lock(stage, locks)
+                for stale in self._stale(stage, locks):
+                    if keep and not os.listdir(stage) and keep in os.listdir(stale):
+                        # By its new name, a worker that outlived its run can't reach it.
+                        os.rename(stale, stage)
+                    else:
+                        shutil.rmtree(stale, ignore_errors=True)
+                os.makedirs(os.path.join(stage, WORK), exist_ok=True)
+            except OSError as error:
+                raise UserError(
+                    f"can't write beside {self.out}: {error.strerror}; choose another place"
+                ) from error
+            yield stage
+
+    def fill(self, stage: str) -> None:
+        """Moves the finished staging directory into its place."""
+        shutil.rmtree(os.path.join(stage, WORK))
+        self.check()
+        if not os.path.lexists(self.out):
+            os.rename(stage, self.out)
+            return
+        # Killed between the two renames, `out` is absent and the next run deletes the old one.
+        old = self._new_name()
+        os.rename(self.out, old)
+        os.rename(stage, self.out)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _new_name(self) -> str:
+        """A new empty directory with the permissions that mkdir would give."""
+        path = tempfile.mkdtemp(prefix=self._prefix, dir=self._parent)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(path, 0o777 & ~umask)
+        return path
+
+    def _stale(self, stage: str, locks: contextlib.ExitStack) -> Iterator[str]:
+        """The directories that dead runs left, locked."""
+        for entry in sorted(os.listdir(self._parent)):
+            path = os.path.join(self._parent, entry)
+            if not entry.startswith(self._prefix) or path == stage or not os.path.isdir(path):
+                continue
+            try:
+                _lock(path, locks)
+            except BlockingIOError as error:
+                os.rmdir(stage)
+                raise UserError(
+                    f"another run is making {self.out} right now; wait for it or choose another"
+                    " directory"
+                ) from error
+            yield path
 
 
-@contextlib.contextmanager
-def _held_lock(path: str) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def _lock(directory: str, locks: contextlib.ExitStack) -> None:
+    """Locks a directory until `locks` closes or the process ends, however it ends."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    locks.callback(os.close, descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

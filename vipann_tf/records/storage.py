@@ -1,13 +1,34 @@
-"""Where dataset directories lie: plain file calls here, object stores through `tf.io.gfile`.
+"""Where datasets lie: plain files here, object stores (`s3://`, `gs://`) by `tf.io.gfile`.
 
-The one module that imports tensorflow_io, whose plug-in teaches TensorFlow `s3://` paths.
+The one module that imports tensorflow_io, whose plug-in teaches TensorFlow `s3://` paths; it is
+loaded when the first such path is touched.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
+import shutil
+from collections.abc import Iterator
+from typing import BinaryIO
 
-__all__ = ["is_remote", "join", "read_bytes", "size"]
+from vipann_tf.datasets.tree import SourceTree
+from vipann_tf.errors import UserError
+
+__all__ = [
+    "RemoteTree",
+    "aborts_at_exit",
+    "is_remote",
+    "join",
+    "list_names",
+    "open_read",
+    "open_write",
+    "read_bytes",
+    "remove",
+    "size",
+    "source_tree",
+]
 
 
 def is_remote(path) -> bool:
@@ -21,22 +42,192 @@ def join(directory, name: str) -> str:
     return f"{directory.rstrip('/')}/{name}" if is_remote(directory) else os.path.join(directory, name)
 
 
+def source_tree(path) -> SourceTree:
+    """The directory that a dataset is read from, wherever it lies."""
+    return RemoteTree(path) if is_remote(path) else SourceTree(path)
+
+
+def open_read(path) -> BinaryIO:
+    """Opens a file for reading, seekable.
+
+    Raises:
+      FileNotFoundError: Where it does not exist.
+    """
+    if not is_remote(path):
+        try:
+            return open(path, "rb")
+        except NotADirectoryError as error:
+            raise FileNotFoundError(error.errno, error.strerror, path) from error
+    if size(path) is None:
+        raise FileNotFoundError(f"no file at {path}")
+    return _RemoteFile(path)
+
+
+@contextlib.contextmanager
+def open_write(path: str) -> Iterator[BinaryIO]:
+    """Opens a file for writing that appears whole when the block ends without error, or not at all."""
+    if is_remote(path):
+        # An object appears when it is closed; one that no byte was written to, not even none,
+        # would not.
+        file = _gfile(path).GFile(path, "wb")
+        file.write(b"")
+        yield file
+        file.close()
+        return
+    part = f"{path}.part"
+    with open(part, "wb") as file:
+        yield file
+    os.replace(part, path)
+
+
 def read_bytes(path) -> bytes:
     """A whole file.
 
     Raises:
       FileNotFoundError: Where it does not exist.
     """
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except NotADirectoryError as error:
-        raise FileNotFoundError(error.errno, error.strerror, path) from error
+    with open_read(path) as file:
+        return file.read()
 
 
 def size(path) -> int | None:
     """Size of a file in bytes; `None` where there is none."""
+    if not is_remote(path):
+        try:
+            return os.stat(path).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    from tensorflow import errors
+
     try:
-        return os.stat(path).st_size
-    except (FileNotFoundError, NotADirectoryError):
+        return _gfile(path).stat(path).length
+    except errors.NotFoundError:
         return None
+
+
+def list_names(directory) -> list[str]:
+    """Names in a directory, sorted; none where there is no such directory."""
+    if not is_remote(directory):
+        try:
+            return sorted(os.listdir(directory))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+    from tensorflow import errors
+
+    try:
+        return sorted(name.rstrip("/") for name in _gfile(directory).listdir(directory))
+    except errors.NotFoundError:
+        return []
+
+
+def remove(path: str) -> None:
+    """Deletes a file, or a directory with all that is in it, if it exists."""
+    if not is_remote(path):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+        return
+    gfile = _gfile(path)
+    if gfile.isdir(path):
+        gfile.rmtree(path)
+    elif size(path) is not None:
+        gfile.remove(path)
+
+
+def aborts_at_exit() -> bool:
+    """Whether this process should end by `os._exit`.
+
+    Once tensorflow_io's S3 file system has been used, the destructors that run at the end of a
+    process may abort it (seen with 0.37.1), turning success into status 134.
+    """
+    return _load_s3.cache_info().currsize > 0
+
+
+class RemoteTree(SourceTree):
+    """A directory in an object store."""
+
+    def path(self, name: str) -> str:
+        return join(self.root, name)
+
+    def _is_directory(self, path: str) -> bool:
+        return _gfile(path).isdir(path.rstrip("/"))
+
+    def _is_file(self, path: str) -> bool:
+        return size(path) is not None
+
+    def _open(self, path: str) -> BinaryIO:
+        return open_read(path)
+
+    def _walk(self):
+        root = self.root.rstrip("/")
+        for folder, folders, files in _gfile(root).walk(root):
+            yield folder, folders, [name for name in files if name]
+
+    def _inside(self, folder: str) -> str:
+        return folder[len(self.root.rstrip("/")) :].strip("/")
+
+
+class _RemoteFile:
+    """A `tf.io.gfile` file that remembers a failed read.
+
+    libsndfile calls `read` through C, where an exception is printed and taken for the end of the
+    file: half a recording would pass for a whole one. Whoever decodes asks `check` afterwards.
+    """
+
+    def __init__(self, path: str):
+        from tensorflow import errors
+
+        self._errors = errors.OpError
+        self._file = _gfile(path).GFile(path, "rb")
+        self._failure: Exception | None = None
+
+    def read(self, count: int = -1) -> bytes:
+        try:
+            return self._file.read(count)
+        except self._errors as error:
+            self._failure = error
+            raise
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._file.seek(offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def check(self) -> None:
+        """Raises the failure of an earlier read, if there was one."""
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def _gfile(path):
+    """`tf.io.gfile`, able to handle this path."""
+    import tensorflow as tf
+
+    if os.fspath(path).startswith("s3://"):
+        _load_s3()
+    return tf.io.gfile
+
+
+@functools.lru_cache
+def _load_s3() -> bool:
+    try:
+        import tensorflow_io  # noqa: F401  (registers the file system)
+    except ImportError as error:
+        raise UserError(
+            "s3:// paths need the package tensorflow-io, which is not installed or does not load"
+            f" here ({error}); it exists for Python up to 3.12 with TensorFlow 2.17"
+        ) from error
+    return True

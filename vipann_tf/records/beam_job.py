@@ -1,0 +1,175 @@
+"""The Beam pipeline of a preparation: shard names in, shard files written.
+
+A worker decodes a shard's clips in their planned order and writes the file itself. No audio passes
+between workers, memory stays at one clip, and the bytes do not depend on who wrote them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+from vipann_tf.errors import UserError
+from vipann_tf.records import beam_worker, storage
+from vipann_tf.records.shards import ShardWriter, load_clips
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Beam warns about Google client libraries and runner options that nothing here uses."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+with _quiet():
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+__all__ = ["CLIPS_SUFFIX", "RESULT_SUFFIX", "is_local", "write_shards"]
+
+# Beside a shard's name in the work folder: what is to go into it, and what came of it.
+CLIPS_SUFFIX = ".clips"
+RESULT_SUFFIX = ".result"
+# Below this many clips worker processes take longer to start (2 s) than they save, so unless the
+# user asks for them this process does the work.
+SINGLE_WORKER_CLIPS = 500
+# Beam's name "DirectRunner" may hand the job to a runner that it first downloads, and starts
+# workers of its own; this package takes the runner that the name stands for otherwise.
+LOCAL_RUNNER = "DirectRunner"
+
+
+def write_shards(
+    shards: Mapping[str, str],
+    clips: int,
+    stage: str,
+    work: str,
+    writer_args: tuple,
+    *,
+    workers: int | None,
+    beam_options: Sequence[str],
+    progress_file: str | None,
+) -> None:
+    """Runs the pipeline to its end.
+
+    Args:
+      shards: Shard file name -> split, of those to write.
+      clips: Number of clips in them.
+      stage: Directory to write the shards into.
+      work: Directory with their `.clips`; their `.result` is written there last.
+      writer_args: Arguments of `ShardWriter`.
+      workers: Processes of the local runner; `None` chooses.
+      beam_options: Beam's own flags.
+      progress_file: A file that grows by a byte with each clip.
+
+    Raises:
+      UserError: Where Beam refuses its flags.
+    """
+    if not shards:
+        return
+    with _quiet():
+        pipeline = _pipeline(len(shards), clips, workers, list(beam_options))
+        _ = (
+            pipeline
+            | "Shards" >> beam.Create(list(shards), reshuffle=False)
+            # Without it the runner fuses both steps and one worker gets every shard.
+            | "Spread" >> beam.Reshuffle()
+            | "Write" >> beam.ParDo(_WriteShard(dict(shards), stage, work, writer_args, progress_file))
+        )
+        pipeline.run().wait_until_finish()
+
+
+class _WriteShard(beam.DoFn):
+    """Writes the shard whose name comes in, and beside it what came of its clips."""
+
+    def __init__(self, splits, stage, work, writer_args, progress_file):
+        self._splits = splits
+        self._stage = stage
+        self._work = work
+        self._writer_args = writer_args
+        self._progress_file = progress_file
+
+    def setup(self):
+        self._writer = ShardWriter(*self._writer_args)
+
+    def process(self, name: str):
+        with contextlib.ExitStack() as stack:
+            progress = None
+            if self._progress_file is not None:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+                progress = os.open(self._progress_file, flags, 0o600)
+                stack.callback(os.close, progress)
+
+            def on_clip(outcome: str) -> None:
+                beam.metrics.Metrics.counter("vipann_tf", outcome).inc()
+                if progress is not None:
+                    os.write(progress, b".")
+
+            clips = load_clips(storage.read_bytes(storage.join(self._work, name + CLIPS_SUFFIX)))
+            path = storage.join(self._stage, name)
+            result = self._writer.write(name, self._splits[name], clips, path, on_clip)
+        with storage.open_write(storage.join(self._work, name + RESULT_SUFFIX)) as file:
+            file.write(result.to_json().encode())
+
+
+def is_local(beam_options: Sequence[str]) -> bool:
+    """Whether Beam's flags leave the job on this machine's own runner."""
+    return (_runner(list(beam_options)) or LOCAL_RUNNER) == LOCAL_RUNNER
+
+
+def _pipeline(shards: int, clips: int, workers: int | None, flags: list[str]) -> beam.Pipeline:
+    """A pipeline on the runner that the flags name, or else on this machine's cores."""
+    options = _options(flags)
+    if not is_local(flags):
+        try:
+            return beam.Pipeline(options=options)
+        except (ValueError, ImportError, AttributeError) as error:
+            raise UserError(f"Beam can't use runner {_runner(flags)!r}: {error}") from error
+    if workers is None:
+        workers = 1 if clips < SINGLE_WORKER_CLIPS else _cores()
+    workers = min(workers, shards)
+    environment = None
+    if workers > 1:
+        command = f"exec {shlex.quote(sys.executable)} -m {beam_worker.__name__}"
+        environment = SubprocessSDKEnvironment.from_command_string(command)
+    runner = FnApiRunner(default_environment=environment)
+    return beam.Pipeline(runner, _options([f"--direct_num_workers={workers}", *flags]))
+
+
+def _options(flags: list[str]) -> PipelineOptions:
+    """Beam's options; a misspelt flag is an error here, where Beam would ignore it."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            options = PipelineOptions(flags)
+            given = options.get_all_options(retain_unknown_options=True)
+            known = PipelineOptions([]).get_all_options()
+    except SystemExit as error:  # argparse, with its reason on stderr
+        reason = (complaint.getvalue().strip().splitlines() or ["wrong value"])[-1]
+        raise UserError(f"Beam refuses its options {' '.join(flags)}: {reason}") from error
+    unknown = sorted(set(given) - set(known))
+    if unknown and is_local(flags):
+        raise UserError(
+            f"Beam has no option --{unknown[0]} for the local runner; check the spelling of"
+            f" {' '.join(flags)}"
+        )
+    return options
+
+
+def _runner(flags: list[str]) -> str | None:
+    return PipelineOptions(flags).get_all_options()["runner"]
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

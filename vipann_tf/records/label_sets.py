@@ -1,0 +1,40 @@
+"""Which labels occur together: for each split, every set of labels and the number of its clips.
+
+Label counts alone can't balance a multilabel dataset: repeating the clips of a rare label repeats
+the common labels on them too (see `vipann_tf.records.balance`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from vipann_tf.records import storage
+
+__all__ = ["LABEL_SETS_FILE", "dump_label_sets", "merge_label_sets", "read_label_sets"]
+
+LABEL_SETS_FILE = "label_sets.json"
+
+LabelSets = Mapping[tuple[int, ...], int]
+
+
+def merge_label_sets(parts: Iterable[Iterable[tuple[list[int], int]]]) -> LabelSets:
+    """Adds up pairs of (label indices, number of clips)."""
+    total: Counter[tuple[int, ...]] = Counter()
+    for part in parts:
+        for labels, count in part:
+            total[tuple(labels)] += count
+    return total
+
+
+def dump_label_sets(splits: Mapping[str, LabelSets]) -> bytes:
+    """The file's content: one line a split, sorted, so that the same data give the same bytes."""
+    lines = (f"{json.dumps(split)}: {json.dumps(sorted(sets.items()))}" for split, sets in splits.items())
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def read_label_sets(directory, splits: Iterable[str]) -> LabelSets:
+    """The label sets of the named splits of a multilabel dataset directory, added up."""
+    content = json.loads(storage.read_bytes(storage.join(directory, LABEL_SETS_FILE)))
+    return merge_label_sets(content[split] for split in splits)
