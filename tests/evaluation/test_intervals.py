@@ -87,6 +87,13 @@ def test_paired_difference_is_narrower_and_has_the_sign(task):
     assert all((i.value, i.low, i.high) == (0.0, 0.0, 0.0) for i in same.values())
 
 
+def test_accuracy_without_an_error_is_not_certain():
+    labels = np.eye(4)[np.arange(40) % 4]
+    got = iv.metric_intervals(0.6 * labels + 0.1, labels, "multiclass", resamples=20)["accuracy"]
+    # Wilson's lower end for n of n is n / (n + z^2).
+    np.testing.assert_allclose((got.value, got.low, got.high), (1, 40 / (40 + 1.96**2), 1), 1e-4)
+
+
 def test_different_clips_cannot_be_paired():
     probs, labels = _data("multiclass")
     with pytest.raises(UserError, match=r"shape \(61, 4\) and \(60, 4\); a paired"):

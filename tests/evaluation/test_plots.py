@@ -1,7 +1,6 @@
 """The reliability diagram: what it draws is what was counted; the file is a PNG of full size."""
 
 import numpy as np
-import pytest
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.image import imread
 
@@ -40,15 +39,3 @@ def test_empty_and_lopsided_counts_can_be_drawn(tmp_path):
     plots.reliability_diagram(cal.count_bins([], [], edges), tmp_path / "empty.png")
     many = cal.count_bins([0.01] * 5000 + [0.5, 0.7, 0.9], [0] * 5000 + [1, 0, 1], edges)
     assert plots.reliability_figure(many).axes[1].get_yscale() == "symlog"
-
-
-@pytest.mark.parametrize("successes, trials", [(0, 10), (3, 10), (10, 10), (1, 1)])
-def test_wilson_interval_solves_its_defining_equation(successes, trials):
-    """Both ends q satisfy |share - q| = z sqrt(q (1 - q) / n)."""
-    low, high = plots.wilson_interval(successes, trials)
-    share = successes / trials
-    for q in (low, high):
-        np.testing.assert_allclose(
-            abs(share - q), 1.959964 * np.sqrt(q * (1 - q) / trials), atol=1e-8
-        )
-    assert 0 <= low <= share <= high <= 1

@@ -67,6 +67,18 @@ def test_what_is_not_defined_has_no_interval():
     assert not bs.Interval(1.0, -0.5, 2.0).excludes_zero
 
 
+@pytest.mark.parametrize("successes, trials", [(0, 10), (3, 10), (10, 10), (1, 1)])
+def test_wilson_interval_solves_its_defining_equation(successes, trials):
+    """Both ends q satisfy |share - q| = z sqrt(q (1 - q) / n)."""
+    low, high = bs.wilson_interval(successes, trials)
+    share = successes / trials
+    for q in (low, high):
+        np.testing.assert_allclose(
+            abs(share - q), 1.959964 * np.sqrt(q * (1 - q) / trials), atol=1e-8
+        )
+    assert 0 <= low <= share <= high <= 1
+
+
 @pytest.mark.parametrize(
     "call, text",
     [

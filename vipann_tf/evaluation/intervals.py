@@ -16,7 +16,12 @@ from scipy.stats import norm
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.uncertainty.arrays import checked
-from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
+from vipann_tf.uncertainty.bootstrap import (
+    Interval,
+    interval,
+    resample_weights,
+    wilson_interval,
+)
 from vipann_tf.uncertainty.calibration import BINS, bin_index, equal_width_edges
 from vipann_tf.uncertainty.consistency import calibrated_ece
 from vipann_tf.uncertainty.ranking import weighted_auroc, weighted_average_precision
@@ -44,8 +49,8 @@ def metric_intervals(
       groups: What clips have in common, `[clips]`; see `resample_weights`.
 
     Returns:
-      The metrics of `metrics.metrics`, without its counts, each as an `Interval`: percentile; for
-      the ECE reflected, and from 0 where a perfectly calibrated model would show as large an error
+      The metrics of `metrics.metrics`, without its counts, each as an `Interval`: percentile (an
+      accuracy of 0 or 1: Wilson's); for the ECE reflected, and from 0 where a perfectly calibrated model would show as large an error
       by chance (`consistency.calibrated_ece`); for the classwise and macro ECE without ends.
     """
     weights = resample_weights(len(np.asarray(probs)), resamples, seed, groups)
@@ -62,6 +67,9 @@ def metric_intervals(
                 result[name] = replace(result[name], low=0.0)
         else:
             result[name] = interval(values[name], drawn)
+    if values.get("accuracy") in (0.0, 1.0):  # resampling sees no spread then
+        low, high = wilson_interval(values["accuracy"] * len(probs), len(probs))
+        result["accuracy"] = Interval(values["accuracy"], float(low), float(high))
     return result
 
 

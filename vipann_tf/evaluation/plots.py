@@ -5,14 +5,35 @@ import os
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from vipann_tf.uncertainty.bootstrap import wilson_interval
 from vipann_tf.uncertainty.calibration import Reliability, expected_calibration_error
 
-__all__ = ["reliability_diagram", "reliability_figure"]
+__all__ = [
+    "PALETTE",
+    "PERCENT",
+    "new_figure",
+    "reliability_diagram",
+    "reliability_figure",
+    "style_axes",
+]
 
-INK, MUTED, GRID = "#1f2933", "#697586", "#e3e8ef"
-BLUE, RED = "#2f6fbb", "#d4553a"
+# By meaning; the report exchanges these values for the reader's light or dark theme.
+PALETTE = {
+    "surface": "#ffffff",
+    "ink": "#1f2933",
+    "muted": "#5b6776",
+    "grid": "#e3e8ef",
+    "right": "#2f6fbb",
+    "wrong": "#d4553a",
+    "outside-1": "#1f9d74",
+    "outside-2": "#a67c00",
+    "outside-3": "#8a4fbf",
+}
+INK, MUTED, GRID = PALETTE["ink"], PALETTE["muted"], PALETTE["grid"]
+BLUE, RED = PALETTE["right"], PALETTE["wrong"]
+PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
 
 
 def reliability_diagram(stats: Reliability, path: str | os.PathLike, title: str = "") -> None:
@@ -30,10 +51,10 @@ def reliability_diagram(stats: Reliability, path: str | os.PathLike, title: str 
 def reliability_figure(stats: Reliability, title: str = "") -> Figure:
     """Returns the reliability diagram with the histogram of confidences below.
 
-    A blue bar is the share of a bin's answers that were true, the red part its gap to their mean
-    confidence. Whiskers are 95 % Wilson intervals: a gap inside them may be chance.
+    A blue bar is the share of a bin's answers that were true, the hatched part its gap to their
+    mean confidence. Whiskers are 95 % Wilson intervals: a gap inside them may be chance.
     """
-    figure = Figure(figsize=(5.2, 6.2), dpi=160, layout="constrained")
+    figure = new_figure(height=6.2)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.4, 1])
     left, width = stats.edges[:-1], np.diff(stats.edges)
     seen = stats.count > 0
@@ -44,50 +65,46 @@ def reliability_figure(stats: Reliability, title: str = "") -> Figure:
     upper.plot([0, 1], [0, 1], color=INK, linestyle=(0, (4, 3)), linewidth=1.2, zorder=3,
                label="perfectly calibrated")
     upper.bar(middle, accuracy, width[seen] * 0.92, color=BLUE, zorder=2, label="share true")
-    upper.bar(middle, confidence - accuracy, width[seen] * 0.92, bottom=accuracy, color=RED,
-              alpha=0.28, linewidth=0, zorder=2, label="gap to mean confidence")
+    upper.bar(middle, confidence - accuracy, width[seen] * 0.92, bottom=accuracy,
+              facecolor="none", edgecolor=RED, hatch="////", linewidth=1.0, zorder=3,
+              label="gap to mean confidence")
     upper.errorbar(middle, accuracy, yerr=[accuracy - low, high - accuracy], fmt="none",
                    ecolor=INK, elinewidth=1.1, capsize=2.5, zorder=4, label="95 % interval")
     ece = float(expected_calibration_error(stats))
     upper.text(0.97, 0.05, f"ECE {100 * ece:.1f} %\n{int(stats.count.sum()):,} answers",
-               transform=upper.transAxes, ha="right", va="bottom", color=INK, fontsize=10,
-               bbox={"facecolor": "white", "edgecolor": GRID, "boxstyle": "round,pad=0.45"},
+               transform=upper.transAxes, ha="right", va="bottom", color=INK, fontsize=11,
+               bbox={"facecolor": PALETTE["surface"], "edgecolor": GRID, "boxstyle": "round,pad=0.45"},
                zorder=5)
     upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share true")
-    upper.set_title(title or "Reliability: is it right as often as it claims?", color=INK,
-                    fontsize=11, loc="left")
-    upper.legend(loc="upper left", frameon=False, fontsize=8.5, labelcolor=INK)
-    upper.yaxis.set_major_formatter(PercentFormatter(1.0))
+    upper.set_title(title, color=INK, fontsize=11, loc="left", pad=48)
+    upper.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=10,
+                 labelcolor=INK, borderaxespad=0.2)
+    upper.yaxis.set_major_formatter(PERCENT)
 
     lower.bar(left + width / 2, stats.count, width * 0.92, color=MUTED, zorder=2)
     lower.set(xlabel="confidence (predicted probability)", ylabel="answers")
-    lower.xaxis.set_major_formatter(PercentFormatter(1.0))
+    lower.xaxis.set_major_formatter(PERCENT)
     lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     if seen.any() and stats.count.max() > 100 * np.median(stats.count[seen]):
         lower.set_yscale("symlog", linthresh=1)  # micro multilabel: nearly all pairs near 0
         lower.set_ylabel("answers (log)")
-    for axes in (upper, lower):
-        axes.grid(color=GRID, linewidth=0.8, zorder=0)
-        axes.tick_params(colors=MUTED, labelsize=9, length=0)
-        axes.xaxis.label.set_color(INK)
-        axes.yaxis.label.set_color(INK)
-        for side, spine in axes.spines.items():
-            spine.set_visible(side == "bottom")
-            spine.set_color(GRID)
+    style_axes(upper)
+    style_axes(lower)
     return figure
 
 
-def wilson_interval(successes, trials, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
-    """Returns Wilson's score interval of a share (Wilson 1927), which stays inside [0, 1].
+def new_figure(height: float) -> Figure:
+    """Returns an empty figure of the width that all pictures share; height in inches."""
+    return Figure(figsize=(5.2, height), dpi=160, layout="constrained")
 
-    Args:
-      successes: Counts, `[...]`.
-      trials: Counts of at least 1, `[...]`.
-      z: Normal quantile; 1.96 for 95 %.
-    """
-    share = np.asarray(successes) / np.asarray(trials)
-    shrink = 1 + z**2 / trials
-    centre = (share + z**2 / (2 * trials)) / shrink
-    half = z / shrink * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    # At 0 and 1 rounding could put the end a hair past the share itself.
-    return np.minimum(centre - half, share), np.maximum(centre + half, share)
+
+def style_axes(axes) -> None:
+    """Gives axes the common look: a light grid, no frame, quiet ticks."""
+    axes.set_axisbelow(True)
+    axes.grid(color=GRID, linewidth=0.8, zorder=0)
+    axes.tick_params(colors=MUTED, labelsize=10, length=0, pad=5)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set(color=INK, size=11)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(GRID)

@@ -1,0 +1,157 @@
+"""The summary in sentences, for a reader who has two minutes."""
+
+__all__ = ["in_short", "interval_text", "percent"]
+
+# Where the wording changes. An AUROC of 0.8 orders four pairs in five; below 0.65, two in three,
+# a warning is hardly of use.
+_GOOD_AUROC, _POOR_AUROC = 0.8, 0.65
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """Returns a share as "86 %" with a no-break space, "not defined" for None."""
+    return "not defined" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def interval_text(interval: dict, scale: float = 1.0, digits: int = 3) -> str:
+    """Returns the ends of an interval as "0.79 to 0.93", "" where it has none."""
+    if interval["low"] is None:
+        return ""
+    return f"{scale * interval['low']:.{digits}f} to {scale * interval['high']:.{digits}f}"
+
+
+def in_short(summary: dict) -> list[str]:
+    """Returns a few sentences on what the model can do and on whether its doubt can be trusted.
+
+    Args:
+      summary: The document of `summary.summarise`.
+    """
+    return [
+        _rightness(summary),
+        _confidence(summary),
+        _warning(summary),
+        *_retained(summary),
+        *_shares(summary),
+        *(_unfamiliar(name, found, summary) for name, found in summary["ood"].items()),
+    ]
+
+
+def _rightness(summary: dict) -> str:
+    if summary["task"] == "multiclass":
+        accuracy = summary["metrics"]["accuracy"]
+        return (
+            f"It names the right label for {_of_100(accuracy['value'])} of 100 clips"
+            f"{_between(accuracy)}. Always naming the most frequent label would be right for "
+            f"{_of_100(summary['base_rate'])}."
+        )
+    right = 1 - summary["selective"]["error_rate"]
+    text = f"Its most probable label is right for {_of_100(right)} of 100 clips."
+    found = summary["metrics"]["map"]
+    if found["value"] is not None:
+        text += (
+            f" Clips that have a label stand ahead of those that do not with a mean average "
+            f"precision of {found['value']:.2f}; 1 is perfect, and guessing would get about "
+            f"{summary['base_rate']:.2f}."
+        )
+    return text
+
+
+def _confidence(summary: dict) -> str:
+    calibration, ece = summary["calibration"], summary["metrics"]["ece"]["value"]
+    confidence = calibration["mean_confidence"]
+    bins = calibration["bins"]
+    true = sum(
+        count * share for count, share in zip(bins["count"], bins["accuracy"]) if count
+    ) / sum(bins["count"])
+    if summary["task"] == "multiclass":
+        text = f"Its mean confidence is {percent(confidence, 1)}, and {percent(true, 1)} are right: "
+    else:
+        text = (
+            f"It gives labels a mean probability of {percent(confidence, 1)}, and "
+            f"{percent(true, 1)} are there: "
+        )
+    chance = calibration["by_chance"]
+    if ece <= chance["high"]:
+        return (
+            f"{text}with this many clips that cannot be told from a perfectly calibrated model "
+            f"(its calibration error of {percent(ece, 1)} is within what chance explains, up to "
+            f"{percent(chance['high'], 1)})."
+        )
+    if confidence > true + ece / 2:
+        verdict = "it claims more than it knows"
+    elif confidence < true - ece / 2:
+        verdict = "it knows more than it claims"
+    else:
+        verdict = "too sure in some places and not sure enough in others"
+    return (
+        f"{text}{verdict}. Its calibration error of {percent(ece, 1)} is more than chance explains "
+        f"(up to {percent(chance['high'], 1)})."
+    )
+
+
+def _warning(summary: dict) -> str:
+    auroc = summary["selective"]["total"]["error_auroc"]
+    if auroc["value"] is None:
+        which = "right" if summary["selective"]["error_rate"] == 0 else "wrong"
+        return f"All its answers are {which}: whether doubt would warn of errors cannot be seen."
+    value = auroc["value"]
+    if value >= _GOOD_AUROC:
+        verdict = "its doubt is a good warning of errors"
+    elif value >= _POOR_AUROC:
+        verdict = "its doubt is some warning of errors"
+    else:
+        verdict = "its doubt is hardly a warning of errors"
+    return (
+        f"Of a wrong and a right answer it is less sure of the wrong one in {_of_100(value)} of "
+        f"100 pairs{_between(auroc)}; 50 would be chance: {verdict}."
+    )
+
+
+def _retained(summary: dict) -> list[str]:
+    kept = summary["selective"]["total"]["retained_accuracy"]
+    if "0.8" not in kept or summary["selective"]["error_rate"] in (0.0, 1.0):
+        return []
+    return [
+        f"If it may hold back the fifth of the clips that it is least sure of, it is right for "
+        f"{percent(kept['0.8'])} of the rest, instead of {percent(kept['1.0'])} of all."
+    ]
+
+
+def _shares(summary: dict) -> list[str]:
+    total = summary["uncertainty"]["total"]["value"]
+    epistemic = summary["uncertainty"]["epistemic"]["value"]
+    if summary["draws"] == 1:
+        return [
+            "It is one network: it cannot tell its own ignorance (epistemic) from ambiguity in the "
+            "sounds (aleatoric), and all of its uncertainty counts as the latter."
+        ]
+    if not total:
+        return []
+    return [
+        f"Of its uncertainty {percent(epistemic / total)} is its own (epistemic), which more and "
+        "other training clips can lower; the rest is in the sounds and labels (aleatoric)."
+    ]
+
+
+def _unfamiliar(name: str, found: dict, summary: dict) -> str:
+    kind = "epistemic" if summary["draws"] > 1 else "total"
+    auroc = found["scores"][kind]["auroc"]
+    if auroc["value"] >= _GOOD_AUROC:
+        verdict = "it notices that they are unfamiliar"
+    elif auroc["value"] >= _POOR_AUROC:
+        verdict = "it notices some of them"
+    else:
+        verdict = "it takes them for what it knows"
+    return (
+        f"Sounds of another kind ({name}) have more {kind} uncertainty than its own clips in "
+        f"{_of_100(auroc['value'])} of 100 pairs{_between(auroc)}: {verdict}."
+    )
+
+
+def _of_100(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def _between(interval: dict) -> str:
+    if interval["low"] is None:
+        return ""
+    return f" ({_of_100(interval['low'])} to {_of_100(interval['high'])} with 95 % confidence)"

@@ -1,0 +1,152 @@
+"""What an evaluation found, clip by clip: the arrays that every summary and picture is made of."""
+
+import csv
+import os
+from dataclasses import dataclass, field
+from typing import Mapping
+
+import numpy as np
+
+from vipann_tf.errors import UserError
+from vipann_tf.uncertainty.arrays import checked, checked_probs
+from vipann_tf.uncertainty.ood import ood_scores
+from vipann_tf.uncertainty.selective import wrong_answers
+
+__all__ = ["KINDS", "Answers", "Results", "write_clip_csv"]
+
+KINDS = ("total", "aleatoric", "epistemic")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A model's answers to a set of clips, averaged over draws; uncertainties in nats.
+
+    Raises:
+      UserError: If the arrays do not agree in shape, or a probability is not allowed.
+    """
+
+    clip_ids: tuple[str, ...]
+    probs: np.ndarray  # [clips, labels]: mean probabilities
+    label_total: np.ndarray  # [clips, labels], one label against the rest
+    label_aleatoric: np.ndarray  # [clips, labels]
+    label_epistemic: np.ndarray  # [clips, labels]
+    total: np.ndarray  # [clips]
+    aleatoric: np.ndarray  # [clips]
+    epistemic: np.ndarray  # [clips]
+    logits: np.ndarray | None = None  # [clips, labels]: mean logits; only the OOD energy needs them
+
+    def __post_init__(self):
+        probs = checked_probs(self.probs)
+        if len(self.clip_ids) != len(probs):
+            raise UserError(
+                f"there are {len(self.clip_ids)} clip ids and probabilities of {len(probs)} clips."
+            )
+        for kind in KINDS:
+            for name, shape in ((kind, probs.shape[:1]), (f"label_{kind}", probs.shape)):
+                if np.shape(getattr(self, name)) != shape:
+                    raise UserError(
+                        f"{name} has shape {np.shape(getattr(self, name))}; with probabilities of "
+                        f"shape {probs.shape} it must be {shape}."
+                    )
+
+    @classmethod
+    def from_decomposition(cls, clip_ids, decomposition, logits=None) -> "Answers":
+        """Returns the answers that a `decomposition.Decomposition` of these clips holds."""
+        names = ("probabilities", *(f"label_{kind}" for kind in KINDS), *KINDS)
+        arrays = (np.asarray(getattr(decomposition, name)) for name in names)
+        return cls(tuple(clip_ids), *arrays, logits=logits)
+
+    def scores(self, task: str) -> dict[str, np.ndarray]:
+        """Returns the scores that may tell unfamiliar clips, as `ood.ood_scores`."""
+        return ood_scores(
+            self.probs, {kind: getattr(self, kind) for kind in KINDS}, task, self.logits
+        )
+
+    def answer_uncertainty(self, kind: str, task: str) -> np.ndarray:
+        """Returns how unsure the answer itself, the most probable label, is: `[clips]`, nats.
+
+        Multiclass: the clip's uncertainty. Multilabel: that label's own, because a clip's sum
+        over labels says above all how many sounds there are.
+
+        Args:
+          kind: "total", "aleatoric" or "epistemic".
+          task: "multilabel" or "multiclass".
+        """
+        if task == "multiclass":
+            return np.asarray(getattr(self, kind), np.float64)
+        by_label = np.asarray(getattr(self, f"label_{kind}"), np.float64)
+        return by_label[np.arange(len(by_label)), np.argmax(self.probs, axis=1)]
+
+
+@dataclass(frozen=True)
+class Results:
+    """One model on one split of one dataset, optionally beside out-of-distribution clips.
+
+    Raises:
+      UserError: If truth, labels and answers do not agree.
+    """
+
+    model: str  # what a reader calls it
+    dataset: str
+    split: str
+    task: str  # "multilabel" or "multiclass"
+    labels: tuple[str, ...]
+    answers: Answers
+    truth: np.ndarray  # [clips, labels], multi-hot
+    draws: int
+    seed: int
+    command: str  # what produced this, as typed
+    description: Mapping[str, str] = field(default_factory=dict)  # rows on the model and its data
+    outside: Mapping[str, Answers] = field(default_factory=dict)  # name -> OOD clips' answers
+    groups: np.ndarray | None = None  # [clips]: the recording of each clip, for the bootstrap
+    standard_error: np.ndarray | None = None  # [clips, labels] over draws, of the probabilities
+
+    def __post_init__(self):
+        checked(self.answers.probs, self.truth, self.task)
+        for name, answers in {"answers": self.answers, **self.outside}.items():
+            if answers.probs.shape[1] != len(self.labels):
+                raise UserError(
+                    f"{name} has probabilities of {answers.probs.shape[1]} labels; the results "
+                    f"name {len(self.labels)}."
+                )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of uncertainty worth showing: one network's total is all aleatoric."""
+        return KINDS if self.draws > 1 else KINDS[:1]
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """For which clips the most probable label is not true, bool `[clips]`."""
+        return wrong_answers(self.answers.probs, self.truth, self.task)
+
+
+def write_clip_csv(results: Results, path: str | os.PathLike) -> None:
+    """Writes one line a clip, out-of-distribution clips after those of the dataset.
+
+    Columns: set (the split, or the name of the OOD set), clip_id, truth (labels separated by ';',
+    empty for OOD), answer (the most probable label), probability (of the answer), right (1 or 0,
+    empty for OOD), total, aleatoric, epistemic (nats), then p:<label> for each label.
+    """
+    columns = ["set", "clip_id", "truth", "answer", "probability", "right", *KINDS]
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns + [f"p:{label}" for label in results.labels])
+        names = np.array(results.labels)
+        truth = [";".join(names[row]) for row in np.asarray(results.truth, bool)]
+        right = [int(not wrong) for wrong in results.wrong]
+        _write_rows(writer, results.split, results.answers, names, truth, right)
+        for name, answers in results.outside.items():
+            nothing = [""] * len(answers.clip_ids)
+            _write_rows(writer, name, answers, names, nothing, nothing)
+
+
+def _write_rows(writer, name: str, answers: Answers, names: np.ndarray, truth, right) -> None:
+    for i, clip_id in enumerate(answers.clip_ids):
+        probs = answers.probs[i]
+        top = int(np.argmax(probs))
+        uncertainty = [f"{float(getattr(answers, kind)[i]):.6g}" for kind in KINDS]
+        writer.writerow(
+            [name, clip_id, truth[i], names[top], f"{probs[top]:.6g}", right[i], *uncertainty]
+            + [f"{p:.6g}" for p in probs]
+        )

@@ -1,0 +1,211 @@
+"""Everything that an evaluation says in numbers: the content of metrics.json.
+
+The document, schema version 1. An *interval* is `{"value", "low", "high"}`, the ends of a 95 %
+bootstrap interval over clips; null stands for what the data do not define. Uncertainties are in
+nats.
+
+    schema_version   1
+    model, dataset, split, task, draws, seed, command, description     as in `Results`
+    clips, labels    number of clips; label names in order
+    metrics          name -> interval; `metrics.multiclass_metrics` or `multilabel_metrics`
+    labels_left_out  multilabel: labels without a positive or without a negative clip
+    base_rate        multiclass: share of the most frequent label; multilabel: mean share
+    uncertainty      total, aleatoric, epistemic -> interval of the mean over clips
+    calibration      bins (edges, count, confidence, accuracy; null in empty bins), mean_confidence,
+                     mce, ece_equal_mass, ece_adaptive (label by label), ece_sweep (multiclass),
+                     by_chance (ECE of a perfectly calibrated model: mean, high = 95 % quantile;
+                     macro_mean, macro_high for the classwise or macro ECE), brier_parts
+    selective        error_rate (top label wrong), and for each uncertainty of the answer
+                     (`Answers.answer_uncertainty`): mean_right, mean_wrong, error_auroc (interval),
+                     aurc, e_aurc, retained_accuracy (share -> accuracy)
+    ood              set name -> {"clips", "scores": score -> {"auroc": interval, "aupr_out",
+                     "aupr_in", "fpr_at_95_tpr"}}
+    per_label        a list in label order: label, clips (with it), ece, epistemic (mean over
+                     clips), and average_precision, auc (multilabel) or precision, recall, f1
+    draws_needed     null, or {"standard_error": 95 % quantile over clips and labels, "wanted",
+                     "draws"}: how many draws bring it down to the wanted one
+"""
+
+import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
+
+from vipann_tf.evaluation.intervals import RESAMPLES, metric_intervals
+from vipann_tf.evaluation.metrics import label_auc, label_average_precision, multilabel_metrics
+from vipann_tf.evaluation.results import KINDS, Results
+from vipann_tf.uncertainty import calibration as cal
+from vipann_tf.uncertainty import selective
+from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
+from vipann_tf.uncertainty.consistency import calibrated_ece
+from vipann_tf.uncertainty.ood import ood_auroc_interval, ood_metrics
+from vipann_tf.uncertainty.ranking import weighted_auroc
+from vipann_tf.uncertainty.scores import brier_parts
+
+__all__ = ["SCHEMA_VERSION", "summarise"]
+
+SCHEMA_VERSION = 1
+WANTED_STANDARD_ERROR = 0.01  # a probability to the percent
+
+
+def summarise(results: Results, *, resamples: int = RESAMPLES) -> dict:
+    """Returns the document described above, of plain Python values that JSON can hold.
+
+    Args:
+      results: What the evaluation found.
+      resamples: Resamples of each bootstrap interval; `results.seed` is their seed.
+    """
+    probs, truth, task = results.answers.probs, results.truth, results.task
+    found = metric_intervals(
+        probs, truth, task, resamples=resamples, seed=results.seed, groups=results.groups
+    )
+    weights = resample_weights(len(probs), resamples, results.seed, results.groups)
+    share = np.asarray(truth, float).mean(axis=0)
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "model": results.model,
+        "dataset": results.dataset,
+        "split": results.split,
+        "task": task,
+        "draws": int(results.draws),
+        "seed": int(results.seed),
+        "command": results.command,
+        "description": dict(results.description),
+        "clips": len(probs),
+        "labels": list(results.labels),
+        "metrics": {name: _interval(value) for name, value in found.items()},
+        "base_rate": float(share.max() if task == "multiclass" else share.mean()),
+        "uncertainty": _uncertainty(results, weights),
+        "calibration": _calibration(results),
+        "selective": _selective(results, weights),
+        "ood": {name: _ood(results, name, resamples) for name in results.outside},
+        "per_label": _per_label(results),
+        "draws_needed": _draws_needed(results),
+    }
+    if task == "multilabel":
+        document["labels_left_out"] = multilabel_metrics(probs, truth)["labels_left_out"]
+    return document
+
+
+def _interval(value: Interval) -> dict[str, float | None]:
+    return {"value": value.value, "low": value.low, "high": value.high}
+
+
+def _number(value) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
+def _uncertainty(results: Results, weights: np.ndarray) -> dict:
+    document = {}
+    for kind in KINDS:
+        values = np.asarray(getattr(results.answers, kind), np.float64)
+        drawn = weights @ values / weights.sum(axis=1)
+        document[kind] = _interval(interval(values.mean(), drawn))
+    return document
+
+
+def _calibration(results: Results) -> dict:
+    probs, truth, task = results.answers.probs, results.truth, results.task
+    stats = cal.reliability(probs, truth, task)
+    if task == "multiclass":
+        confidence, outcome = cal.top_label(probs, truth)
+    else:
+        confidence, outcome = np.ravel(probs), np.ravel(truth)
+    headline, macro = calibrated_ece(probs, task, seed=results.seed)
+    parts = brier_parts(cal.label_reliability(probs, truth, task))
+    over_labels = np.sum if task == "multiclass" else np.mean  # as the Brier score itself
+    equal_mass = cal.count_bins(confidence, outcome, cal.equal_mass_edges(confidence))
+    sweep = cal.sweep_calibration_error(confidence, outcome) if task == "multiclass" else None
+    return {
+        "bins": {
+            "edges": stats.edges.tolist(),
+            "count": stats.count.tolist(),
+            "confidence": [_number(value) for value in stats.mean_confidence],
+            "accuracy": [_number(value) for value in stats.accuracy],
+        },
+        "mean_confidence": float(np.mean(confidence)),
+        "mce": float(cal.maximum_calibration_error(stats)),
+        "ece_equal_mass": float(cal.expected_calibration_error(equal_mass)),
+        "ece_adaptive": cal.adaptive_calibration_error(probs, truth, task),
+        "ece_sweep": sweep,
+        "by_chance": {
+            "mean": float(headline.mean()),
+            "high": float(np.quantile(headline, 0.95)),
+            "macro_mean": float(macro.mean()),
+            "macro_high": float(np.quantile(macro, 0.95)),
+        },
+        "brier_parts": {name: float(over_labels(part)) for name, part in parts._asdict().items()},
+    }
+
+
+def _selective(results: Results, weights: np.ndarray) -> dict:
+    wrong = results.wrong
+    document = {"error_rate": float(wrong.mean())}
+    for kind in KINDS:
+        values = results.answers.answer_uncertainty(kind, results.task)
+        auroc = selective.error_detection_auroc(values, wrong)
+        kept = selective.retained_accuracy(values, wrong)
+        document[kind] = {
+            "mean_right": _number(values[~wrong].mean() if not wrong.all() else None),
+            "mean_wrong": _number(values[wrong].mean() if wrong.any() else None),
+            "error_auroc": _interval(interval(auroc, weighted_auroc(values, wrong, weights))),
+            "aurc": selective.area_under_risk_coverage(values, wrong),
+            "e_aurc": selective.excess_area_under_risk_coverage(values, wrong),
+            "retained_accuracy": {str(share): accuracy for share, accuracy in kept.items()},
+        }
+    return document
+
+
+def _ood(results: Results, name: str, resamples: int) -> dict:
+    inside = results.answers.scores(results.task)
+    outside = results.outside[name].scores(results.task)
+    scores = {}
+    for score in inside:
+        if score not in outside:
+            continue
+        measured = ood_metrics(inside[score], outside[score])._asdict()
+        auroc = ood_auroc_interval(
+            inside[score], outside[score], resamples=resamples, seed=results.seed
+        )
+        scores[score] = {**measured, "auroc": _interval(auroc)}
+    return {"clips": len(results.outside[name].clip_ids), "scores": scores}
+
+
+def _per_label(results: Results) -> list[dict]:
+    probs, truth = results.answers.probs, np.asarray(results.truth, bool)
+    stats = cal.label_reliability(probs, truth, results.task)
+    columns = {
+        "ece": cal.expected_calibration_error(stats),
+        "epistemic": np.mean(results.answers.label_epistemic, axis=0, dtype=np.float64),
+    }
+    if results.task == "multilabel":
+        columns["average_precision"] = label_average_precision(probs, truth)
+        columns["auc"] = label_auc(probs, truth)
+    else:
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            truth.argmax(axis=1),
+            probs.argmax(axis=1),
+            labels=np.arange(len(results.labels)),
+            zero_division=np.nan,
+        )
+        columns.update(precision=precision, recall=recall, f1=f1)
+    return [
+        {
+            "label": label,
+            "clips": int(truth[:, i].sum()),
+            **{name: _number(values[i]) for name, values in columns.items()},
+        }
+        for i, label in enumerate(results.labels)
+    ]
+
+
+def _draws_needed(results: Results) -> dict | None:
+    if results.standard_error is None:
+        return None
+    # `draws` imports TensorFlow, which made these results anyway; a summary without does not.
+    from vipann_tf.uncertainty.draws import sufficient_draws
+
+    error = float(np.quantile(results.standard_error, 0.95))
+    return {
+        "standard_error": error,
+        "wanted": WANTED_STANDARD_ERROR,
+        "draws": sufficient_draws(error, results.draws, WANTED_STANDARD_ERROR),
+    }
