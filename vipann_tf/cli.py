@@ -271,6 +271,23 @@ def info(path):
         _print_model(path)
 
 
+@main.command("import")
+@click.argument("checkpoint")
+@click.option("--labels", metavar="CSV", help="Label names; by default AudioSet's 527.")
+@click.option(
+    "--signs",
+    type=click.Choice(["channel", "activation"]),
+    help="Of Flipout layers; by default as the weights were trained.",
+)
+@_common("out", "overwrite")
+def import_(checkpoint, labels, signs, out, overwrite):
+    """Turn a published PANNs or VI-PANN checkpoint (.pth) into a model directory."""
+    from vipann_tf.checkpoints.importing import import_checkpoint
+
+    import_checkpoint(checkpoint, out, labels=labels, signs=signs, overwrite=overwrite)
+    _print_model(out)
+
+
 @main.command()
 @click.argument("out", metavar="FILE.wav")
 @click.option("--task", type=click.Choice(["multilabel", "multiclass", "ood"]), default="multiclass", show_default=True)

@@ -52,14 +52,14 @@ def predict_batches(
       on_progress: Called with the number of clips answered and `clips`.
       clips: Number of clips in all, for `on_progress`.
     """
-    prefix = tf.function(model.prefix, [tf.TensorSpec([None, None])])
+    prefix = tf.function(model.prefix, [tf.TensorSpec([None, None])], autograph=False)
     indices = range(1, samples + 1) if model.architecture.stochastic else [1]
 
-    @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
     def kernels_of(index):
         return dict(model.draw(tf.constant(seed, tf.int64), index).kernels)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def suffix(features, index, kernels):
         return model.suffix(features, Draw(tf.constant(seed, tf.int64), index, kernels))
 

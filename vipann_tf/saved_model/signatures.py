@@ -36,7 +36,7 @@ class Signatures:
         self._min_length = int(MIN_SECONDS * sample_rate_hz)
         waveform = tf.TensorSpec([None, None], tf.float32, name="waveform")
         self.functions = {
-            "serving_default": tf.function(self._serving_default, [waveform]),
+            "serving_default": tf.function(self._serving_default, [waveform], autograph=False),
             "monte_carlo": tf.function(
                 self._monte_carlo,
                 [
@@ -44,8 +44,9 @@ class Signatures:
                     tf.TensorSpec([], tf.int32, name="num_samples"),
                     tf.TensorSpec([], tf.int64, name="seed"),
                 ],
+                autograph=False,
             ),
-            "embed": tf.function(self._embed, [waveform]),
+            "embed": tf.function(self._embed, [waveform], autograph=False),
         }
 
     def module(self) -> tf.Module:

@@ -80,7 +80,8 @@ def train(
     done = int(model.optimizer.iterations)
     run.rewind_log(done)
 
-    @tf.function
+    # No Python control flow depends on tensors; without autograph tracing is faster.
+    @tf.function(autograph=False)
     def step(batch):
         results = strategy.run(model.train_step, args=(batch,))
         return {

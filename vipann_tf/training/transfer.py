@@ -231,7 +231,7 @@ def load_trunk(model: VIPANN, base: dict[str, np.ndarray], variational: Variatio
 
 def with_pooled_features(stream: Stream, model: VIPANN, data, splits: list[str]) -> Stream:
     """The same stream with the frozen trunk's output, computed once a clip, for its waveforms."""
-    pooled = tf.function(model.pooled, [tf.TensorSpec([None, None])])
+    pooled = tf.function(model.pooled, [tf.TensorSpec([None, None])], autograph=False)
     features, clip_ids = [], []
     for batch in evaluation_batches(data, splits, _EMBED_BATCH):
         features.append(pooled(batch["waveform"]))

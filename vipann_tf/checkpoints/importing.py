@@ -1,0 +1,73 @@
+"""A published checkpoint becomes a model directory like any other."""
+
+import os
+from pathlib import Path
+
+from vipann_tf.audio.logmel import SAMPLE_RATE_HZ
+from vipann_tf.checkpoints.checkpoint import read_checkpoint, to_variables
+from vipann_tf.checkpoints.labels import audioset_labels, read_labels
+from vipann_tf.errors import UserError
+from vipann_tf.models.architecture import Signs
+from vipann_tf.models.vipann import VIPANN
+from vipann_tf.saved_model.export import check_vacant, export
+from vipann_tf.saved_model.metadata import ModelInfo
+
+# AudioSet's clips (Gemmeke et al. 2017).
+CLIP_SECONDS = 10.0
+DEFAULT_SAMPLES = 20
+
+
+def import_checkpoint(
+    checkpoint: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    labels: str | os.PathLike | None = None,
+    signs: Signs | None = None,
+    samples: int = DEFAULT_SAMPLES,
+    overwrite: bool = False,
+) -> Path:
+    """Reads a PANNs or VI-PANN checkpoint and writes its model directory.
+
+    Args:
+      checkpoint: The .pth file.
+      out: Model directory to make.
+      labels: CSV of label names; by default AudioSet's 527.
+      signs: Where the Flipout layers draw their signs; by default as the weights were trained, which
+        is a sign per `activation` for the published Flipout file.
+      samples: Draws of `serving_default`.
+      overwrite: Whether to replace a model that is there.
+
+    Returns:
+      The version folder.
+
+    Raises:
+      UserError: The file is not such a checkpoint, or the labels do not fit it.
+    """
+    check_vacant(out, overwrite=overwrite)
+    read = read_checkpoint(checkpoint)
+    architecture = read.architecture
+    if signs is not None:
+        if architecture.trunk != "flipout":
+            raise UserError(f"signs is {signs!r}, but {checkpoint} is {read.kind}: it draws none")
+        architecture = architecture.model_copy(update={"signs": signs})
+    if labels is None and read.labels != len(audioset_labels()):
+        raise UserError(
+            f"{checkpoint} answers {read.labels} labels, AudioSet has {len(audioset_labels())}; "
+            "give their names with --labels"
+        )
+    names = audioset_labels() if labels is None else read_labels(labels, read.labels)
+    model = VIPANN(architecture)
+    values = to_variables(read)
+    for name, variable in model.named_variables().items():
+        variable.assign(values[name])
+    info = ModelInfo(
+        origin="import",
+        architecture=architecture,
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        clip_seconds=CLIP_SECONDS,
+        samples=samples,
+        seed=0,
+        variables=[],
+        recipe={"checkpoint": os.path.basename(checkpoint), "kind": read.kind},
+    )
+    return export(model, out, info, list(names), overwrite=overwrite)
