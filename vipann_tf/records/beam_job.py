@@ -6,24 +6,27 @@ between workers, memory stays at one clip, and the bytes do not depend on who wr
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import dataclasses
 import io
 import logging
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vipann_tf.errors import UserError
 from vipann_tf.records import beam_worker, storage
 from vipann_tf.records.shards import ShardWriter, load_clips
+from vipann_tf.records.worker_watch import run_watched
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Beam warns about Google client libraries and runner options that nothing here uses."""
+    """Keeps Beam from logging what it raises too, and from warning about what nothing here uses."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
         yield
     finally:
@@ -74,40 +77,78 @@ def write_shards(
 
     Raises:
       UserError: Where Beam refuses its flags.
+      WorkerDied: Where a worker process was killed.
     """
     if not shards:
         return
+    flags = list(beam_options)
+    job = _Job(dict(shards), stage, work, writer_args, progress_file)
     with _quiet():
-        pipeline = _pipeline(len(shards), clips, workers, list(beam_options))
-        _ = (
-            pipeline
-            | "Shards" >> beam.Create(list(shards), reshuffle=False)
-            # Without it the runner fuses both steps and one worker gets every shard.
-            | "Spread" >> beam.Reshuffle()
-            | "Write" >> beam.ParDo(_WriteShard(dict(shards), stage, work, writer_args, progress_file))
-        )
-        pipeline.run().wait_until_finish()
+        if not is_local(flags):
+            _start(_pipeline(flags), job)()
+            return
+        workers = _workers(workers, len(shards), clips)
+        flags = [f"--direct_num_workers={workers}", *flags]
+        if workers == 1:
+            _start(beam.Pipeline(FnApiRunner(), _options(flags)), job)()
+            return
+
+        def start(pids: str):
+            command = shlex.join([sys.executable, "-m", beam_worker.__name__, pids])
+            environment = SubprocessSDKEnvironment.from_command_string("exec " + command)
+            runner = FnApiRunner(default_environment=environment)
+            return _start(beam.Pipeline(runner, _options(flags)), job)
+
+        run_watched(start)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """What every worker must know."""
+
+    splits: dict[str, str]
+    stage: str
+    work: str
+    writer_args: tuple
+    progress_file: str | None
+
+
+def _start(pipeline: beam.Pipeline, job: _Job) -> Callable[[], None]:
+    """Builds the pipeline and returns what runs it."""
+    _ = (
+        pipeline
+        | "Shards" >> beam.Create(list(job.splits), reshuffle=False)
+        # Without it the runner fuses both steps and one worker gets every shard.
+        | "Spread" >> beam.Reshuffle()
+        | "Write" >> beam.ParDo(_WriteShard(job))
+    )
+
+    def run():
+        try:
+            pipeline.run().wait_until_finish()
+        except RuntimeError as error:
+            if str(error).startswith(KeyboardInterrupt.__name__):  # Beam wraps even that
+                raise KeyboardInterrupt from error
+            raise
+
+    return run
 
 
 class _WriteShard(beam.DoFn):
     """Writes the shard whose name comes in, and beside it what came of its clips."""
 
-    def __init__(self, splits, stage, work, writer_args, progress_file):
-        self._splits = splits
-        self._stage = stage
-        self._work = work
-        self._writer_args = writer_args
-        self._progress_file = progress_file
+    def __init__(self, job: _Job):
+        self._job = job
 
     def setup(self):
-        self._writer = ShardWriter(*self._writer_args)
+        self._writer = ShardWriter(*self._job.writer_args)
 
     def process(self, name: str):
         with contextlib.ExitStack() as stack:
             progress = None
-            if self._progress_file is not None:
+            if self._job.progress_file is not None:
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-                progress = os.open(self._progress_file, flags, 0o600)
+                progress = os.open(self._job.progress_file, flags, 0o600)
                 stack.callback(os.close, progress)
 
             def on_clip(outcome: str) -> None:
@@ -115,10 +156,10 @@ class _WriteShard(beam.DoFn):
                 if progress is not None:
                     os.write(progress, b".")
 
-            clips = load_clips(storage.read_bytes(storage.join(self._work, name + CLIPS_SUFFIX)))
-            path = storage.join(self._stage, name)
-            result = self._writer.write(name, self._splits[name], clips, path, on_clip)
-        with storage.open_write(storage.join(self._work, name + RESULT_SUFFIX)) as file:
+            clips = load_clips(storage.read_bytes(storage.join(self._job.work, name + CLIPS_SUFFIX)))
+            path = storage.join(self._job.stage, name)
+            result = self._writer.write(name, self._job.splits[name], clips, path, on_clip)
+        with storage.open_write(storage.join(self._job.work, name + RESULT_SUFFIX)) as file:
             file.write(result.to_json().encode())
 
 
@@ -127,23 +168,18 @@ def is_local(beam_options: Sequence[str]) -> bool:
     return (_runner(list(beam_options)) or LOCAL_RUNNER) == LOCAL_RUNNER
 
 
-def _pipeline(shards: int, clips: int, workers: int | None, flags: list[str]) -> beam.Pipeline:
-    """A pipeline on the runner that the flags name, or else on this machine's cores."""
-    options = _options(flags)
-    if not is_local(flags):
-        try:
-            return beam.Pipeline(options=options)
-        except (ValueError, ImportError, AttributeError) as error:
-            raise UserError(f"Beam can't use runner {_runner(flags)!r}: {error}") from error
-    if workers is None:
-        workers = 1 if clips < SINGLE_WORKER_CLIPS else _cores()
-    workers = min(workers, shards)
-    environment = None
-    if workers > 1:
-        command = f"exec {shlex.quote(sys.executable)} -m {beam_worker.__name__}"
-        environment = SubprocessSDKEnvironment.from_command_string(command)
-    runner = FnApiRunner(default_environment=environment)
-    return beam.Pipeline(runner, _options([f"--direct_num_workers={workers}", *flags]))
+def _pipeline(flags: list[str]) -> beam.Pipeline:
+    """A pipeline on the runner that the flags name."""
+    try:
+        return beam.Pipeline(options=_options(flags))
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UserError(f"Beam can't use runner {_runner(flags)!r}: {error}") from error
+
+
+def _workers(wanted: int | None, shards: int, clips: int) -> int:
+    if wanted is None:
+        wanted = 1 if clips < SINGLE_WORKER_CLIPS else _cores()
+    return min(wanted, shards)
 
 
 def _options(flags: list[str]) -> PipelineOptions:
@@ -167,7 +203,9 @@ def _options(flags: list[str]) -> PipelineOptions:
 
 
 def _runner(flags: list[str]) -> str | None:
-    return PipelineOptions(flags).get_all_options()["runner"]
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--runner")
+    return parser.parse_known_args(flags)[0].runner
 
 
 def _cores() -> int:

@@ -1,7 +1,8 @@
 """The process that the local runner starts for each worker: Beam's own, quieter and mortal.
 
 Beam's worker logs its start-up to the terminal, and waits on if the process that started it is
-killed. `python -m vipann_tf.records.beam_worker` shows errors only and ends with its parent.
+killed. `python -m vipann_tf.records.beam_worker DIRECTORY` shows errors only, ends with its parent
+and leaves its process id in the directory.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     _end_with_parent()
+    open(os.path.join(sys.argv.pop(), str(os.getpid())), "wb").close()
     logging.disable(logging.WARNING)
     from apache_beam.runners.worker import sdk_worker_main
 

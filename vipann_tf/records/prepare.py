@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pickle
@@ -19,12 +20,14 @@ from vipann_tf.records.schema import INFO_FILE, DatasetInfo
 from vipann_tf.records.shards import ShardResult, dump_clips
 from vipann_tf.records.staging import WORK, resumable_directory
 from vipann_tf.records.summary import none_usable, summarize, write_summary
+from vipann_tf.records.worker_watch import WorkerDied
 
 __all__ = ["prepare"]
 
 Progress = Callable[[int, int], None]
 
 _PROGRESS_INTERVAL_S = 0.2
+_DISK_FULL = os.strerror(errno.ENOSPC)
 
 
 def prepare(
@@ -70,6 +73,31 @@ def prepare(
     plan = plan_shards(source, seconds=seconds, rate_hz=rate_hz, shards=shards)
     if not plan.clips:
         raise UserError(none_usable(source, plan.rejected))
+    try:
+        return _prepare(plan, out, workers, overwrite, beam_options, on_progress)
+    except WorkerDied as error:
+        raise UserError(
+            f"a worker process died ({error}), perhaps for want of memory; the same command goes on"
+            " where this one stopped, and fewer workers need less memory"
+        ) from error
+    except RuntimeError as error:  # Beam's, with the worker's traceback as its text
+        if _DISK_FULL not in str(error):
+            raise
+        raise UserError(
+            f"{_DISK_FULL}: {out} needs about {plan.bytes / 1e9:.1f} GB; make room, and the same"
+            " command goes on where this one stopped"
+        ) from error
+
+
+def _prepare(
+    plan: Plan,
+    out: str | os.PathLike,
+    workers: int | None,
+    overwrite: bool,
+    beam_options: Sequence[str],
+    on_progress: Progress | None,
+) -> DatasetInfo:
+    source = plan.source
     with resumable_directory(out, mark=INFO_FILE, overwrite=overwrite) as stage:
         work = storage.join(stage, WORK)
         todo = _write_manifests(plan, stage, work)

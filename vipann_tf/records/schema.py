@@ -153,8 +153,8 @@ def read_info(directory) -> DatasetInfo:
 
 def to_int16(waveform: np.ndarray) -> np.ndarray:
     """Rounds a float waveform in [-1, 1] to little-endian int16, saturating beyond."""
-    scaled = np.rint(waveform * np.float32(INT16_SCALE))
-    return np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype("<i2")
+    scaled = np.rint(np.clip(waveform, -1, 1) * np.float32(INT16_SCALE))
+    return np.minimum(scaled, INT16_SCALE - 1).astype("<i2")
 
 
 def serialize(clip_id: str, waveform: np.ndarray, labels) -> bytes:

@@ -1,0 +1,41 @@
+"""A preparation to be killed: `python prepare_slowly.py OUT WORKERS` with 60 clips of 20 ms each."""
+
+import os
+import sys
+import time
+
+import numpy as np
+
+from vipann_tf.datasets.base import Clip, Source
+
+CLIPS = 60
+
+
+def decode(clip: Clip, rate_hz: int) -> np.ndarray:
+    """A waveform that follows from the clip's id alone."""
+    time.sleep(0.02)
+    rng = np.random.default_rng(int(clip.clip_id))
+    return rng.uniform(-0.5, 0.5, rate_hz // 2).astype(np.float32)
+
+
+def dying(clip: Clip, rate_hz: int) -> np.ndarray:
+    """As `decode`, but one clip takes the process with it."""
+    if clip.clip_id == "13":
+        os._exit(7)
+    return decode(clip, rate_hz)
+
+
+def source(decode_with=decode) -> Source:
+    """Two splits of `CLIPS` clips."""
+    clips = [
+        Clip(str(n), "", ("ab"[n % 2],), ("train", "eval")[n % 3 == 0]) for n in range(CLIPS)
+    ]
+    return Source("slow", "multilabel", ("a", "b"), clips, 0.5, decode=decode_with)
+
+
+if __name__ == "__main__":
+    from prepare_slowly import decode as importable  # workers can't import __main__
+
+    from vipann_tf.records.prepare import prepare
+
+    prepare(source(importable), sys.argv[1], workers=int(sys.argv[2]))

@@ -1,0 +1,308 @@
+"""Preparation as a whole: every input accounted for, the same bytes whatever happens on the way."""
+
+import csv
+import errno
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import time
+
+import numpy as np
+import prepare_slowly
+import pytest
+import soundfile
+import tensorflow as tf
+from mutations import write_mutants
+
+from vipann_tf import datasets
+from vipann_tf.audio.decoding import DecodeError
+from vipann_tf.datasets.base import Clip, Rejection, Source
+from vipann_tf.errors import UserError
+from vipann_tf.records import beam_job, prepare as prepare_module, schema
+from vipann_tf.records.label_sets import read_label_sets
+from vipann_tf.records.prepare import prepare
+
+HERE = pathlib.Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def importable_in_workers(monkeypatch):
+    """Worker processes find the functions that tests hand to them."""
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+
+
+def contents(directory) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in pathlib.Path(directory).iterdir()}
+
+
+def records(directory, split) -> dict[str, tf.train.Example]:
+    names = sorted(str(path) for path in pathlib.Path(directory).glob(f"{split}-*.tfrecord"))
+    found = {}
+    for data in tf.data.TFRecordDataset(names):
+        example = tf.train.Example.FromString(data.numpy())
+        clip_id = example.features.feature["clip_id"].bytes_list.value[0].decode()
+        assert clip_id not in found
+        found[clip_id] = example.features.feature
+    return found
+
+
+def rejected(directory) -> dict[str, str]:
+    with open(directory / "rejected.csv", encoding="utf-8", newline="") as file:
+        return {row["clip_id"]: row["reason"] for row in csv.DictReader(file)}
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Three good files of different rates and lengths in two classes, one clipped, one silent."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "recordings"
+    for name, rate, seconds, level in (
+        ("dog/long.wav", 16_000, 2.5, 0.1),
+        ("dog/short.flac", 16_000, 0.75, 0.1),
+        ("cat/loud.wav", 16_000, 1.0, 3.0),
+        ("cat/silent.wav", 48_000, 1.0, 0.0),
+    ):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        samples = np.clip(rng.normal(0, level, int(rate * seconds)), -1, 1) if level else np.zeros(rate)
+        soundfile.write(path, samples, rate, subtype="PCM_16")
+    return folder
+
+
+def test_records_hold_the_recordings(recordings, tmp_path):
+    info = prepare(datasets.load("folder", recordings), tmp_path / "out", seconds=1.0, rate_hz=16_000)
+    found = records(tmp_path / "out", "train")
+    assert sorted(found) == ["cat/loud.wav", "cat/silent.wav", "dog/long.wav", "dog/short.flac"]
+    for name, feature in found.items():
+        stored = np.frombuffer(feature["waveform"].bytes_list.value[0], "<i2")
+        assert len(stored) == 16_000
+        assert feature["labels"].int64_list.value == [name.startswith("dog")]
+        if not name.endswith("silent.wav"):
+            samples, _ = soundfile.read(recordings / name, dtype="int16")
+            kept = samples[:16_000]  # cut at the end, or padded there
+            np.testing.assert_array_equal(stored[: len(kept)], kept)
+            assert not stored[len(kept) :].any()
+    split = info.splits["train"]
+    assert (split.clips, split.label_counts, split.silent, split.clipped) == (4, [2, 2], 1, 1)
+    assert split.shard_clips == [1, 1, 1, 1]
+    assert schema.read_info(tmp_path / "out") == info
+    assert contents(tmp_path / "out")["rejected.csv"] == b"path,clip_id,reason,detail\n"
+    sizes = [
+        (tmp_path / "out" / schema.shard_name("train", n, 4)).stat().st_size for n in range(4)
+    ]
+    assert split.shard_bytes == sizes
+
+
+def test_inputs_are_records_and_rejections(recordings, tmp_path):
+    (recordings / "dog/broken.wav").write_text("no audio")
+    (recordings / "dog/empty.wav").write_bytes(b"")
+    (recordings / "cat/gone.wav").symlink_to("nowhere")
+    soundfile.write(recordings / "cat/blip.wav", np.ones(100), 16_000)
+    soundfile.write(recordings / "cat/nan.wav", np.full(9_000, np.nan), 16_000, subtype="FLOAT")
+    (recordings / "stray.wav").write_bytes(b"")
+    os.mkdir(recordings / "dog" / os.fsdecode(b"caf\xe9"))
+    (recordings / "dog" / os.fsdecode(b"caf\xe9") / "x.wav").write_bytes(b"")
+    source = datasets.load("folder", recordings)
+    info = prepare(source, tmp_path / "out", seconds=1.0)
+    reasons = rejected(tmp_path / "out")
+    assert reasons == {
+        "dog/broken.wav": "undecodable",
+        "dog/empty.wav": "empty",
+        "cat/gone.wav": "missing-file",
+        "cat/blip.wav": "too-short",
+        "cat/nan.wav": "non-finite",
+        "stray.wav": "no-label",
+        "dog/caf\\udce9/x.wav": "empty",
+    }
+    assert info.rejected == {
+        "empty": 2, "missing-file": 1, "no-label": 1, "non-finite": 1, "too-short": 1,
+        "undecodable": 1,
+    }  # fmt: skip
+    assert info.clips + len(reasons) == len(source.clips) + len(source.rejected)
+
+
+def test_damaged_files_are_records_or_rejections(tmp_path):
+    """A sample; benchmarks/hostile_data.py has a thousand."""
+    names = write_mutants(tmp_path / "mutants" / "noise", 70, seed=5)
+    info = prepare(datasets.load("folder", tmp_path / "mutants"), tmp_path / "out", seconds=1.0)
+    found, reasons = records(tmp_path / "out", "train"), rejected(tmp_path / "out")
+    assert sorted([*found, *reasons]) == sorted(f"noise/{name}" for name in names)
+    assert len(found) > 10 and len(reasons) > 10 and info.clips == len(found)
+
+
+def test_one_and_two_workers_write_the_same(tmp_path):
+    source = datasets.load("synthetic", clips=24, seconds=1.0, seed=3)
+    first = prepare(source, tmp_path / "one", workers=1, shards=3)
+    second = prepare(source, tmp_path / "two", workers=2, shards=3)
+    assert first == second and contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert first.fingerprint == second.fingerprint
+
+
+def test_real_recordings_by_one_and_two_workers(shared, tmp_path):
+    source = datasets.load("esc50", shared / "data/esc10")
+    part = Source(**{**vars(source), "clips": source.clips[::20]})
+    prepare(part, tmp_path / "one", workers=1)
+    prepare(part, tmp_path / "two", workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_again_and_again(tmp_path, workers):
+    """benchmarks/hostile_data.py does this ten times to real recordings."""
+    chance = random.Random(workers)
+    prepare(prepare_slowly.source(), tmp_path / "undisturbed", workers=1)
+    command = [sys.executable, str(HERE / "prepare_slowly.py"), str(tmp_path / "out"), str(workers)]
+    for _ in range(2):
+        process = subprocess.Popen(command)
+        time.sleep(chance.uniform(1.0, 3.0))
+        process.kill()
+        if process.wait() == 0:
+            break  # done before the signal came
+        assert not (tmp_path / "out").exists()
+    if not (tmp_path / "out").exists():
+        subprocess.run(command, check=True)
+    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+    assert sorted(os.listdir(tmp_path)) == ["out", "undisturbed"]
+
+
+decoded: list[str] = []
+
+
+def counting(clip, rate_hz):
+    decoded.append(clip.clip_id)
+    if len(decoded) == 33:
+        raise KeyboardInterrupt
+    return prepare_slowly.decode(clip, rate_hz)
+
+
+def test_an_interrupted_run_is_gone_on_with(tmp_path):
+    decoded.clear()
+    source = prepare_slowly.source(counting)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    seen = []
+    prepare(source, tmp_path / "out", on_progress=lambda done, total: seen.append((done, total)))
+    assert seen[0][0] >= 20 and seen[-1] == (60, 60)
+    assert 60 < len(decoded) < 80
+    prepare(prepare_slowly.source(), tmp_path / "undisturbed")
+    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+
+
+def test_an_interrupted_run_with_other_settings_is_not(tmp_path):
+    decoded.clear()
+    with pytest.raises(KeyboardInterrupt):
+        prepare(prepare_slowly.source(counting), tmp_path / "out", seconds=0.25)
+    prepare(prepare_slowly.source(counting), tmp_path / "out", shards=3)
+    assert len(decoded) == 33 + 60
+    prepare(prepare_slowly.source(), tmp_path / "undisturbed", shards=3)
+    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+
+
+def test_changed_files_are_read_again(recordings, tmp_path, monkeypatch):
+    source = datasets.load("folder", recordings)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prepare_module, "summarize", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, tmp_path / "out", seconds=1.0)
+    monkeypatch.undo()
+    soundfile.write(recordings / "dog/long.wav", np.full(16_000, 0.25), 16_000)
+    prepare(source, tmp_path / "out", seconds=1.0)
+    stored = records(tmp_path / "out", "train")["dog/long.wav"]["waveform"].bytes_list.value[0]
+    assert np.frombuffer(stored, "<i2")[16_000] == 8_192
+
+
+def test_a_worker_that_dies_is_noticed(tmp_path):
+    with pytest.raises(UserError, match="a worker process died .*return code 7.*goes on where"):
+        prepare(prepare_slowly.source(prepare_slowly.dying), tmp_path / "out", workers=2)
+    assert not (tmp_path / "out").exists()
+
+
+def disk_full(clip, rate_hz):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_named(tmp_path):
+    with pytest.raises(UserError, match="No space left on device: .*out needs about 0.0 GB"):
+        prepare(prepare_slowly.source(disk_full), tmp_path / "out")
+
+
+def broken(clip, rate_hz):
+    raise ZeroDivisionError("a bug of ours")
+
+
+def test_our_own_mistakes_are_not_rejections(tmp_path):
+    with pytest.raises(ZeroDivisionError, match="a bug of ours"):
+        prepare(prepare_slowly.source(broken), tmp_path / "out")
+
+
+def unusable(clip, rate_hz):
+    raise DecodeError("empty", "0 samples")
+
+
+def half_usable(clip, rate_hz):
+    return unusable(clip, rate_hz) if clip.split == "eval" else prepare_slowly.decode(clip, rate_hz)
+
+
+def test_none_usable_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="none of 60 clips of dataset slow is usable .60 empty."):
+        prepare(prepare_slowly.source(unusable), tmp_path / "out")
+    assert os.listdir(tmp_path) == []
+    nothing = Source("slow", "multilabel", ("a",), (), 1.0)
+    with pytest.raises(UserError, match="dataset slow lists no clips"):
+        prepare(nothing, tmp_path / "out")
+    gone = Source("slow", "multilabel", ("a",), (), 1.0, (Rejection("p", "i", "missing-file"),))
+    with pytest.raises(UserError, match="none of 1 clips .* .1 missing-file., for example p: missing"):
+        prepare(gone, tmp_path / "out")
+
+
+def test_a_split_without_records_is_left_out(tmp_path):
+    info = prepare(prepare_slowly.source(half_usable), tmp_path / "out")
+    assert list(info.splits) == ["train"] and info.rejected == {"empty": 20}
+    assert not [name for name in os.listdir(tmp_path / "out") if name.startswith("eval")]
+
+
+def test_label_sets(tmp_path):
+    clips = [
+        Clip(str(n), "", labels, "train")
+        for n, labels in enumerate([("a",), ("b", "a"), (), ("a", "b"), ("b", "b")])
+    ]
+    source = Source("mine", "multilabel", ("a", "b"), clips, 0.5, decode=prepare_slowly.decode)
+    prepare(source, tmp_path / "out", shards=2)
+    assert read_label_sets(tmp_path / "out", ["train"]) == {(): 1, (0,): 1, (1,): 1, (0, 1): 2}
+
+
+def test_progress_reaches_the_total(tmp_path):
+    seen = []
+    prepare(prepare_slowly.source(), tmp_path / "out", on_progress=lambda *pair: seen.append(pair))
+    assert seen[0] == (0, 60) and seen[-1] == (60, 60)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert any(0 < done < 60 for done, _ in seen)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"workers": 0}, "workers is 0; use 1 or more"),
+        ({"beam_options": ["--runer=Flink"]}, "Beam has no option --runer for the local runner"),
+        ({"beam_options": ["--direct_num_workers=x"]}, "Beam refuses its options .*invalid int"),
+        ({"beam_options": ["--runner=NoRunner"]}, "Beam can't use runner 'NoRunner'"),
+    ],
+)
+def test_wrong_arguments(tmp_path, arguments, message):
+    with pytest.raises(UserError, match=message):
+        prepare(prepare_slowly.source(), tmp_path / "out", **arguments)
+
+
+def test_beam_options_reach_beam(tmp_path):
+    """BundleBasedDirectRunner is another runner; the bytes are the same."""
+    prepare(prepare_slowly.source(), tmp_path / "mine")
+    other = ["--runner=BundleBasedDirectRunner"]
+    assert not beam_job.is_local(other) and beam_job.is_local(["--runner", "DirectRunner"])
+    prepare(prepare_slowly.source(), tmp_path / "other", beam_options=other)
+    assert contents(tmp_path / "mine") == contents(tmp_path / "other")
