@@ -1,0 +1,123 @@
+"""Sentences and headline numbers say what the summary says, and change their verdict with it."""
+
+import copy
+
+import pytest
+from evaluation_examples import example_results
+
+from vipann_tf.evaluation.headline import headline_cards
+from vipann_tf.evaluation.plain_words import in_short, interval_text, percent
+from vipann_tf.evaluation.summary import summarise
+
+
+@pytest.fixture(scope="module", params=["multilabel", "multiclass"])
+def summary(request):
+    return summarise(example_results(request.param), resamples=20)
+
+
+def _changed(summary, **changes):
+    changed = copy.deepcopy(summary)
+    for path, value in changes.items():
+        *keys, last = path.split("__")
+        place = changed
+        for key in keys:
+            place = place[key]
+        place[last] = value
+    return " ".join(in_short(changed))
+
+
+def test_formats():
+    assert percent(0.1234, 1) == "12.3\N{NO-BREAK SPACE}%"
+    assert percent(None) == "not defined"
+    assert interval_text({"low": 0.1, "high": 0.25}, digits=2) == "0.10 to 0.25"
+    assert interval_text({"low": 0.1, "high": 0.25}, scale=100, digits=0) == "10 to 25"
+    assert interval_text({"low": None, "high": None}) == ""
+
+
+def test_sentences_carry_the_numbers(summary):
+    text = " ".join(in_short(summary))
+    right = 1 - summary["selective"]["error_rate"]
+    assert f"for {100 * right:.0f} of 100 clips" in text
+    auroc = summary["selective"]["total"]["error_auroc"]["value"]
+    assert f"in {100 * auroc:.0f} of 100 pairs" in text
+    assert "other <sounds>" in text
+    share = summary["uncertainty"]["epistemic"]["value"] / summary["uncertainty"]["total"]["value"]
+    assert f"Of its uncertainty {percent(share)} is its own" in text
+
+
+@pytest.mark.parametrize(
+    "confidence, ece, verdict",
+    [
+        (0.99, 0.4, "it claims more than it knows"),
+        (0.01, 0.4, "it knows more than it claims"),
+        (0.99, 0.0, "cannot be told from a perfectly calibrated model"),
+    ],
+)
+def test_verdict_on_confidence(summary, confidence, ece, verdict):
+    bins = {"count": [10], "accuracy": [0.5]}
+    text = _changed(
+        summary,
+        calibration__bins=bins,
+        calibration__mean_confidence=confidence,
+        metrics__ece__value=ece,
+    )
+    assert verdict in text
+
+
+def test_verdict_where_errors_of_confidence_cancel(summary):
+    bins = {"count": [10, 0, 30], "accuracy": [0.2, None, 0.6]}  # 0.5 in all
+    text = _changed(
+        summary,
+        calibration__bins=bins,
+        calibration__mean_confidence=0.5,
+        metrics__ece__value=0.4,
+    )
+    assert "too sure in some places" in text
+
+
+@pytest.mark.parametrize(
+    "auroc, warning, noticing",
+    [
+        (0.9, "is a good warning", "it notices that they are unfamiliar"),
+        (0.7, "is some warning", "it notices some of them"),
+        (0.5, "is hardly a warning", "it takes them for what it knows"),
+    ],
+)
+def test_verdict_on_doubt(summary, auroc, warning, noticing):
+    interval = {"value": auroc, "low": auroc, "high": auroc}
+    changed = copy.deepcopy(summary)
+    changed["selective"]["total"]["error_auroc"] = interval
+    changed["ood"]["other <sounds>"]["scores"]["epistemic"]["auroc"] = interval
+    text = " ".join(in_short(changed))
+    assert warning in text and noticing in text
+
+
+@pytest.mark.parametrize("rate, which", [(0.0, "right"), (1.0, "wrong")])
+def test_without_both_outcomes_no_warning_is_claimed(summary, rate, which):
+    nothing = {"value": None, "low": None, "high": None}
+    text = _changed(
+        summary, selective__error_rate=rate, selective__total__error_auroc=nothing
+    )
+    assert f"All its answers are {which}: whether doubt" in text
+    assert "hold back" not in text
+
+
+def test_one_network_claims_no_epistemic_knowledge():
+    summary = summarise(example_results("multiclass", draws=1), resamples=10)
+    text = " ".join(in_short(summary))
+    assert "It is one network" in text
+    assert "more total uncertainty than its own clips" in text
+    assert "Epistemic" not in [card.name for card in headline_cards(summary)]
+
+
+def test_cards_show_value_and_interval(summary):
+    cards = {card.name: card for card in headline_cards(summary)}
+    nll = summary["metrics"]["nll"]
+    assert cards["NLL"].value == f"{nll['value']:.3f}"
+    assert cards["NLL"].interval == f"{nll['low']:.3f} to {nll['high']:.3f}"
+    assert cards["ECE"].value == percent(summary["metrics"]["ece"]["value"], 1)
+    assert cards["ECE"].interval.endswith("\N{NO-BREAK SPACE}%")
+    if summary["task"] == "multilabel":
+        assert "1 cannot" in cards["mAP"].meaning
+    else:
+        assert cards["Accuracy"].value == percent(summary["metrics"]["accuracy"]["value"])
