@@ -43,8 +43,8 @@ class _FlipoutLayer:
             if not value > 0:
                 raise ValueError(f"{name} is {value}; a standard deviation must be above 0")
         self.prior = prior
-        self.prior_stddev = prior_stddev
-        self.initial_stddev = initial_stddev
+        self.prior_stddev = float(prior_stddev)
+        self.initial_stddev = float(initial_stddev)
         self.seed = seed
 
     def _build_posterior(self, shape: tuple[int, ...]) -> None:
@@ -152,6 +152,8 @@ class FlipoutConv2D(_FlipoutLayer, tfp.layers.Convolution2DFlipout):
         stored.
       prior_stddev, initial_stddev: Standard deviations of the prior and of the initial posterior.
       seed: Of the initial mean (Glorot uniform); `None` takes one from the layer's name.
+      name, trainable, dtype: As in every Keras layer. Other arguments of the parent (strides,
+        activation) are not taken: `call` would not heed them.
 
     Call arguments:
       inputs: [batch, time, frequency, channels].
@@ -172,9 +174,13 @@ class FlipoutConv2D(_FlipoutLayer, tfp.layers.Convolution2DFlipout):
         prior_stddev: float = 1.0,
         initial_stddev: float = INITIAL_STDDEV,
         seed: int | None = None,
-        **kwargs,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype=None,
     ):
-        super().__init__(filters, kernel_size, padding="same", **kwargs)
+        super().__init__(
+            filters, kernel_size, padding="same", name=name, trainable=trainable, dtype=dtype
+        )
         if signs not in ("channel", "activation"):
             raise ValueError(f"signs is {signs!r}; allowed are 'channel' and 'activation'")
         self.signs = signs
@@ -246,7 +252,7 @@ class FlipoutDense(_FlipoutLayer, tfp.layers.DenseFlipout):
     Args:
       units: Number of outputs.
       use_bias: Whether to add a bias.
-      prior, prior_stddev, initial_stddev, seed: As in `FlipoutConv2D`.
+      prior, prior_stddev, initial_stddev, seed, name, trainable, dtype: As in `FlipoutConv2D`.
 
     Call arguments:
       inputs: [batch, features].
@@ -266,9 +272,11 @@ class FlipoutDense(_FlipoutLayer, tfp.layers.DenseFlipout):
         prior_stddev: float = 1.0,
         initial_stddev: float = INITIAL_STDDEV,
         seed: int | None = None,
-        **kwargs,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype=None,
     ):
-        super().__init__(units, **kwargs)
+        super().__init__(units, name=name, trainable=trainable, dtype=dtype)
         self.use_bias = use_bias
         self._configure(prior, prior_stddev, initial_stddev, seed)
 
