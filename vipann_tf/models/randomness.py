@@ -124,4 +124,4 @@ def per_example(sample, inputs: tf.Tensor, noise: TrainingNoise, shape) -> tf.Te
 
 def _fold(seed: tf.Tensor, index: tf.Tensor, name: str) -> tf.Tensor:
     base = tf.stack([tf.cast(seed, tf.int64), tf.cast(index, tf.int64)])
-    return tf.random.fold_in(base, tf.constant(zlib.crc32(name.encode()), tf.int64))
+    return tf.random.fold_in(base, tf.constant(zlib.crc32(name.encode()), tf.int64), alg="philox")
