@@ -77,27 +77,28 @@ class LayerFactory:
             dtype=self.dtype,
         )
 
-    def dense(self, units: int, name: str) -> tf_keras.layers.Layer:
+    def dense(self, units: int, name: str, dtype: str | None = None) -> tf_keras.layers.Layer:
         seed = self._layer_seed(name)
+        dtype = dtype or self.dtype
         if self.architecture.head == "flipout":
-            return FlipoutDense(
-                units, seed=seed, name=name, dtype=self.dtype, **self._dense_flipout
-            )
+            return FlipoutDense(units, seed=seed, name=name, dtype=dtype, **self._dense_flipout)
         return tf_keras.layers.Dense(
             units,
             kernel_initializer=tf_keras.initializers.GlorotUniform(seed=seed),
             name=name,
-            dtype=self.dtype,
+            dtype=dtype,
         )
 
-    def norm(self, name: str, scale: float = 1.0) -> tf_keras.layers.Layer:
+    def norm(
+        self, name: str, scale: float = 1.0, dtype: str | None = None
+    ) -> tf_keras.layers.Layer:
         return tf_keras.layers.BatchNormalization(
             momentum=BATCH_NORM_MOMENTUM,
             epsilon=BATCH_NORM_EPSILON,
             gamma_initializer=tf_keras.initializers.Constant(scale),
             synchronized=self._synchronized,
             name=name,
-            dtype=self.dtype,
+            dtype=dtype or self.dtype,
         )
 
     def dropout(self, rate: float, kind: Kind, name: str) -> Dropout:
@@ -108,11 +109,14 @@ class LayerFactory:
 
 
 class MelNorm(tf_keras.layers.Layer):
-    """BatchNorm over mel bands, and a channel axis: [batch, frames, mels] -> [batch, frames, mels, 1]."""
+    """BatchNorm over mel bands, and a channel axis: [batch, frames, mels] -> [batch, frames, mels, 1].
+
+    In float32 under every policy: bfloat16 rounds -100 dB to a quarter of a decibel.
+    """
 
     def __init__(self, make: LayerFactory):
-        super().__init__(name="mel_norm", dtype=make.dtype)
-        self.norm = make.norm("bn0")
+        super().__init__(name="mel_norm", dtype="float32")
+        self.norm = make.norm("bn0", dtype="float32")
 
     def call(self, inputs):
         return self.norm(inputs)[..., tf.newaxis]
@@ -274,12 +278,12 @@ def head(make: LayerFactory) -> list[tf_keras.layers.Layer]:
         make.dense(architecture.embedding_size, "fc1"),
         tf_keras.layers.ReLU(name="relu1", dtype=make.dtype),
         dropout("dropout5"),
-        make.dense(architecture.labels, "fc_out"),
+        make.dense(architecture.labels, "fc_out", dtype="float32"),  # logits are never rounded
     ]
 
 
 class Chain(tf_keras.layers.Layer):
-    """Layers called one after another.
+    """Layers called one after another, each of which casts its inputs itself.
 
     Args:
       layers: The layers, in order.
@@ -291,7 +295,7 @@ class Chain(tf_keras.layers.Layer):
     """
 
     def __init__(self, layers: list[tf_keras.layers.Layer], **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.layers = layers
 
     def call(self, inputs, start=0, stop=None, training=None):

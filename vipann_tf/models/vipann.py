@@ -18,6 +18,7 @@ from vipann_tf.models.randomness import Draw, TrainingNoise, randomness
 Augmentation = Callable[[tf.Tensor, tf.Tensor, TrainingNoise], tuple[tf.Tensor, tf.Tensor]]
 
 
+@tf_keras.utils.register_keras_serializable("vipann_tf")
 class VIPANN(tf_keras.Model):
     """A residual audio network whose trunk and head may each be Bayesian.
 
@@ -53,6 +54,15 @@ class VIPANN(tf_keras.Model):
     ):
         super().__init__(name="vipann")
         self.architecture = architecture
+        # A function, since Keras would wrap an attribute that is a dict.
+        self._settings = lambda: {
+            "architecture": architecture.model_dump(mode="json"),
+            "seed": seed,
+            "dtype": dtype,
+            "synchronized": synchronized,
+            "flipout": flipout,
+            "trunk_flipout": trunk_flipout,
+        }
         make = resnet.LayerFactory(
             architecture,
             seed=seed,
@@ -73,6 +83,13 @@ class VIPANN(tf_keras.Model):
 
     def call(self, inputs, training=None):
         return self.network(self.frontend(inputs), training=training)
+
+    def get_config(self) -> dict:
+        return self._settings()
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects=None) -> "VIPANN":
+        return cls(**{**config, "architecture": Architecture(**config["architecture"])})
 
     # The posterior over networks.
 
