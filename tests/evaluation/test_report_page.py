@@ -19,7 +19,10 @@ pytestmark = pytest.mark.skipif(
 BOXES = """
 (() => {
   document.querySelectorAll("details").forEach(d => { d.open = true; });
-  const box = e => { const r = e.getBoundingClientRect(); return [r.left, r.right, r.width, r.height]; };
+  const box = e => {
+    const r = e.getBoundingClientRect();
+    return [r.left, r.right, r.width, r.height];
+  };
   const outside = [];
   document.querySelectorAll("svg.chart").forEach(svg => {
     const frame = svg.getBoundingClientRect();

@@ -66,7 +66,7 @@ def test_answers_that_disagree_are_named(change, text):
 
 
 def test_results_that_disagree_are_named():
-    with pytest.raises(UserError, match="answers has probabilities of 5 labels; the results name 2"):
+    with pytest.raises(UserError, match="answers has probabilities of 5 labels; the re.* name 2"):
         example_results("multiclass", labels=("a", "b"))
     with pytest.raises(UserError, match=r"shape \(40, 5\) and labels \(3, 5\)"):
         example_results("multiclass", truth=np.eye(5)[:3])

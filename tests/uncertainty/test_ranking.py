@@ -18,7 +18,8 @@ def test_matches_scikit_learn_for_each_weighting(ours, theirs, decimals):
     rng = np.random.default_rng(decimals)
     scores = np.round(rng.random(83), decimals)
     positive = rng.random(83) < scores
-    weights = np.concatenate([np.ones((1, 83)), rng.poisson(1.0, size=(5, 83)), rng.random((2, 83))])
+    weights = [np.ones((1, 83)), rng.poisson(1.0, size=(5, 83)), rng.random((2, 83))]
+    weights = np.concatenate(weights)
     got = ours(scores, positive, weights)
     want = [theirs(positive, scores, sample_weight=row) for row in weights]
     np.testing.assert_allclose(got, want, rtol=1e-12)

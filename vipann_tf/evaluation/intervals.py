@@ -50,8 +50,9 @@ def metric_intervals(
 
     Returns:
       The metrics of `metrics.metrics`, without its counts, each as an `Interval`: percentile (an
-      accuracy of 0 or 1: Wilson's); for the ECE reflected, and from 0 where a perfectly calibrated model would show as large an error
-      by chance (`consistency.calibrated_ece`); for the classwise and macro ECE without ends.
+      accuracy of 0 or 1: Wilson's); for the ECE reflected, and from 0 where a perfectly calibrated
+      model would show as large an error by chance (`consistency.calibrated_ece`); for the
+      classwise and macro ECE without ends.
     """
     weights = resample_weights(len(np.asarray(probs)), resamples, seed, groups)
     values = metrics(probs, labels, task)

@@ -63,7 +63,10 @@ def _confidence(summary: dict) -> str:
         count * share for count, share in zip(bins["count"], bins["accuracy"]) if count
     ) / sum(bins["count"])
     if summary["task"] == "multiclass":
-        text = f"Its mean confidence is {percent(confidence, 1)}, and {percent(true, 1)} are right: "
+        text = (
+            f"Its mean confidence is {percent(confidence, 1)}, and {percent(true, 1)} of its "
+            "answers are right: "
+        )
     else:
         text = (
             f"It gives labels a mean probability of {percent(confidence, 1)}, and "

@@ -73,8 +73,8 @@ def reliability_figure(stats: Reliability, title: str = "") -> Figure:
     ece = float(expected_calibration_error(stats))
     upper.text(0.97, 0.05, f"ECE {100 * ece:.1f} %\n{int(stats.count.sum()):,} answers",
                transform=upper.transAxes, ha="right", va="bottom", color=INK, fontsize=11,
-               bbox={"facecolor": PALETTE["surface"], "edgecolor": GRID, "boxstyle": "round,pad=0.45"},
-               zorder=5)
+               zorder=5, bbox={"facecolor": PALETTE["surface"], "edgecolor": GRID,
+                               "boxstyle": "round,pad=0.45"})
     upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share true")
     upper.set_title(title, color=INK, fontsize=11, loc="left", pad=48)
     upper.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=10,

@@ -130,9 +130,9 @@ def calibrate_multiclass(
 
 
 def calibrate_multilabel(probs, labels, coverage: float = 0.9) -> MultilabelConformal:
-    """Returns a predictor of presence and absence, calibrated on clips that did not train the model.
+    """Returns a predictor of presence and absence.
 
-    For each label, of the clips that have it a share of at least `coverage` will be given presence
+    Calibrate it on clips that did not train the model. For each label, of the clips that have it a share of at least `coverage` will be given presence
     as possible, and of those that do not, absence.
 
     Args:
