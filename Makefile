@@ -1,0 +1,39 @@
+# Everything that a newcomer needs, from a fresh clone, with Python 3.10 to 3.12 and make.
+PYTHON ?= python3
+VENV ?= .venv
+EXTRAS ?= test
+BIN = $(VENV)/bin
+
+.PHONY: help install quickstart test test-newer clean
+
+help:  ## List the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+install: $(VENV)/.installed-$(EXTRAS)  ## Make the virtual environment and install the package in it.
+
+$(VENV)/.installed-$(EXTRAS): setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+quickstart: install  ## Do the main job once, on synthetic sounds (a few minutes).
+	$(BIN)/vipann-tf quickstart --out quickstart --overwrite
+
+test: install  ## Run the tests.
+	$(BIN)/python -m pytest -q
+
+# tensorflow-io is not made for TensorFlow 2.21, so setup.cfg's own requirements can't be used on
+# the Pythons that have both.
+.venv-newer/.installed: requirements-newer.txt setup.cfg
+	$(PYTHON) -m venv .venv-newer
+	.venv-newer/bin/python -m pip install --quiet --upgrade pip
+	.venv-newer/bin/python -m pip install --quiet --requirement requirements-newer.txt
+	.venv-newer/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+test-newer: .venv-newer/.installed  ## Run the fast tests on the newer TensorFlow set.
+	.venv-newer/bin/python -m pytest -q -m "not slow"
+
+clean:  ## Remove the virtual environments and what quickstart made.
+	rm -rf .venv .venv-newer quickstart
