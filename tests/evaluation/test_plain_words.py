@@ -83,13 +83,17 @@ def test_verdict_where_errors_of_confidence_cancel(summary):
         (0.5, "is hardly a warning", "it takes them for what it knows"),
     ],
 )
-def test_verdict_on_doubt(summary, auroc, warning, noticing):
-    interval = {"value": auroc, "low": auroc, "high": auroc}
+@pytest.mark.parametrize("kind", ["epistemic", "total"])
+def test_verdict_on_doubt(summary, auroc, warning, noticing, kind):
     changed = copy.deepcopy(summary)
-    changed["selective"]["total"]["error_auroc"] = interval
-    changed["ood"]["other <sounds>"]["scores"]["epistemic"]["auroc"] = interval
+    scores = changed["ood"]["other <sounds>"]["scores"]
+    for place in (changed["selective"]["total"], scores["epistemic"], scores["total"]):
+        place["error_auroc"] = place["auroc"] = {"value": 0.4, "low": 0.3, "high": 0.45}
+    interval = {"value": auroc, "low": auroc, "high": auroc}
+    changed["selective"]["total"]["error_auroc"] = scores[kind]["auroc"] = interval
     text = " ".join(in_short(changed))
-    assert warning in text and noticing in text
+    assert warning in text and noticing in text  # the better of the two kinds decides
+    assert f"more {kind} uncertainty in {100 * auroc:.0f} (" in text
 
 
 @pytest.mark.parametrize("rate, which", [(0.0, "right"), (1.0, "wrong")])
@@ -106,7 +110,7 @@ def test_one_network_claims_no_epistemic_knowledge():
     summary = summarise(example_results("multiclass", draws=1), resamples=10)
     text = " ".join(in_short(summary))
     assert "It is one network" in text
-    assert "more total uncertainty than its own clips" in text
+    assert "the former has more total uncertainty in" in text
     assert "Epistemic" not in [card.name for card in headline_cards(summary)]
 
 

@@ -136,17 +136,22 @@ def _shares(summary: dict) -> list[str]:
 
 
 def _unfamiliar(name: str, found: dict, summary: dict) -> str:
-    kind = "epistemic" if summary["draws"] > 1 else "total"
-    auroc = found["scores"][kind]["auroc"]
-    if auroc["value"] >= _GOOD_AUROC:
+    kinds = ("epistemic", "total") if summary["draws"] > 1 else ("total",)
+    aurocs = {kind: found["scores"][kind]["auroc"] for kind in kinds}
+    best = max(auroc["value"] for auroc in aurocs.values())
+    if best >= _GOOD_AUROC:
         verdict = "it notices that they are unfamiliar"
-    elif auroc["value"] >= _POOR_AUROC:
+    elif best >= _POOR_AUROC:
         verdict = "it notices some of them"
     else:
         verdict = "it takes them for what it knows"
+    pairs = " and more ".join(
+        f"{kind} uncertainty in {_of_100(auroc['value'])}{_between(auroc)}"
+        for kind, auroc in aurocs.items()
+    )
     return (
-        f"Sounds of another kind ({name}) have more {kind} uncertainty than its own clips in "
-        f"{_of_100(auroc['value'])} of 100 pairs{_between(auroc)}: {verdict}."
+        f"Of 100 pairs of a sound of another kind ({name}) and one of its own clips, the former "
+        f"has more {pairs}: {verdict}."
     )
 
 
