@@ -116,11 +116,24 @@ class VIPANN(tf_keras.Model):
         """What all draws have in common: waveforms [batch, samples] -> features [batch, ...]."""
         return self.network(self.frontend(waveform), stop=self.prefix_depth, training=False)
 
-    def suffix(self, features: tf.Tensor, draw: Draw | None) -> tf.Tensor:
-        """Probabilities float32 [batch, labels] of one network (`None`: the mean), given `prefix`."""
+    def suffix(
+        self, features: tf.Tensor, draw: Draw | None, temperature: float = 1.0
+    ) -> tf.Tensor:
+        """Probabilities float32 [batch, labels] of one network (`None`: the mean), given `prefix`.
+
+        Args:
+          features: What `prefix` gave.
+          draw: The network.
+          temperature: Divides the logits: above 1 the answers are less sure.
+        """
+        logits = self.suffix_logits(features, draw)
+        return probabilities(logits / temperature, self.architecture.task)
+
+    def suffix_logits(self, features: tf.Tensor, draw: Draw | None) -> tf.Tensor:
+        """Logits float32 [batch, labels] of one network (`None`: the mean), given `prefix`."""
         with randomness(draw):
             logits = self.network(features, start=self.prefix_depth, training=False)
-        return probabilities(logits, self.architecture.task)
+        return tf.cast(logits, tf.float32)
 
     def pooled(self, waveform: tf.Tensor) -> tf.Tensor:
         """The trunk's output of the posterior-mean network, [batch, 2048 x width]."""

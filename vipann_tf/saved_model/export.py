@@ -1,85 +1,114 @@
 """Writing model directories."""
 
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.saved_model.metadata import ModelInfo, write_metadata
+from vipann_tf.saved_model.card import model_card
+from vipann_tf.saved_model.metadata import MAX_SAMPLES, MODEL_CARD, ModelInfo, write_metadata
 from vipann_tf.saved_model.signatures import Signatures
+from vipann_tf.saved_model.versions import (
+    check_vacant,
+    finished_versions,
+    next_version,
+    staged_version,
+)
+from vipann_tf.saved_model.warmup import write_warmup
 
+__all__ = ["check_vacant", "copy_variables", "export", "finished_versions"]
 
-def check_vacant(directory: str | Path, *, overwrite: bool) -> None:
-    """Raises a `UserError` where a finished model is in the way."""
-    versions = finished_versions(directory)
-    if versions and not overwrite:
-        raise UserError(f"{directory} holds a model already; choose another --out, or --overwrite")
-    path = Path(directory)
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{directory} is a file; choose a directory for --out")
-
-
-def finished_versions(directory: str | Path) -> list[Path]:
-    """The version folders of a model directory, oldest first."""
-    path = Path(directory)
-    if not path.is_dir():
-        return []
-    return sorted(
-        (child for child in path.iterdir() if child.is_dir() and child.name.isdecimal()),
-        key=lambda child: int(child.name),
-    )
+# Keras policies: variables stay float32 in both, so that a model can be trained on.
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def export(
-    model: VIPANN, directory: str | Path, info: ModelInfo, labels: list[str], *, overwrite=False
+    model: VIPANN,
+    directory: str | Path,
+    info: ModelInfo,
+    labels: list[str],
+    *,
+    overwrite: bool = False,
 ) -> Path:
-    """Writes a model directory with one version; it appears when it is complete.
+    """Writes a new model directory; its version appears when it is complete.
 
     Args:
-      model: The network, of any precision; the SavedModel computes in float32.
+      model: The network, of any precision; the SavedModel computes as `info.precision` says.
       directory: NAME of the model; the version folder is NAME/1.
       info: Metadata. `variables` is filled in here.
       labels: Label names in the order of the outputs.
-      overwrite: Whether to replace the versions that are there.
+      overwrite: Whether to replace the versions that are there. The new one then has the next number,
+        since a server does not load a number anew; it is there before the others go.
 
     Returns:
       The version folder.
 
     Raises:
-      UserError: A model is there and is not to be replaced.
+      UserError: A model is there and is not to be replaced, or `info` asks for what cannot be.
     """
     check_vacant(directory, overwrite=overwrite)
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    signatures = Signatures(
-        in_float32(model), samples=info.samples, seed=info.seed, sample_rate_hz=info.sample_rate_hz
-    )
-    # Hidden from TF Serving, which looks for numbers, until the rename.
-    stage = Path(tempfile.mkdtemp(prefix=".export-", dir=directory))
-    try:
-        tf.saved_model.save(
-            signatures.module(), str(stage / "model"), signatures=signatures.functions
+    old = finished_versions(directory)
+    version = add_version(model, directory, info, labels)
+    for folder in old:
+        shutil.rmtree(folder)
+    return version
+
+
+def add_version(
+    model: VIPANN,
+    directory: str | Path,
+    info: ModelInfo,
+    labels: list[str],
+    *,
+    version: int | None = None,
+) -> Path:
+    """Writes one more version of a model, beside those that are there.
+
+    Args:
+      model, directory, info, labels: As `export` takes them.
+      version: Its number; by default one more than the highest.
+
+    Returns:
+      The version folder.
+
+    Raises:
+      UserError: The number is not above those that are there, or `info` asks for what cannot be.
+    """
+    check_served(info)
+    number = next_version(directory, version)
+    info = info.model_copy(update={"variables": list(model.named_variables())})
+    signatures = Signatures(in_precision(model, info.precision), info)
+    with staged_version(directory, number) as stage:
+        tf.saved_model.save(signatures.module(), str(stage), signatures=signatures.functions)
+        # A hash that differs between two exports of one model.
+        (stage / "fingerprint.pb").unlink(missing_ok=True)
+        write_metadata(stage, info, labels)
+        write_warmup(stage, info)
+        text = model_card(info, labels, name=Path(directory).name)
+        (stage / MODEL_CARD).write_text(text, encoding="utf-8")
+    return Path(directory) / str(number)
+
+
+def check_served(info: ModelInfo) -> None:
+    """Raises a `UserError` where a SavedModel cannot be as `info` says."""
+    if not 1 <= info.samples <= MAX_SAMPLES:
+        raise UserError(f"samples is {info.samples}; use 1 to {MAX_SAMPLES}")
+    kinds = (info.architecture.trunk, info.architecture.head)
+    if info.draws == "stored" and ("flipout" not in kinds or "dropout" in kinds):
+        raise UserError(
+            f"draws 'stored' needs a Flipout model; this one has a {kinds[0]} trunk and a {kinds[1]} "
+            "head: dropout masks depend on the clip's length and a deterministic network has no draws. "
+            "Use 'sampled'"
         )
-        (stage / "model" / "fingerprint.pb").unlink(missing_ok=True)
-        info = info.model_copy(update={"variables": list(model.named_variables())})
-        write_metadata(stage / "model", info, labels)
-        for version in finished_versions(directory):
-            shutil.rmtree(version)
-        os.rename(stage / "model", directory / "1")
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-    return directory / "1"
 
 
-def in_float32(model: VIPANN) -> VIPANN:
-    """The same network computing in float32: `model` itself where it does."""
-    if model.network.compute_dtype == "float32":
+def in_precision(model: VIPANN, precision: str) -> VIPANN:
+    """The same network computing in a precision: `model` itself where it does."""
+    if model.network.compute_dtype == precision:
         return model
-    twin = VIPANN(model.architecture, dtype="float32")
+    twin = VIPANN(model.architecture, dtype=_POLICIES[precision])
     copy_variables(model, twin)
     return twin
 

@@ -19,7 +19,12 @@ MIN_SECONDS = 1.0  # the shortest waveform that an exported model takes
 MAX_SAMPLES = 1000  # the most draws that one request can ask for
 LABELS_CSV = Path("assets") / "labels.csv"
 METADATA_JSON = Path("assets.extra") / "vipann.json"
+WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
+MODEL_CARD = Path("README.md")
 SAVED_MODEL_PB = "saved_model.pb"
+
+Draws = Literal["sampled", "stored"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class TrainingData(pydantic.BaseModel):
@@ -33,6 +38,20 @@ class TrainingData(pydantic.BaseModel):
     clips: int
 
 
+class Calibration(pydantic.BaseModel):
+    """What is done to a network's logits so that its confidence is right.
+
+    Attributes:
+      temperature: Divides the logits of every draw before the sigmoid or softmax.
+      fitted_on: The clips that it was fitted on, as `<dataset>/<split>`; empty for none.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    temperature: float = pydantic.Field(1.0, gt=0)
+    fitted_on: list[str] = []
+
+
 class ModelInfo(pydantic.BaseModel):
     """What is needed to rebuild a model and to trust it.
 
@@ -44,6 +63,10 @@ class ModelInfo(pydantic.BaseModel):
       sample_rate_hz: Of the waveforms that it takes.
       clip_seconds: Length of the clips that it was trained on.
       samples, seed: Draws and seed of `serving_default`.
+      draws: Whether those draws are `sampled` in each request or `stored` in the SavedModel.
+      precision: What the SavedModel computes with.
+      fixed_seconds: The one length of waveform that the SavedModel takes; absent where it takes any.
+      calibration: Applied to the logits of every draw.
       variables: Names of the stored variables, in order.
       data: What it was trained on; absent for imported weights.
       base: Architecture, origin and data of the model that was transferred.
@@ -62,6 +85,10 @@ class ModelInfo(pydantic.BaseModel):
     clip_seconds: float
     samples: int
     seed: int
+    draws: Draws = "sampled"
+    precision: Precision = "float32"
+    fixed_seconds: float | None = None
+    calibration: Calibration = Calibration()
     variables: list[str]
     data: TrainingData | None = None
     base: dict[str, Any] | None = None

@@ -1,10 +1,17 @@
-"""The functions of an exported model, as TensorFlow Serving sees them: core TensorFlow ops only."""
+"""The functions of an exported model, as TensorFlow Serving sees them: core TensorFlow ops only.
+
+Each part of the network is traced once and called by every signature that needs it: the SavedModel's
+graph is then a third of what signatures that trace for themselves would write.
+"""
 
 import tensorflow as tf
 
 from vipann_tf.models.randomness import Draw
+from vipann_tf.models.resnet import EMBEDDING_LAYERS
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.saved_model.metadata import MAX_SAMPLES, MIN_SECONDS
+from vipann_tf.saved_model import wav
+from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
+from vipann_tf.saved_model.requests import checked_samples, checked_waveform
 from vipann_tf.uncertainty import decomposition
 
 # Fields of a `Decomposition` that a signature returns.
@@ -23,30 +30,33 @@ class Signatures:
     """A model and its signatures.
 
     Args:
-      model: The network; float32.
-      samples: Draws of `serving_default`.
-      seed: Seed of those draws.
-      sample_rate_hz: Of the waveforms.
+      model: The network; its dtype policy is what the SavedModel computes with.
+      info: Says the draws of `serving_default` (`samples`, `seed`, whether they are stored), the sample
+        rate, the calibration, and the length where the export is for one.
     """
 
-    def __init__(self, model: VIPANN, *, samples: int, seed: int, sample_rate_hz: int):
+    def __init__(self, model: VIPANN, info: ModelInfo):
         self._model = model
-        self._samples = samples
-        self._seed = seed
-        self._min_length = int(MIN_SECONDS * sample_rate_hz)
-        waveform = tf.TensorSpec([None, None], tf.float32, name="waveform")
+        self._info = info
+        length = None
+        if info.fixed_seconds is not None:
+            length = int(round(info.fixed_seconds * info.sample_rate_hz))
+        self._length = length
+        self._least = int(MIN_SECONDS * info.sample_rate_hz)
+        self._stored = self._draw_all() if info.draws == "stored" else None
+        # Up to here nothing is random, so all signatures have it in common.
+        self._common = min(model.prefix_depth, model.trunk_depth)
+        waveforms = tf.TensorSpec([None, length], tf.float32, name="waveform")
+        samples = tf.TensorSpec([], tf.int32, name="num_samples")
+        seed = tf.TensorSpec([], tf.int64, name="seed")
+        self._features = _traced(self._features_of, waveforms)
+        self._sample = _traced(self._sample_of, waveforms, samples, seed)
+        self._default = _traced(self._default_of, waveforms)
         self.functions = {
-            "serving_default": tf.function(self._serving_default, [waveform], autograph=False),
-            "monte_carlo": tf.function(
-                self._monte_carlo,
-                [
-                    waveform,
-                    tf.TensorSpec([], tf.int32, name="num_samples"),
-                    tf.TensorSpec([], tf.int64, name="seed"),
-                ],
-                autograph=False,
-            ),
-            "embed": tf.function(self._embed, [waveform], autograph=False),
+            "serving_default": _traced(self._serving_default, waveforms),
+            "monte_carlo": _traced(self._monte_carlo, waveforms, samples, seed),
+            "embed": _traced(self._embed, waveforms),
+            "wav": _traced(self._wav, tf.TensorSpec([None], tf.string, name="wav")),
         }
 
     def module(self) -> tf.Module:
@@ -56,59 +66,104 @@ class Signatures:
         """
         module = tf.Module()
         module.network_variables = list(self._model.named_variables().values())
+        module.drawn_kernels = list((self._stored or {}).values())
         return module
 
+    # The signatures.
+
     def _serving_default(self, waveform):
-        probs = self._sample(waveform, tf.constant(self._samples), tf.constant(self._seed, tf.int64))
-        return self._decompose(probs)
+        return self._decompose(self._default(self._checked(waveform)))
 
     def _monte_carlo(self, waveform, num_samples, seed):
-        with tf.control_dependencies(
-            [
-                tf.debugging.assert_greater_equal(
-                    num_samples, 1, f"num_samples must be from 1 to {MAX_SAMPLES}"
-                ),
-                tf.debugging.assert_less_equal(
-                    num_samples, MAX_SAMPLES, f"num_samples must be from 1 to {MAX_SAMPLES}"
-                ),
-            ]
-        ):
-            probs = self._sample(waveform, tf.identity(num_samples), seed)
+        probs = self._sample(self._checked(waveform), checked_samples(num_samples), seed)
         return {**self._decompose(probs), "sample_probabilities": tf.transpose(probs, [1, 0, 2])}
 
     def _embed(self, waveform):
-        return {"embedding": self._model.embed(self._checked(waveform))}
+        features = self._features(self._checked(waveform))
+        stop = self._model.trunk_depth + EMBEDDING_LAYERS
+        embedding = self._model.network(features, start=self._common, stop=stop, training=False)
+        return {"embedding": tf.cast(embedding, tf.float32)}
 
-    def _sample(self, waveform, num_samples, seed) -> tf.Tensor:
+    def _wav(self, wav_files):
+        probs = wav.answer_by_length(
+            wav_files,
+            lambda waveform: self._default(self._checked(waveform)),
+            rate_hz=self._info.sample_rate_hz,
+            shape=[self._info.samples, None, self._info.architecture.labels],
+        )
+        return self._decompose(probs)
+
+    # Their parts.
+
+    def _features_of(self, waveform) -> tf.Tensor:
+        return self._model.network(
+            self._model.frontend(waveform), stop=self._common, training=False
+        )
+
+    def _default_of(self, waveform) -> tf.Tensor:
+        """Probabilities [T, batch, labels] of the draws chosen at export."""
+        seed = tf.constant(self._info.seed, tf.int64)
+        if self._stored is None:
+            return self._sample(waveform, tf.constant(self._info.samples), seed)
+
+        def kernels(index):
+            names = [layer.name for layer in self._model.bayesian_layers]
+            rows = [tf.gather(drawn, index - 1) for drawn in self._stored.values()]
+            return dict(zip(names, rows, strict=True))
+
+        return self._over_draws(
+            waveform, tf.constant(self._info.samples), lambda i: Draw(seed, i, kernels(i))
+        )
+
+    def _sample_of(self, waveform, num_samples, seed) -> tf.Tensor:
         """Probabilities [num_samples, batch, labels] of draws 1 to num_samples."""
-        features = self._model.prefix(self._checked(waveform))
+        return self._over_draws(waveform, num_samples, lambda index: Draw(seed, index))
+
+    def _over_draws(self, waveform, num_samples, draw_of) -> tf.Tensor:
+        features = self._model.network(
+            self._features(waveform),
+            start=self._common,
+            stop=self._model.prefix_depth,
+            training=False,
+        )
+        temperature = self._info.calibration.temperature
         if not self._model.architecture.stochastic:
-            probs = self._model.suffix(features, None)
+            probs = self._model.suffix(features, None, temperature)
             return tf.tile(probs[tf.newaxis], [num_samples, 1, 1])
         return tf.map_fn(
-            lambda index: self._model.suffix(features, Draw(seed, index)),
+            lambda index: self._model.suffix(features, draw_of(index), temperature),
             tf.range(1, num_samples + 1),
             fn_output_signature=tf.TensorSpec([None, self._model.architecture.labels]),
             # One network at a time is in memory.
             parallel_iterations=1,
         )
 
+    def _draw_all(self) -> dict[str, tf.Variable]:
+        """The kernels of every draw of the export, [T, *kernel], by layer."""
+        drawn = {
+            layer.name: tf.Variable(
+                tf.zeros(
+                    [self._info.samples, *layer.kernel_loc.shape],
+                    self._model.network.compute_dtype,
+                ),
+                trainable=False,
+                name="drawn_kernel",
+            )
+            for layer in self._model.bayesian_layers
+        }
+        for index in range(1, self._info.samples + 1):
+            kernels = self._model.draw(self._info.seed, index).kernels
+            for name, kernel in kernels.items():
+                drawn[name][index - 1].assign(tf.cast(kernel, drawn[name].dtype))
+        return drawn
+
     def _decompose(self, probs) -> dict[str, tf.Tensor]:
         result = decomposition.decompose(probs, self._model.architecture.task)
         return {name: getattr(result, name) for name in OUTPUTS}
 
     def _checked(self, waveform) -> tf.Tensor:
-        """The waveform, once it is known to be one that the network can answer."""
-        shape = tf.shape(waveform)
-        with tf.control_dependencies(
-            [
-                tf.debugging.assert_positive(shape[0], "waveform has no rows: the batch is empty"),
-                tf.debugging.assert_greater_equal(
-                    shape[1],
-                    self._min_length,
-                    f"waveform is too short: send at least {self._min_length} samples",
-                ),
-                tf.debugging.assert_all_finite(waveform, "waveform holds NaN or infinite samples"),
-            ]
-        ):
-            return tf.identity(waveform)
+        return checked_waveform(waveform, least=self._least, exactly=self._length)
+
+
+def _traced(function, *specs):
+    return tf.function(function, input_signature=list(specs), autograph=False)

@@ -1,0 +1,133 @@
+"""The model card: README.md of a version folder, written from its metadata alone.
+
+The sections follow Mitchell et al. 2019, "Model Cards for Model Reporting" (arXiv 1810.03993), section 4.
+"""
+
+from typing import Any
+
+import yaml
+
+from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
+
+# Labels named in a card; all are in assets/labels.csv.
+_LABELS_SHOWN = 20
+
+
+def model_card(info: ModelInfo, labels: list[str], *, name: str) -> str:
+    """The Markdown text of a model's card.
+
+    Args:
+      info: The model.
+      labels: Label names in the order of the outputs.
+      name: Of the model directory.
+    """
+    sections = {
+        f"# {name}": _summary(info, labels),
+        "## Data": _data(info),
+        "## Recipe": _recipe(info),
+        "## Metrics": _metrics(info.metrics),
+        "## Limits": _limits(info),
+        "## Licence": _licence(info),
+        "## How to ask it": _how_to_ask(info, name),
+    }
+    return "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items()) + "\n"
+
+
+def _summary(info, labels) -> str:
+    network = info.architecture
+    shown = ", ".join(labels[:_LABELS_SHOWN])
+    more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
+    kind = "one label a clip" if network.task == "multiclass" else "any number of labels a clip"
+    draws = "one network" if not network.stochastic else f"{info.samples} networks of seed {info.seed}"
+    how = "kept in the SavedModel" if info.draws == "stored" else "drawn in each request"
+    return (
+        f"A ResNet-{network.depth} of width {network.width:g} with a {network.trunk} trunk and a "
+        f"{network.head} head, from {info.origin}, by {info.created_by}.\n"
+        f"It gives {kind} out of {len(labels)}: {shown}{more}.\n"
+        f"`serving_default` answers by {draws}"
+        + (f", {how}" if network.stochastic else "")
+        + f", computed in {info.precision}, with temperature {info.calibration.temperature:g}."
+    )
+
+
+def _data(info) -> str:
+    if info.data is None:
+        text = "Not known: the weights were imported."
+    else:
+        held = f", with {', '.join(info.data.held_out)} held out" if info.data.held_out else ""
+        text = (
+            f"Trained on {info.data.dataset}: {info.data.clips} clips of {info.clip_seconds:g} s, splits "
+            f"{', '.join(info.data.splits)}{held}."
+        )
+    base = (info.base or {}).get("data")
+    if base:
+        text += f"\nIts base was trained on {base['dataset']}: {base['clips']} clips."
+    elif info.base:
+        text += "\nIts base was imported; what that was trained on is for its publisher to say."
+    return text
+
+
+def _recipe(info) -> str:
+    text = f"```yaml\n{yaml.safe_dump(info.recipe, sort_keys=False).strip()}\n```"
+    if info.training:
+        outcome = ", ".join(f"{name} {_number(value)}" for name, value in info.training.items())
+        text += f"\n\nOutcome of training: {outcome}."
+    return text
+
+
+def _metrics(metrics: dict[str, Any]) -> str:
+    if not metrics:
+        return "None recorded. `vipann-tf evaluate MODEL --data DIR --out DIR` measures it."
+    lines = ["| on | metric | value | 95 % interval |", "| --- | --- | --- | --- |"]
+    for split, values in metrics.items():
+        for name, value in values.items():
+            interval = ""
+            if isinstance(value, dict):
+                if value.get("low") is not None:
+                    interval = f"{_number(value['low'])} to {_number(value['high'])}"
+                value = value.get("value")
+            lines.append(f"| {split} | {name} | {_number(value)} | {interval} |")
+    return "\n".join(lines)
+
+
+def _limits(info) -> str:
+    length = f"exactly {info.fixed_seconds:g} s" if info.fixed_seconds else f"{MIN_SECONDS:g} s or more"
+    lines = [
+        f"It hears mono sound at {info.sample_rate_hz} Hz, {length}; it was trained on clips of "
+        f"{info.clip_seconds:g} s, and much longer ones may be answered worse.",
+        "It knows its labels and no others: a sound of another kind gets one of them all the same. A "
+        "high epistemic uncertainty hints at that; it is no proof of the contrary where it is low.",
+    ]
+    if not info.architecture.stochastic:
+        lines.append("It is one network: its epistemic uncertainty is 0 by definition, not by merit.")
+    if info.calibration.temperature == 1.0:
+        lines.append("Its probabilities were not calibrated after training.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _licence(info) -> str:
+    dataset = info.data.dataset if info.data else "the published weights"
+    return (
+        "The program that made it is under the MIT licence. Weights may carry conditions of what they "
+        f"were trained on: see the licence of {dataset}."
+    )
+
+
+def _how_to_ask(info, name) -> str:
+    wav = (
+        "\nA 16-bit PCM WAV file, by the signature `wav`:\n\n"
+        "```\n"
+        'echo "{\\"signature_name\\": \\"wav\\", \\"instances\\": [{\\"wav\\": {\\"b64\\": '
+        '\\"$(base64 -w0 some.wav)\\"}}]}" \\\n'
+        f"  | curl -d @- localhost:8501/v1/models/{name}:predict\n"
+        "```\n"
+    )
+    return (
+        f"```\nvipann-tf predict {name} some.wav\n```\n\n"
+        "TensorFlow Serving takes the directory as it is. Signatures: `serving_default`, `monte_carlo`, "
+        "`embed`, `wav`; label names in `assets/labels.csv`.\n" + wav
+    ).rstrip()
+
+
+def _number(value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

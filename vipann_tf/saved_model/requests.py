@@ -1,0 +1,80 @@
+"""Checks of a request inside the graph: a bad one gets an InvalidArgument that says what is wrong.
+
+An `Assert` op carries its text through TensorFlow Serving to the caller. Every check stands before the
+op that would fail on the same request in words of its own.
+"""
+
+import tensorflow as tf
+
+from vipann_tf.saved_model.metadata import MAX_SAMPLES
+
+
+def checked_waveform(waveform: tf.Tensor, *, least: int, exactly: int | None = None) -> tf.Tensor:
+    """The waveforms [batch, samples], once they are known to be some that the network can answer.
+
+    Args:
+      waveform: float32; of any shape when the graph runs, whatever is known of it now.
+      least: Number of samples that the network needs.
+      exactly: Number of samples of an export for one length.
+    """
+    # TensorFlow Serving does not compare a request's rank with the signature's, and what is known of
+    # the rank when tracing would remove the check.
+    waveform = tf.compat.v1.placeholder_with_default(waveform, shape=None)
+    shape = tf.shape(waveform)
+    waveform = require(
+        waveform,
+        tf.equal(tf.size(shape), 2),
+        "waveform must have two axes, [batch, samples]; its shape is",
+        shape,
+    )
+    waveform.set_shape([None, None])
+    waveform = require(
+        waveform,
+        tf.shape(waveform)[0] > 0,
+        "waveform has no rows: the batch is empty; its shape is",
+        shape,
+    )
+    length = tf.shape(waveform)[1]
+    if exactly is None:
+        waveform = require(
+            waveform,
+            length >= least,
+            f"waveform is too short: send at least {least} samples; received",
+            length,
+        )
+    else:
+        waveform = require(
+            waveform,
+            tf.equal(length, exactly),
+            f"this model takes waveforms of exactly {exactly} samples; received",
+            length,
+        )
+        waveform.set_shape([None, exactly])
+    bad = tf.math.count_nonzero(~tf.math.is_finite(waveform), dtype=tf.int32)
+    return require(
+        waveform,
+        tf.equal(bad, 0),
+        "waveform holds NaN or infinite samples; number of them:",
+        bad,
+    )
+
+
+def checked_samples(num_samples: tf.Tensor) -> tf.Tensor:
+    """The number of draws asked for, an int32 scalar, once it is known to be allowed."""
+    return require(
+        tf.reshape(num_samples, []),
+        tf.logical_and(
+            tf.reduce_all(num_samples >= 1), tf.reduce_all(num_samples <= MAX_SAMPLES)
+        ),
+        f"num_samples must be from 1 to {MAX_SAMPLES}; received",
+        num_samples,
+    )
+
+
+def require(value: tf.Tensor, holds: tf.Tensor, text: str, received) -> tf.Tensor:
+    """`value`, after a check: what is computed from the result waits for it."""
+    check = tf.debugging.Assert(holds, [text, received], summarize=8)
+    with tf.control_dependencies([check]):
+        return tf.identity(value)
+
+

@@ -1,0 +1,87 @@
+"""Version folders of a model directory. TensorFlow Serving polls it and loads the highest number."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vipann_tf.errors import UserError
+
+
+def finished_versions(directory: str | Path) -> list[Path]:
+    """The version folders of a model directory, oldest first."""
+    path = Path(directory)
+    if not path.is_dir():
+        return []
+    return sorted(
+        (child for child in path.iterdir() if child.is_dir() and child.name.isdecimal()),
+        key=lambda child: int(child.name),
+    )
+
+
+def check_vacant(directory: str | Path, *, overwrite: bool) -> None:
+    """Raises a `UserError` where a finished model is in the way."""
+    versions = finished_versions(directory)
+    if versions and not overwrite:
+        raise UserError(f"{directory} holds a model already; choose another --out, or --overwrite")
+    _check_directory(directory)
+
+
+def next_version(directory: str | Path, version: int | None = None) -> int:
+    """The number of the next version.
+
+    A number is never used twice, and never goes back: a server that has loaded 3 does not look at a
+    new 2, nor at another 3.
+
+    Args:
+      directory: Model directory, which need not exist.
+      version: The number wanted; `None` is one more than the highest.
+
+    Raises:
+      UserError: The number wanted is not above those that are there.
+    """
+    _check_directory(directory)
+    versions = finished_versions(directory)
+    highest = int(versions[-1].name) if versions else 0
+    if version is None:
+        return highest + 1
+    if version <= highest:
+        raise UserError(
+            f"version {version} is not above {highest}, the highest version in {directory}; versions "
+            f"only increase: use {highest + 1} or more"
+        )
+    return version
+
+
+@contextmanager
+def staged_version(directory: str | Path, version: int) -> Iterator[Path]:
+    """A directory to fill, which becomes the version when the block ends well.
+
+    Until then its name is hidden from TensorFlow Serving, which looks for numbers. Nothing is left of
+    it where the block fails.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=".export-", dir=directory))
+    try:
+        content = stage / str(version)
+        yield content
+        try:
+            os.rename(content, directory / str(version))
+        except OSError as error:
+            if not (directory / str(version)).exists():
+                raise
+            raise UserError(
+                f"{directory / str(version)} appeared while it was being written by another "
+                "export; run this one again for the next version"
+            ) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _check_directory(directory: str | Path) -> None:
+    path = Path(directory)
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{directory} is a file; choose a directory for --out")

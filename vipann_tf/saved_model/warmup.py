@@ -1,0 +1,103 @@
+"""Requests that TensorFlow Serving asks a version of, before it shows the version to clients.
+
+The file holds TFRecords of `PredictionLog` (tensorflow_serving/apis/prediction_log.proto). Its few
+messages are written here in protobuf's wire format around TensorFlow's own `TensorProto`, so that an
+export needs no tensorflow-serving-api; the tests read the file with it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from vipann_tf.saved_model.metadata import MIN_SECONDS, WARMUP, ModelInfo
+
+# Field numbers of tensorflow_serving/apis/{prediction_log,predict,model}.proto.
+_PREDICTION_LOG_PREDICT_LOG = 6
+_PREDICT_LOG_REQUEST = 1
+_PREDICT_REQUEST_MODEL_SPEC = 1
+_PREDICT_REQUEST_INPUTS = 2
+_MODEL_SPEC_SIGNATURE_NAME = 3
+_MAP_KEY, _MAP_VALUE = 1, 2
+_LENGTH_DELIMITED = 2
+
+
+def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Asks a SavedModel what a client would, and records the requests beside it.
+
+    Args:
+      version: Version folder, complete but for the record.
+      info: Its metadata.
+
+    Returns:
+      The requests: signature and inputs by name.
+
+    Raises:
+      tf.errors.OpError: The SavedModel does not answer.
+    """
+    loaded = tf.saved_model.load(str(version))
+    asked = requests(info)
+    file = version / WARMUP
+    file.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for signature, inputs in asked:
+            answer = loaded.signatures[signature](**{k: tf.constant(v) for k, v in inputs.items()})
+            for name, value in answer.items():
+                # An export that answers with NaN must not be written.
+                tf.debugging.assert_all_finite(value, f"{signature} answers {name} that is not finite")
+            writer.write(prediction_log(signature, inputs))
+    return asked
+
+
+def requests(info: ModelInfo) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Requests of one row: (signature, inputs by name).
+
+    `monte_carlo` is left out: a server with request batching refuses its scalars, and a version whose
+    warm-up fails is not served. A larger batch might be over the server's limit. The waveforms are constant: TensorFlow's protos hold such a tensor in a few bytes, and computing is
+    the same for them as for any sound.
+    """
+    seconds = info.fixed_seconds or info.clip_seconds
+    samples = int(round(max(seconds, MIN_SECONDS) * info.sample_rate_hz))
+    waveform = {"waveform": np.zeros([1, samples], np.float32)}
+    asked = [("serving_default", waveform), ("embed", waveform)]
+    if info.fixed_seconds is None:
+        silence = tf.audio.encode_wav(tf.zeros([8000, 1]), 8000).numpy()  # one second, resampled
+        asked.append(("wav", {"wav": np.array([silence], object)}))
+    return asked
+
+
+def prediction_log(signature: str, inputs: dict[str, np.ndarray]) -> bytes:
+    """A serialised `PredictionLog` of one request without its response."""
+    request = _field(
+        _PREDICT_REQUEST_MODEL_SPEC, _field(_MODEL_SPEC_SIGNATURE_NAME, signature.encode())
+    )
+    for name, value in sorted(inputs.items()):
+        request += _field(
+            _PREDICT_REQUEST_INPUTS,
+            _field(_MAP_KEY, name.encode()) + _field(_MAP_VALUE, tensor_proto(value)),
+        )
+    return _field(_PREDICTION_LOG_PREDICT_LOG, _field(_PREDICT_LOG_REQUEST, request))
+
+
+def tensor_proto(value: np.ndarray) -> bytes:
+    """A serialised `TensorProto`; an array of one repeated number is stored as that number."""
+    value = np.asarray(value)
+    if value.size > 1 and value.dtype == np.float32 and (value == value.flat[0]).all():
+        proto = tf.make_tensor_proto(value.flat[0], shape=value.shape)
+    else:
+        proto = tf.make_tensor_proto(value)
+    return proto.SerializeToString()
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A length-delimited field of a protobuf message."""
+    return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    """An unsigned number, seven bits a byte, the lowest first."""
+    pieces = []
+    while value > 0x7F:
+        pieces.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*pieces, value])
