@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.models.vipann import VIPANN
+from vipann_tf.training.checkpoints import Checkpoints
 from vipann_tf.training.run import TrainingRun
 
 # (epoch, index in it) of the first clip -> batches from there on, without end.
@@ -72,12 +73,20 @@ def train(
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
         position = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
-    checkpoint = tf.train.Checkpoint(
-        weights=model.weights, optimizer=model.optimizer, position=position
+        # Not the optimizer's iterations: loss scaling skips some.
+        counter = tf.Variable(0, dtype=tf.int64, trainable=False)
+    checkpoints = Checkpoints(
+        run.checkpoints,
+        keep_checkpoints,
+        {
+            "weights": model.weights,
+            "optimizer": model.optimizer,
+            "position": position,
+            "step": counter,
+        },
     )
-    manager = tf.train.CheckpointManager(checkpoint, str(run.checkpoints), keep_checkpoints)
-    manager.restore_or_initialize()
-    done = int(model.optimizer.iterations)
+    checkpoints.restore()
+    done = int(counter)
     run.rewind_log(done)
 
     # No Python control flow depends on tensors; without autograph tracing is faster.
@@ -97,9 +106,11 @@ def train(
         while done < steps:
             batch = next(batches)
             last = {key: batch.pop(key) for key in ("epoch", "index", "clip_id")}
-            learning_rate = float(model.optimizer.learning_rate)
             result = {name: float(value) for name, value in step(batch).items()}
             done += 1
+            counter.assign(done)
+            # A schedule's rate is that of the step just taken.
+            learning_rate = float(model.optimizer.learning_rate)
             if not np.isfinite(result["loss"]):
                 raise UserError(_not_finite(done, result, strategy, last["clip_id"], run))
             epoch, index = _last(strategy, last["epoch"]), _last(strategy, last["index"])
@@ -115,13 +126,13 @@ def train(
                     Progress(done, steps, epoch, result["loss"], result["nll"], kl_term, rate)
                 )
             if stop_requested() and done < steps:
-                manager.save(done)
+                checkpoints.save(done)
                 raise UserError(
                     f"stopped at step {done} of {steps} with a checkpoint in {run.checkpoints}; "
                     "the same command goes on from there"
                 )
             if done % checkpoint_every_steps == 0:
-                manager.save(done)
+                checkpoints.save(done)
     loss, nll, kl_term = np.mean(recent, axis=0) if recent else (float("nan"),) * 3
     return {
         "steps": steps,

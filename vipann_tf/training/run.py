@@ -6,8 +6,12 @@
 """
 
 import csv
+import io
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vipann_tf.errors import UserError
@@ -42,8 +46,9 @@ class TrainingRun:
                 )
             if differing:
                 shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        with _writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _replace(file, json.dumps(description, indent=1) + "\n")
 
     def rewind_log(self, step: int) -> None:
         """Drops log rows after a step: those that the resumed run will write again."""
@@ -56,23 +61,41 @@ class TrainingRun:
                     for row in csv.DictReader(lines)
                     if row["learning_rate"] and int(row["step"]) <= step
                 ]
-        self._write(rows, "w")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, LOG_FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        with _writing(self.folder):
+            _replace(self._log, text.getvalue())
 
     def log(self, row: dict[str, float]) -> None:
         """Appends a row."""
-        self._write([row], "a")
+        with _writing(self.folder), open(self._log, "a", newline="", encoding="utf-8") as lines:
+            csv.DictWriter(lines, LOG_FIELDS, lineterminator="\n").writerow(row)
 
     def finish(self, version: Path) -> None:
         """Keeps the log in the finished model and removes the rest."""
         shutil.move(self._log, version / "assets.extra" / "training_log.csv")
         shutil.rmtree(self.folder)
 
-    def _write(self, rows, mode: str) -> None:
-        with open(self._log, mode, newline="", encoding="utf-8") as lines:
-            writer = csv.DictWriter(lines, LOG_FIELDS, lineterminator="\n")
-            if mode == "w":
-                writer.writeheader()
-            writer.writerows(rows)
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Says in one line why a run can't be written, such as a full disk."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"can't write in {folder}: {error.strerror}; make room or choose another --out, then the "
+            "same command goes on from the last checkpoint"
+        ) from error
+
+
+def _replace(file: Path, text: str) -> None:
+    """Writes a file that is never seen half written."""
+    draft = file.with_name(f"{file.name}.draft")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, file)
 
 
 def _differences(before: dict, after: dict, prefix: str = "") -> list[str]:
