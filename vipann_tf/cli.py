@@ -211,28 +211,35 @@ def transfer(strategy, base, mode, test_fold, recipe, data, out, settings, devic
 @main.command()
 @click.argument("model")
 @click.option("--split", help="Split to score; by default what was held out, or eval.")
+@click.option(
+    "--ood",
+    multiple=True,
+    metavar="DIR",
+    help="Dataset directory of sounds that the model was not made for; may be repeated.",
+)
 @_common("data", "samples", "seed", "out", "overwrite")
-def evaluate(model, data, split, samples, seed, out, overwrite):
-    """Score a model: accuracy, calibration and uncertainty."""
+def evaluate(model, data, split, ood, samples, seed, out, overwrite):
+    """Score a model: accuracy, calibration and uncertainty, as numbers and as a report."""
+    import shlex
+
     from vipann_tf import terminal
     from vipann_tf.evaluation.evaluate import evaluate as run
 
     with terminal.progress("Evaluating") as show:
-        results = run(
+        summary = run(
             model,
             data,
             out,
             split=split,
             samples=samples,
             seed=seed,
+            ood=ood,
+            command=shlex.join(["vipann-tf", *sys.argv[1:]]),
             overwrite=overwrite,
             on_progress=show,
         )
-    rows = [(name, terminal.number(value)) for name, value in results["metrics"].items()]
-    rows += [(f"mean {name} (nats)", terminal.number(x)) for name, x in results["uncertainty"].items()]
-    title = f"{results['dataset']} {', '.join(results['splits'])}, {results['samples']} draws"
-    terminal.table({"metric": "left", "value": "right"}, rows, title)
-    click.echo(f"Wrote {out}")
+    _print_evaluation(summary)
+    click.echo(f"Wrote {out}: read {os.path.join(out, 'report.html')}")
 
 
 @main.command()
@@ -323,6 +330,24 @@ def _training_note(show):
         show(progress.step, progress.steps, note)
 
     return on_progress
+
+
+def _print_evaluation(summary) -> None:
+    from vipann_tf import terminal
+
+    def row(name, interval):
+        return (name, *(terminal.number(interval[key]) for key in ("value", "low", "high")))
+
+    draws = "1 draw" if summary["draws"] == 1 else f"{summary['draws']} draws"
+    rows = [row(name, value) for name, value in summary["metrics"].items()]
+    rows += [row(f"mean {name} (nats)", value) for name, value in summary["uncertainty"].items()]
+    for name, found in summary["ood"].items():
+        rows += [row(f"{name}: AUROC of {score}", x["auroc"]) for score, x in found["scores"].items()]
+    terminal.table(
+        {"metric": "left", "value": "right", "95 % from": "right", "to": "right"},
+        rows,
+        f"{summary['dataset']} {summary['split']}, {summary['clips']} clips, {draws}",
+    )
 
 
 def _print_dataset(path, info) -> None:

@@ -1,17 +1,26 @@
-"""Evaluation of a model on a dataset's splits: metrics.json, predictions.csv, a reliability diagram."""
+"""Evaluation of a model on a dataset's splits, as a directory of results.
 
-import csv
+    metrics.json       every number, with intervals; documented in `evaluation/summary.py`
+    predictions.csv    a row a clip
+    reliability.png    the reliability diagram
+    report.html        all of it, to be read
+"""
+
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.inference import Predictions, predict_batches
-from vipann_tf.evaluation.metrics import metrics
+from vipann_tf.evaluation.clip_cards import clips_to_show
+from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.evaluation.plots import reliability_diagram
+from vipann_tf.evaluation.report import write_report
+from vipann_tf.evaluation.results import Answers, Results, write_clip_csv
+from vipann_tf.evaluation.summary import summarise
+from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.schema import DatasetInfo, read_info
 from vipann_tf.records.staging import staged_directory
@@ -32,6 +41,8 @@ def evaluate(
     split: str | None = None,
     samples: int | None = None,
     seed: int | None = None,
+    ood: Sequence[str | os.PathLike] = (),
+    command: str = "",
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict:
@@ -43,6 +54,8 @@ def evaluate(
       out: Directory to make; it appears when complete.
       split: Split to score; by default what was held out in training, or `eval`.
       samples, seed: Draws; by default those of `serving_default`.
+      ood: Dataset directories of sounds that the model was not made for; their labels do not matter.
+      command: What the report says it was made by.
       overwrite: Whether to replace earlier results.
       on_progress: Called with the clips answered and their total.
 
@@ -59,40 +72,57 @@ def evaluate(
     seed = info.seed if seed is None else seed
     if samples < 1:
         raise UserError(f"samples is {samples}; use 1 or more")
+    outside = _outside(ood, info)
+    total = dataset.count(splits) + sum(read_info(d).count(names) for d, names in outside.values())
     with staged_directory(out, mark=METRICS_JSON, overwrite=overwrite) as stage:
         network, _ = load_model(model)
-        predictions = predict_batches(
-            network,
-            evaluation_batches(data, splits, BATCH),
-            samples=samples,
+        done = 0
+
+        def ask(directory, names):
+            nonlocal done
+            predictions = predict_batches(
+                network,
+                evaluation_batches(directory, names, BATCH),
+                samples=samples,
+                seed=seed,
+                temperature=info.calibration.temperature,
+                on_progress=lambda n, _: on_progress(done + n, total) if on_progress else None,
+            )
+            done += len(predictions.clip_ids)
+            answers = Answers.from_decomposition(
+                predictions.clip_ids, predictions.decomposition, predictions.logits
+            )
+            return predictions, answers
+
+        predictions, answers = ask(data, splits)
+        results = Results(
+            model=str(model),
+            dataset=dataset.name,
+            split=", ".join(splits),
+            task=dataset.task,
+            labels=tuple(dataset.labels),
+            answers=answers,
+            truth=predictions.truth,
+            draws=samples if info.architecture.stochastic else 1,
             seed=seed,
-            on_progress=on_progress,
-            clips=dataset.count(splits),
+            command=command,
+            description=describe(info),
+            outside={name: ask(*place)[1] for name, place in outside.items()},
+            standard_error=predictions.standard_error,
         )
-        results = {
-            "model": str(model),
-            "dataset": dataset.name,
-            "splits": splits,
-            "task": dataset.task,
-            "samples": samples if info.architecture.stochastic else 1,
-            "seed": seed,
-            "metrics": metrics(
-                predictions.decomposition.probabilities, predictions.labels, dataset.task
-            ),
-            "uncertainty": {
-                name: float(np.mean(getattr(predictions.decomposition, name)))
-                for name in ("total", "aleatoric", "epistemic")
-            },
-        }
+        summary = summarise(results)
         stage = Path(stage)
-        (stage / METRICS_JSON).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-        write_predictions(stage / "predictions.csv", predictions, dataset.labels)
+        text = json.dumps(summary, indent=2, ensure_ascii=False)
+        (stage / METRICS_JSON).write_text(text + "\n", encoding="utf-8")
+        write_clip_csv(results, stage / "predictions.csv")
         reliability_diagram(
-            reliability(predictions.decomposition.probabilities, predictions.labels, dataset.task),
+            reliability(answers.probs, results.truth, results.task),
             stage / "reliability.png",
-            title=f"{dataset.name} {', '.join(splits)}",
+            title=f"{dataset.name} {results.split}",
         )
-    return results
+        shown = {name for group in clips_to_show(results).values() for name in group}
+        write_report(results, summary, stage / "report.html", _waveforms(data, splits, shown))
+    return summary
 
 
 def check_labels(labels: list[str], dataset: DatasetInfo, model, data) -> None:
@@ -121,13 +151,44 @@ def default_splits(info: ModelInfo, dataset: DatasetInfo) -> list[str]:
     )
 
 
-def write_predictions(path: Path, predictions: Predictions, labels: list[str]) -> None:
-    """A row a clip: truth, uncertainty in nats, and the probability of every label."""
-    result = predictions.decomposition
-    with open(path, "w", newline="", encoding="utf-8") as lines:
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(["clip_id", "labels", "total", "aleatoric", "epistemic", *labels])
-        for i, clip_id in enumerate(predictions.clip_ids):
-            truth = ";".join(labels[j] for j in np.flatnonzero(predictions.labels[i]))
-            parts = (result.total[i], result.aleatoric[i], result.epistemic[i])
-            writer.writerow([clip_id, truth, *(f"{x:.6g}" for x in (*parts, *result.probabilities[i]))])
+def describe(info: ModelInfo) -> dict[str, str]:
+    """Rows for a reader on the model and its training."""
+    network = info.architecture
+    rows = {
+        "network": f"ResNet-{network.depth}, width {network.width:g}",
+        "trunk, head": f"{network.trunk}, {network.head}",
+        "made by": " ".join(
+            str(word) for word in (info.origin, info.recipe.get("strategy"), info.recipe.get("mode")) if word
+        ),
+    }
+    if info.data is not None:
+        rows["trained on"] = f"{info.data.clips} clips of {info.data.dataset} ({', '.join(info.data.splits)})"
+    if info.calibration.temperature != 1.0:
+        rows["temperature"] = f"{info.calibration.temperature:.3f}"
+    return rows
+
+
+def _outside(directories, info: ModelInfo) -> dict[str, tuple[str, list[str]]]:
+    """Name -> (directory, splits) of each out-of-distribution set: its eval or test, or all of it."""
+    places = {}
+    for directory in directories:
+        dataset = read_info(directory)
+        if dataset.sample_rate_hz != info.sample_rate_hz:
+            raise UserError(
+                f"{directory} has {dataset.sample_rate_hz} Hz, the model takes "
+                f"{info.sample_rate_hz} Hz; prepare it anew"
+            )
+        splits = [name for name in ("eval", "test") if name in dataset.splits]
+        name = dataset.name if dataset.name not in places else f"{dataset.name} ({directory})"
+        places[name] = (directory, splits or list(dataset.splits))
+    return places
+
+
+def _waveforms(data, splits, clip_ids: set[str]) -> dict[str, np.ndarray]:
+    """Waveforms of some clips of a dataset directory."""
+    found = {}
+    for batch in evaluation_batches(data, splits, BATCH):
+        for name, waveform in zip(batch["clip_id"].numpy(), batch["waveform"].numpy()):
+            if name.decode() in clip_ids:
+                found[name.decode()] = waveform
+    return found

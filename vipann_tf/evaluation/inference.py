@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.uncertainty import decomposition
+from vipann_tf.uncertainty.draws import probability_standard_error
 
 # Features held at once; beyond it clips are taken in portions, each of which draws anew.
 FEATURE_BYTES = 512 * 2**20
@@ -20,17 +22,21 @@ FEATURE_BYTES = 512 * 2**20
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of clips.
+    """What a model says of clips, averaged over draws.
 
     Attributes:
       clip_ids: Names, [clips].
-      labels: Multi-hot truth, float32 [clips, labels].
+      truth: Multi-hot labels of the dataset, float32 [clips, its labels].
       decomposition: Probabilities and uncertainty, NumPy arrays with clips as the first axis.
+      logits: Mean over draws, float32 [clips, labels].
+      standard_error: Of the probabilities, over draws, [clips, labels]; `None` for one draw.
     """
 
-    clip_ids: list[str]
-    labels: np.ndarray
+    clip_ids: tuple[str, ...]
+    truth: np.ndarray
     decomposition: decomposition.Decomposition
+    logits: np.ndarray
+    standard_error: np.ndarray | None
 
 
 def predict_batches(
@@ -39,6 +45,7 @@ def predict_batches(
     *,
     samples: int,
     seed: int,
+    temperature: float = 1.0,
     on_progress: Callable[[int, int], None] | None = None,
     clips: int = 0,
 ) -> Predictions:
@@ -46,38 +53,57 @@ def predict_batches(
 
     Args:
       model: The network.
-      batches: Dicts of `waveform` [batch, samples], `labels` [batch, labels] and `clip_id` [batch].
+      batches: Dicts of `waveform` [batch, samples], `labels` [batch, any] and `clip_id` [batch].
       samples: Number of draws; a deterministic network has one, however many are asked for.
       seed: Of the draws, numbered from 1.
+      temperature: Divides the logits.
       on_progress: Called with the number of clips answered and `clips`.
       clips: Number of clips in all, for `on_progress`.
     """
+    seed = tf.constant(seed, tf.int64)
     prefix = tf.function(model.prefix, [tf.TensorSpec([None, None])], autograph=False)
     indices = range(1, samples + 1) if model.architecture.stochastic else [1]
+    task = model.architecture.task
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
     def kernels_of(index):
-        return dict(model.draw(tf.constant(seed, tf.int64), index).kernels)
+        return dict(model.draw(seed, index).kernels)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def suffix(features, index, kernels):
-        return model.suffix(features, Draw(tf.constant(seed, tf.int64), index, kernels))
+        return model.suffix_logits(features, Draw(seed, index, kernels))
 
-    clip_ids, labels, results = [], [], []
+    clip_ids, truth, parts = [], [], []
     for portion in _portions(batches, prefix):
         clip_ids += [name.decode() for batch in portion for name in batch["clip_id"].numpy()]
-        labels += [batch["labels"].numpy() for batch in portion]
-        shape = [sum(len(batch["labels"]) for batch in portion), model.architecture.labels]
-        moments = decomposition.start(shape)
+        truth += [batch["labels"].numpy() for batch in portion]
+        clips_here = sum(len(batch["labels"]) for batch in portion)
+        moments = decomposition.start([clips_here, model.architecture.labels])
+        logits_sum = 0.0
         for index in tf.constant(indices, tf.int64):
             kernels = kernels_of(index)
-            probs = [suffix(batch["features"], index, kernels) for batch in portion]
-            moments = decomposition.add(moments, tf.concat(probs, 0))
-        results.append(decomposition.finish(moments, model.architecture.task))
+            logits = tf.concat(
+                [suffix(batch["features"], index, kernels) for batch in portion], 0
+            )
+            moments = decomposition.add(moments, probabilities(logits / temperature, task))
+            logits_sum += logits.numpy()
+        parts.append(
+            (
+                [value.numpy() for value in decomposition.finish(moments, task)],
+                logits_sum / len(indices),
+                probability_standard_error(moments) if len(indices) > 1 else None,
+            )
+        )
         if on_progress is not None:
             on_progress(len(clip_ids), clips)
-    fields = (np.concatenate([value.numpy() for value in parts]) for parts in zip(*results))
-    return Predictions(clip_ids, np.concatenate(labels), decomposition.Decomposition(*fields))
+    results, logits, errors = zip(*parts)
+    return Predictions(
+        tuple(clip_ids),
+        np.concatenate(truth),
+        decomposition.Decomposition(*(np.concatenate(field) for field in zip(*results))),
+        np.concatenate(logits),
+        None if errors[0] is None else np.concatenate(errors),
+    )
 
 
 def _portions(batches, prefix) -> Iterator[list[dict[str, tf.Tensor]]]:
