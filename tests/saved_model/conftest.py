@@ -1,0 +1,43 @@
+"""Small exported models of every kind, made once for the tests of this directory."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vipann_tf.saved_model.export import export
+
+from .examples import LABELS, Exported, small_info, small_model
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """Function of a kind that gives its `Exported`, made once."""
+    made = {}
+
+    def make(kind: str) -> Exported:
+        if kind not in made:
+            model = small_model(kind)
+            info = small_info(model)
+            path = tmp_path_factory.mktemp("models") / kind
+            export(model, path, info, LABELS)
+            loaded = tf.saved_model.load(str(path / "1"))
+            made[kind] = Exported(model, path, info, loaded.signatures)
+            made[f"{kind} keeps"] = loaded  # its functions live as long as it does
+        return made[kind]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def waveforms() -> np.ndarray:
+    """Seven different sounds, float32 [7, 40123]: longer than 1 s, no whole number of hops."""
+    rng = np.random.default_rng(2)
+    seconds = np.arange(40123) / 32000
+    tones = [np.sin(2 * np.pi * 220 * (i + 1) * seconds) for i in range(7)]
+    levels = np.geomspace(0.01, 0.5, 7)
+    return np.stack(
+        [
+            (level * (tone + rng.normal(size=tone.size)) / 3).astype(np.float32)
+            for level, tone in zip(levels, tones, strict=True)
+        ]
+    )
