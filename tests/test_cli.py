@@ -64,18 +64,16 @@ def test_help_is_quick_and_does_not_import_tensorflow():
 def test_evaluate_prints_and_writes_the_same_numbers(made):
     shown = run("evaluate", made / "model", "--data", made / "multiclass", "--out", made / "results")
     results = json.loads((made / "results" / "metrics.json").read_text())
-    assert results["splits"] == ["fold5"]
-    assert f"{results['metrics']['accuracy']:.3f}" in shown.output
+    assert results["split"] == "fold5"
+    assert f"{results['metrics']['accuracy']['value']:.3f}" in shown.output
+    assert results["command"].startswith("vipann-tf ")
+    assert "<html" in (made / "results" / "report.html").read_text()
     assert (made / "results" / "reliability.png").read_bytes()[1:4] == b"PNG"
     with open(made / "results" / "predictions.csv", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    assert len(rows) == results["metrics"]["clips"] == 4
-    probs = [float(rows[0][label]) for label in results_labels(made)]
+    assert len(rows) == results["clips"] == 4
+    probs = [float(rows[0][f"p:{label}"]) for label in results["labels"]]
     assert sum(probs) == pytest.approx(1, abs=1e-4)
-
-
-def results_labels(made):
-    return json.loads((made / "multiclass" / "dataset.json").read_text())["labels"]
 
 
 def test_predict_formats_agree(made):
@@ -116,7 +114,7 @@ def test_predict_and_evaluate_agree(made):
     asked = ["predict", made / "model", made / "same.wav", "--samples", 3, "--top", 10]
     answer = json.loads(run(*asked, "--format", "json").stdout)
     for label in answer["labels"]:
-        assert label["probability"] == pytest.approx(float(row[label["label"]]), abs=1e-4)
+        assert label["probability"] == pytest.approx(float(row[f"p:{label['label']}"]), abs=1e-4)
 
 
 def _fold5(synthetic):
@@ -156,6 +154,16 @@ def test_mistakes_are_one_line(arguments, message, tmp_path, monkeypatch):
 def test_debug_shows_the_traceback():
     result = CliRunner().invoke(main, ["info", "nowhere", "--debug"])
     assert type(result.exception).__name__ == "UserError"
+
+
+def test_evaluate_out_of_distribution(made):
+    run("prepare", "synthetic", made / "ood", "--task", "ood", "--clips", 10, "--seconds", 1)
+    model = ["evaluate", made / "model", "--data", made / "multiclass", "--samples", 2]
+    shown = run(*model, "--ood", made / "ood", "--out", made / "outside")
+    results = json.loads((made / "outside" / "metrics.json").read_text())
+    scores = results["ood"]["synthetic-ood"]["scores"]
+    assert set(scores) == {"total", "aleatoric", "epistemic", "max_probability", "energy"}
+    assert "synthetic-ood: AUROC of epistemic" in shown.output
 
 
 def test_existing_outputs_are_kept(made):
