@@ -38,17 +38,43 @@ class TrainingData(pydantic.BaseModel):
     clips: int
 
 
+class ConformalThresholds(pydantic.BaseModel):
+    """Thresholds of prediction sets, on probabilities at the calibration's temperature.
+
+    What they mean is defined in `vipann_tf.uncertainty.conformal`; `null` stands for an infinite
+    one: there were too few clips for the coverage, and every label is in every set.
+
+    Attributes:
+      coverage: Probability in (0, 1) that a set holds the truth.
+      method: `aps` or `threshold` (multiclass); `label` (multilabel).
+      clips: Number of clips that they were fitted on.
+      threshold: Of the scores, multiclass.
+      present, absent: Of each label's presence and absence, multilabel.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    coverage: float = pydantic.Field(gt=0, lt=1)
+    method: Literal["aps", "threshold", "label"]
+    clips: int
+    threshold: float | None = None
+    present: list[float | None] = []
+    absent: list[float | None] = []
+
+
 class Calibration(pydantic.BaseModel):
     """What is done to a network's logits so that its confidence is right.
 
     Attributes:
       temperature: Divides the logits of every draw before the sigmoid or softmax.
+      conformal: Thresholds of prediction sets; absent where none were asked for.
       fitted_on: The clips that it was fitted on, as `<dataset>/<split>`; empty for none.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     temperature: float = pydantic.Field(1.0, gt=0)
+    conformal: ConformalThresholds | None = None
     fitted_on: list[str] = []
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vipann_tf.saved_model.export import add_version, check_served
 from vipann_tf.saved_model.load import load_model
-from vipann_tf.saved_model.metadata import Draws, Precision, read_info, read_labels
+from vipann_tf.saved_model.metadata import Calibration, Draws, Precision, read_info, read_labels
 from vipann_tf.saved_model.versions import next_version
 
 
@@ -17,6 +17,7 @@ def reexport(
     precision: Precision | None = None,
     draws: Draws | None = None,
     fixed_seconds: float | None = None,
+    calibration: Calibration | None = None,
     version: int | None = None,
 ) -> Path:
     """Writes a version of a model; what is `None` stays as the model has it.
@@ -28,6 +29,7 @@ def reexport(
       precision: What the SavedModel computes with; its variables are float32 in both.
       draws: `sampled` draws the kernels in each request, `stored` keeps them in the SavedModel.
       fixed_seconds: The one length of waveform to take.
+      calibration: Applied to the logits of every draw.
       version: Its number; by default one more than the highest in `out`.
 
     Returns:
@@ -42,6 +44,7 @@ def reexport(
         "precision": precision,
         "draws": draws,
         "fixed_seconds": fixed_seconds,
+        "calibration": calibration,
     }
     info = read_info(model)
     info = info.model_copy(update={k: v for k, v in chosen.items() if v is not None})
