@@ -1,4 +1,4 @@
-"""Answers about files, printed as a table, JSON or CSV."""
+"""Answers about files, printed for people, as JSON or as CSV."""
 
 import csv
 import json
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vipann_tf import terminal
 from vipann_tf.saved_model.predict import Answer
 
 
@@ -18,7 +17,7 @@ def print_answers(answers: Sequence[Answer], labels: list[str], *, top: int, sty
       answers: What the model said.
       labels: Label names in the order of the outputs.
       top: Labels to print a file.
-      style: `table`, `json` (an object a file, one a line) or `csv` (a row a label).
+      style: `table` (a block a file), `json` (an object a file, one a line) or `csv` (a row a label).
     """
     answered = [answer for answer in answers if answer.error is None]
     if style == "json":
@@ -34,33 +33,19 @@ def print_answers(answers: Sequence[Answer], labels: list[str], *, top: int, sty
             clip = [f"{x:.6f}" for x in (answer.total, answer.aleatoric, answer.epistemic)]
             for row in _top(answer, labels, top):
                 writer.writerow([answer.path, row[0], *(f"{x:.6f}" for x in row[1:]), *clip])
-    elif answered:
-        _print_table(answered, labels, top)
+    else:
+        for answer in answered:
+            _print_block(answer, labels, top)
 
 
-def _print_table(answers: Sequence[Answer], labels: list[str], top: int) -> None:
-    rows = []
-    for answer in answers:
-        clip = [f"{answer.aleatoric:.3f}", f"{answer.epistemic:.3f}"]
-        for i, (label, probability, *_) in enumerate(_top(answer, labels, top)):
-            first = i == 0
-            rows.append(
-                (
-                    answer.path if first else "",
-                    label,
-                    f"{probability:.3f}",
-                    *(clip if first else ("", "")),
-                )
-            )
-    columns = {
-        "file": "left",
-        "label": "left",
-        "probability": "right",
-        "aleatoric": "right",
-        "epistemic": "right",
-    }
-    terminal.table(columns, rows)
-    print("Uncertainty of the clip in nats: aleatoric is the sound's, epistemic the model's.")
+def _print_block(answer: Answer, labels: list[str], top: int) -> None:
+    print(f"{answer.path} ({answer.seconds:.1f} s)")
+    for label, probability, *_ in _top(answer, labels, top):
+        print(f"  {probability:.3f}  {label}")
+    print(
+        f"  uncertainty {answer.total:.3f} nats = {answer.aleatoric:.3f} aleatoric (the sound's) "
+        f"+ {answer.epistemic:.3f} epistemic (the model's)"
+    )
 
 
 def _top(answer: Answer, labels: list[str], top: int) -> list[tuple[str, float, float, float]]:
