@@ -1,12 +1,11 @@
 """Datasets and base models of the smallest size, made once."""
 
 import pytest
-import tensorflow as tf
-from tiny import KINDS, light_export, pretrain_recipe
+from tiny import KINDS, eagerly, pretrain_recipe
 
 from vipann_tf import datasets
 from vipann_tf.records.prepare import prepare
-from vipann_tf.training import pretrain, transfer
+from vipann_tf.training.pretrain import pretrain
 
 
 @pytest.fixture(scope="session")
@@ -29,24 +28,16 @@ def _synthetic(tmp_path_factory, **options):
 
 @pytest.fixture
 def eager(monkeypatch):
-    """Runs steps without tracing them, which takes longer than a few steps of a tiny network; and
-    exports without tracing, too."""
-    monkeypatch.setattr(pretrain, "export", light_export)
-    monkeypatch.setattr(transfer, "export", light_export)
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    """See `tiny.eagerly`."""
+    with eagerly(monkeypatch):
+        yield
 
 
 @pytest.fixture(scope="session")
 def bases(tmp_path_factory, tagging):
     """Model directory of a pretrained network of each kind."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretrain, "export", light_export)
-        tf.config.run_functions_eagerly(True)
-        made = {}
-        for kind in KINDS:
-            made[kind] = tmp_path_factory.mktemp("bases") / kind
-            pretrain.pretrain(pretrain_recipe(kind), tagging, made[kind])
-        tf.config.run_functions_eagerly(False)
+    made = {kind: tmp_path_factory.mktemp("bases") / kind for kind in KINDS}
+    with pytest.MonkeyPatch.context() as patch, eagerly(patch):
+        for kind, out in made.items():
+            pretrain(pretrain_recipe(kind), tagging, out)
     return made

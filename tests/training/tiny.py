@@ -1,5 +1,6 @@
 """The smallest trainings: networks of depth 22 and width 1/16, clips of one second, a few steps."""
 
+import contextlib
 import csv
 import pathlib
 
@@ -8,6 +9,7 @@ import tensorflow as tf
 from vipann_tf.recipe import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import write_metadata
+from vipann_tf.training import pretrain, transfer
 
 KINDS = ("deterministic", "dropout", "flipout")
 NETWORK = ("model.depth=22", "model.width=0.0625")
@@ -54,3 +56,16 @@ def log_bytes(model) -> bytes:
 def log_rows(model) -> list[dict[str, float]]:
     lines = log_bytes(model).decode().splitlines()
     return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+
+
+@contextlib.contextmanager
+def eagerly(monkeypatch):
+    """Runs steps without tracing them, which takes longer than a few steps of a tiny network; and
+    exports without tracing, too."""
+    monkeypatch.setattr(pretrain, "export", light_export)
+    monkeypatch.setattr(transfer, "export", light_export)
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)

@@ -9,6 +9,8 @@ import tensorflow as tf
 from vipann_tf.errors import UserError
 
 _NAME = re.compile(r"ckpt-(\d+)\.index")
+# A damaged index or data file, one cut short, one of other shapes, one without a variable.
+_UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +45,7 @@ class Checkpoints:
         for number, path in enumerate(paths):
             try:
                 self._checkpoint.restore(str(path)).assert_existing_objects_matched()
-            except (tf.errors.OpError, ValueError, AssertionError) as error:
+            except _UNREADABLE as error:
                 _log.warning("%s can't be read (%s)", path, _first_line(error))
                 continue
             if number:
