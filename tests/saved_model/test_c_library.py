@@ -1,0 +1,123 @@
+"""The SavedModel without Python: loaded and asked by TensorFlow's own C library, as a server does."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from .examples import KINDS, LABELS
+
+SOURCE = Path(__file__).with_name("ask_savedmodel.c")
+TENSORFLOW = Path(tf.__file__).parent
+LIBRARY = TENSORFLOW / "libtensorflow_cc.so.2"
+FRAMEWORK = TENSORFLOW / "libtensorflow_framework.so.2"
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory) -> Path:
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        pytest.skip("needs a C compiler (cc, or the one that CC names), which is not here")
+    header = TENSORFLOW / "include" / "tensorflow" / "c" / "c_api.h"
+    for file in (LIBRARY, FRAMEWORK, header):
+        if not file.exists():
+            pytest.skip(f"needs {file.name}, which this TensorFlow wheel does not ship")
+    path = tmp_path_factory.mktemp("c") / "ask_savedmodel"
+    subprocess.run(
+        [compiler, "-O1", str(SOURCE), "-o", str(path), f"-I{TENSORFLOW / 'include'}"]
+        + [str(LIBRARY), str(FRAMEWORK), f"-Wl,-rpath,{TENSORFLOW}"],
+        check=True,
+    )
+    return path
+
+
+class Asker:
+    """Requests for one model, asked of the C program together."""
+
+    def __init__(self, program: Path, version: Path):
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        content = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+        self._signatures = content.meta_graphs[0].signature_def
+        self._command = [str(program), str(version)]
+        self._requests = b""
+        self._count = 0
+
+    def add(self, signature: str, waveform: np.ndarray, output: str) -> None:
+        definition = self._signatures[signature]
+        feed = definition.inputs["waveform"].name.split(":")[0]
+        fetch, index = definition.outputs[output].name.split(":")
+        dims = " ".join(map(str, waveform.shape))
+        self._requests += f"{feed} {fetch} {index} {waveform.ndim} {dims}\n".encode()
+        self._requests += np.ascontiguousarray(waveform, np.float32).tobytes()
+        self._count += 1
+
+    def answers(self) -> list[np.ndarray | str]:
+        """For each request its values, flat, or the text of its error."""
+        environment = {"PATH": os.environ.get("PATH", ""), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        result = subprocess.run(
+            self._command, input=self._requests, stdout=subprocess.PIPE, env=environment, timeout=300
+        )
+        assert result.returncode == 0
+        rest, found = result.stdout, []
+        while rest:
+            line, rest = rest.split(b"\n", 1)
+            kind, text = line.decode("utf-8", "replace").split(" ", 1)
+            if kind == "error":
+                found.append(text)
+            else:
+                size = int(text) * 4
+                found.append(np.frombuffer(rest[:size], np.float32))
+                rest = rest[size:]
+        assert len(found) == self._count
+        return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_are_the_keras_models(exported, waveforms, program, kind):
+    model = exported(kind)
+    asker = Asker(program, model.path / "1")
+    asker.add("serving_default", waveforms, "probabilities")
+    asker.add("serving_default", waveforms, "epistemic")
+    asker.add("serving_default", waveforms[2:3], "probabilities")
+    asker.add("embed", waveforms[:2], "embedding")
+    together, epistemic, alone, embedding = asker.answers()
+    expected = model.expected(waveforms)
+    close = dict(rtol=0, atol=1e-5)
+    together = together.reshape(7, len(LABELS))
+    np.testing.assert_allclose(together, expected.probabilities, **close)
+    np.testing.assert_allclose(epistemic, expected.epistemic, **close)
+    np.testing.assert_allclose(alone, together[2], **close)
+    expected = model.keras.embed(tf.constant(waveforms[:2])).numpy()
+    limit = 1e-5 * max(1.0, np.abs(expected).max())
+    np.testing.assert_allclose(embedding.reshape(2, -1), expected, rtol=0, atol=limit)
+
+
+def test_bad_requests_are_told_apart_and_survived(exported, waveforms, program):
+    """A session does not compare a request with the signature: even the rank may be wrong."""
+    model = exported("det-flip")
+    good = waveforms[:1]
+    nan = np.where(np.arange(good.size) == 9, np.nan, good).astype(np.float32)
+    bad = {
+        "waveform must have two axes, [batch, samples]; its shape is": [good[0], good[np.newaxis]],
+        "waveform has no rows: the batch is empty": [good[:0]],
+        "waveform is too short: send at least 32000 samples": [good[:, :16000]],
+        "waveform holds NaN or infinite samples": [nan],
+    }
+    asker = Asker(program, model.path / "1")
+    asker.add("serving_default", good, "probabilities")
+    for waveform in (waveform for alike in bad.values() for waveform in alike):
+        asker.add("serving_default", waveform, "probabilities")
+        asker.add("serving_default", good, "probabilities")
+    first, *rest = asker.answers()
+    errors, goods = rest[::2], rest[1::2]
+    texts = [text for text, alike in bad.items() for _ in alike]
+    for text, error in zip(texts, errors, strict=True):
+        assert isinstance(error, str) and error.startswith("3 "), error  # INVALID_ARGUMENT
+        assert text in error
+    for answer in goods:
+        np.testing.assert_array_equal(answer, first)
