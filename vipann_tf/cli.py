@@ -244,6 +244,53 @@ def evaluate(model, data, split, ood, samples, seed, out, overwrite):
 
 @main.command()
 @click.argument("model")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="NAME",
+    help="Split to fit on, none that trained the model; by default a validation split, else what "
+    "was held out. May be repeated.",
+)
+@click.option(
+    "--coverage",
+    type=float,
+    default=0.9,
+    show_default=True,
+    help="Probability that a prediction set is to hold the truth.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["aps", "threshold"]),
+    default="aps",
+    show_default=True,
+    help="Multiclass sets: aps grows on hard clips, threshold is smallest on average.",
+)
+@_common("data", "samples", "seed", "out")
+def calibrate(model, splits, coverage, method, data, samples, seed, out):
+    """Make a model's confidence right: a temperature and prediction sets, in a new version at
+    --out."""
+    from vipann_tf import terminal
+    from vipann_tf.evaluation.calibrate import calibrate as run
+
+    with terminal.progress("Calibrating") as show:
+        found = run(
+            model,
+            data,
+            out,
+            splits=splits,
+            samples=samples,
+            seed=seed,
+            coverage=coverage,
+            method=method,
+            on_progress=show,
+        )
+    _print_calibration(found)
+    _print_model(out)
+
+
+@main.command()
+@click.argument("model")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @_common("samples", "seed")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, metavar="K", help="Labels to show a file.")
@@ -347,6 +394,27 @@ def _print_evaluation(summary) -> None:
         {"metric": "left", "value": "right", "95 % from": "right", "to": "right"},
         rows,
         f"{summary['dataset']} {summary['split']}, {summary['clips']} clips, {draws}",
+    )
+
+
+def _print_calibration(found) -> None:
+    from vipann_tf import terminal
+
+    click.echo(
+        f"Temperature {found.calibration.temperature:.3f}, fitted on {found.clips} clips of "
+        f"{', '.join(found.calibration.fitted_on)}"
+    )
+    rows = [
+        (name, terminal.number(found.before[name]), terminal.number(found.after[name]))
+        for name in ("nll", "brier", "ece")
+    ]
+    rows += [
+        (name.replace("_", " "), "", terminal.number(value)) for name, value in found.sets.items()
+    ]
+    terminal.table(
+        {"metric": "left", "before": "right", "after": "right"},
+        rows,
+        "Each fifth of the clips judged by what the others gave",
     )
 
 

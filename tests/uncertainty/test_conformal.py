@@ -25,9 +25,11 @@ def test_sets_by_hand():
     np.testing.assert_array_equal(threshold.sets(probs), [[1, 0, 0], [1, 0, 1]])
     threshold = cf.MulticlassConformal(0.9, "threshold", 0.7, 9)
     np.testing.assert_array_equal(threshold.sets(probs), [[1, 1, 0], [1, 0, 1]])
-    # APS scores: 0.6, 0.9, 1 and 0.45, 1, 0.9; with u = 0.5: 0.3, 0.75, 0.95 and 0.225, 0.95, 0.675
-    aps = cf.MulticlassConformal(0.9, "aps", 0.7, 9)
+    # APS scores: 0, 0.6, 0.9 and 0, 0.9, 0.45; with u = 0.5: 0.3, 0.75, 0.95 and 0.225, 0.95, 0.675
+    aps = cf.MulticlassConformal(0.9, "aps", 0.0, 9)
     np.testing.assert_array_equal(aps.sets(probs), [[1, 0, 0], [1, 0, 0]])
+    aps = cf.MulticlassConformal(0.9, "aps", 0.7, 9)
+    np.testing.assert_array_equal(aps.sets(probs), [[1, 1, 0], [1, 0, 1]])
     np.testing.assert_array_equal(aps.sets(probs, [0.5, 0.5]), [[1, 0, 0], [1, 0, 1]])
     np.testing.assert_array_equal(
         cf.MulticlassConformal(0.9, "aps", math.inf, 3).sets(probs), np.ones((2, 3))

@@ -17,6 +17,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.clip_cards import clips_to_show
 from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.evaluation.plots import reliability_diagram
+from vipann_tf.evaluation.prediction_sets import restored
 from vipann_tf.evaluation.report import write_report
 from vipann_tf.evaluation.results import Answers, Results, write_clip_csv
 from vipann_tf.evaluation.summary import summarise
@@ -72,7 +73,7 @@ def evaluate(
     seed = info.seed if seed is None else seed
     if samples < 1:
         raise UserError(f"samples is {samples}; use 1 or more")
-    outside = _outside(ood, info)
+    outside, conformal = _outside(ood, info), info.calibration.conformal
     total = dataset.count(splits) + sum(read_info(d).count(names) for d, names in outside.values())
     with staged_directory(out, mark=METRICS_JSON, overwrite=overwrite) as stage:
         network, _ = load_model(model)
@@ -109,6 +110,8 @@ def evaluate(
             description=describe(info),
             outside={name: ask(*place)[1] for name, place in outside.items()},
             standard_error=predictions.standard_error,
+            sets=restored(conformal) if conformal is not None else None,
+            calibrated_on=tuple(info.calibration.fitted_on),
         )
         summary = summarise(results)
         stage = Path(stage)
@@ -163,6 +166,8 @@ def describe(info: ModelInfo) -> dict[str, str]:
     }
     if info.data is not None:
         rows["trained on"] = f"{info.data.clips} clips of {info.data.dataset} ({', '.join(info.data.splits)})"
+    if info.calibration.fitted_on:
+        rows["calibrated on"] = ", ".join(info.calibration.fitted_on)
     if info.calibration.temperature != 1.0:
         rows["temperature"] = f"{info.calibration.temperature:.3f}"
     return rows

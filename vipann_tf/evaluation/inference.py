@@ -30,6 +30,7 @@ class Predictions:
       decomposition: Probabilities and uncertainty, NumPy arrays with clips as the first axis.
       logits: Mean over draws, float32 [clips, labels].
       standard_error: Of the probabilities, over draws, [clips, labels]; `None` for one draw.
+      sample_logits: Of every draw, float32 [draws, clips, labels], where they were to be kept.
     """
 
     clip_ids: tuple[str, ...]
@@ -37,6 +38,7 @@ class Predictions:
     decomposition: decomposition.Decomposition
     logits: np.ndarray
     standard_error: np.ndarray | None
+    sample_logits: np.ndarray | None = None
 
 
 def predict_batches(
@@ -46,6 +48,7 @@ def predict_batches(
     samples: int,
     seed: int,
     temperature: float = 1.0,
+    keep_draws: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     clips: int = 0,
 ) -> Predictions:
@@ -57,6 +60,8 @@ def predict_batches(
       samples: Number of draws; a deterministic network has one, however many are asked for.
       seed: Of the draws, numbered from 1.
       temperature: Divides the logits.
+      keep_draws: Whether to return the logits of every draw, before the temperature: memory then
+        grows with the draws.
       on_progress: Called with the number of clips answered and `clips`.
       clips: Number of clips in all, for `on_progress`.
     """
@@ -73,13 +78,13 @@ def predict_batches(
     def suffix(features, index, kernels):
         return model.suffix_logits(features, Draw(seed, index, kernels))
 
-    clip_ids, truth, parts = [], [], []
+    clip_ids, truth, parts, kept = [], [], [], []
     for portion in _portions(batches, prefix):
         clip_ids += [name.decode() for batch in portion for name in batch["clip_id"].numpy()]
         truth += [batch["labels"].numpy() for batch in portion]
         clips_here = sum(len(batch["labels"]) for batch in portion)
         moments = decomposition.start([clips_here, model.architecture.labels])
-        logits_sum = 0.0
+        logits_sum, draws = 0.0, []
         for index in tf.constant(indices, tf.int64):
             kernels = kernels_of(index)
             logits = tf.concat(
@@ -87,6 +92,8 @@ def predict_batches(
             )
             moments = decomposition.add(moments, probabilities(logits / temperature, task))
             logits_sum += logits.numpy()
+            if keep_draws:
+                draws.append(logits.numpy())
         parts.append(
             (
                 [value.numpy() for value in decomposition.finish(moments, task)],
@@ -94,6 +101,7 @@ def predict_batches(
                 probability_standard_error(moments) if len(indices) > 1 else None,
             )
         )
+        kept.append(draws)
         if on_progress is not None:
             on_progress(len(clip_ids), clips)
     results, logits, errors = zip(*parts)
@@ -103,6 +111,7 @@ def predict_batches(
         decomposition.Decomposition(*(np.concatenate(field) for field in zip(*results))),
         np.concatenate(logits),
         None if errors[0] is None else np.concatenate(errors),
+        np.concatenate(kept, axis=1) if keep_draws else None,
     )
 
 

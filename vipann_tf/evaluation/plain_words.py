@@ -31,6 +31,8 @@ def in_short(summary: dict) -> list[str]:
         _warning(summary),
         *_retained(summary),
         *_shares(summary),
+        *_sets(summary),
+        *_flattered(summary),
         *(_unfamiliar(name, found, summary) for name, found in summary["ood"].items()),
     ]
 
@@ -132,6 +134,34 @@ def _shares(summary: dict) -> list[str]:
     return [
         f"Of its uncertainty {percent(epistemic / total)} is its own (epistemic), which more and "
         "other training clips can lower; the rest is in the sounds and labels (aleatoric)."
+    ]
+
+
+def _sets(summary: dict) -> list[str]:
+    sets = summary["prediction_sets"]
+    if sets is None or sets["coverage"]["value"] is None:
+        return []
+    coverage, held = sets["coverage"], sets["wanted"] * 100
+    if summary["task"] == "multiclass":
+        return [
+            f"Asked for sets of labels that hold the right one for {held:g} of 100 clips, it gives "
+            f"sets of {sets['mean_size']:.1f} labels on average, which hold it for "
+            f"{_of_100(coverage['value'])}{_between(coverage)}."
+        ]
+    return [
+        f"Asked to leave open what it cannot exclude for {held:g} of 100 labels, it holds "
+        f"{_of_100(coverage['value'])} of 100 labels that are there for possible"
+        f"{_between(coverage)}, and decides {_of_100(sets['decided'])} of 100 questions whether a "
+        "clip has a label."
+    ]
+
+
+def _flattered(summary: dict) -> list[str]:
+    if not summary["calibrated_here"]:
+        return []
+    return [
+        "It was calibrated on these very clips, so its confidence and its sets look better here "
+        "than they will on others; what `vipann-tf calibrate` printed is the fair estimate."
     ]
 
 

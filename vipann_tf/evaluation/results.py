@@ -9,6 +9,7 @@ import numpy as np
 
 from vipann_tf.errors import UserError
 from vipann_tf.uncertainty.arrays import checked, checked_probs
+from vipann_tf.uncertainty.conformal import MulticlassConformal, MultilabelConformal
 from vipann_tf.uncertainty.ood import ood_scores
 from vipann_tf.uncertainty.selective import wrong_answers
 
@@ -100,6 +101,8 @@ class Results:
     outside: Mapping[str, Answers] = field(default_factory=dict)  # name -> OOD clips' answers
     groups: np.ndarray | None = None  # [clips]: the recording of each clip, for the bootstrap
     standard_error: np.ndarray | None = None  # [clips, labels] over draws, of the probabilities
+    sets: MulticlassConformal | MultilabelConformal | None = None  # the model's prediction sets
+    calibrated_on: tuple[str, ...] = ()  # "<dataset>/<split>" of temperature and sets
 
     def __post_init__(self):
         checked(self.answers.probs, self.truth, self.task)
@@ -114,6 +117,12 @@ class Results:
     def kinds(self) -> tuple[str, ...]:
         """The kinds of uncertainty worth showing: one network's total is all aleatoric."""
         return KINDS if self.draws > 1 else KINDS[:1]
+
+    @property
+    def calibrated_here(self) -> bool:
+        """Whether the model was calibrated on some of these clips, which flatters its scores."""
+        mine = {f"{self.dataset}/{name}" for name in self.split.split(", ")}
+        return not mine.isdisjoint(self.calibrated_on)
 
     @property
     def wrong(self) -> np.ndarray:

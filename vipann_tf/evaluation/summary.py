@@ -22,6 +22,10 @@ nats.
                      "aupr_in", "fpr_at_95_tpr"}}
     per_label        a list in label order: label, clips (with it), ece, epistemic (mean over
                      clips), and average_precision, auc (multilabel) or precision, recall, f1
+    prediction_sets  null, or {"wanted", "coverage" (interval), "mean_size", "sizes"} (multiclass)
+                     or {"wanted", "coverage", "absent_coverage", "mean_size", "decided"}; see
+                     `prediction_sets.set_statistics`
+    calibrated_here  whether the model was calibrated on some of these very clips
     draws_needed     null, or {"standard_error": 95 % quantile over clips and labels, "wanted",
                      "draws"}: how many draws bring it down to the wanted one
 """
@@ -31,6 +35,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from vipann_tf.evaluation.intervals import RESAMPLES, metric_intervals
 from vipann_tf.evaluation.metrics import label_auc, label_average_precision, multilabel_metrics
+from vipann_tf.evaluation.prediction_sets import set_statistics
 from vipann_tf.evaluation.results import KINDS, Results
 from vipann_tf.uncertainty import calibration as cal
 from vipann_tf.uncertainty import selective
@@ -78,6 +83,8 @@ def summarise(results: Results, *, resamples: int = RESAMPLES) -> dict:
         "selective": _selective(results, weights),
         "ood": {name: _ood(results, name, resamples) for name in results.outside},
         "per_label": _per_label(results),
+        "prediction_sets": _prediction_sets(results),
+        "calibrated_here": results.calibrated_here,
         "draws_needed": _draws_needed(results),
     }
     if task == "multilabel":
@@ -195,6 +202,16 @@ def _per_label(results: Results) -> list[dict]:
         }
         for i, label in enumerate(results.labels)
     ]
+
+
+def _prediction_sets(results: Results) -> dict | None:
+    if results.sets is None:
+        return None
+    found = set_statistics(results.sets, results.answers.probs, results.truth, seed=results.seed)
+    return {
+        name: _interval(value) if isinstance(value, Interval) else value
+        for name, value in found.items()
+    }
 
 
 def _draws_needed(results: Results) -> dict | None:

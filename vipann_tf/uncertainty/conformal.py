@@ -12,8 +12,9 @@ give an infinite threshold: all labels, which is the honest answer.
 Multiclass scores of label c:
 - "threshold": 1 - p_c (Sadinle, Lei & Wasserman 2019): the smallest sets on average.
 - "aps": sum of the probabilities above p_c, plus u p_c (Romano, Sesia & Candes 2020, eq. 5-7):
-  sets that grow on hard clips. u = 1 for all clips, the default, is reproducible and covers as
-  stated; with u a uniform random number a clip the sets are smaller, and may be empty.
+  sets that grow on hard clips. u = 0 for all clips, the default, is reproducible, and the most
+  probable label, whose score is then 0, is in every set. (With u = 1 the surest clips would get
+  empty sets.) With u a uniform random number a clip the sets are smaller, and may be empty.
 
 Multilabel: for each label and for each of its two truths, a threshold from the calibration clips
 of that truth alone (Vovk 2012, label-conditional). Each clip gets, label by label, what cannot be
@@ -118,7 +119,7 @@ def calibrate_multiclass(
       labels: One-hot truth, `[clips, labels]`.
       coverage: Probability in (0, 1) that a set is to hold the true label.
       method: "aps" or "threshold".
-      uniform: For "aps", random numbers in [0, 1), `[clips]`, for smaller sets; None for u = 1.
+      uniform: For "aps", random numbers in [0, 1), `[clips]`, for smaller sets; None for u = 0.
 
     Raises:
       UserError: If an argument is not allowed.
@@ -132,8 +133,9 @@ def calibrate_multiclass(
 def calibrate_multilabel(probs, labels, coverage: float = 0.9) -> MultilabelConformal:
     """Returns a predictor of presence and absence.
 
-    Calibrate it on clips that did not train the model. For each label, of the clips that have it a share of at least `coverage` will be given presence
-    as possible, and of those that do not, absence.
+    Calibrate it on clips that did not train the model. For each label, of the clips that have it a
+    share of at least `coverage` will be given presence as possible, and of those that do not,
+    absence.
 
     Args:
       probs: Mean probabilities, `[clips, labels]`.
@@ -157,7 +159,7 @@ def _scores(probs: np.ndarray, method: str, uniform) -> np.ndarray:
         if uniform is not None:
             raise UserError("uniform numbers are given; only the method 'aps' uses them.")
         return 1.0 - probs
-    uniform = np.ones(len(probs)) if uniform is None else np.asarray(uniform, np.float64)
+    uniform = np.zeros(len(probs)) if uniform is None else np.asarray(uniform, np.float64)
     if uniform.shape != (len(probs),) or not np.all((uniform >= 0) & (uniform <= 1)):
         raise UserError(
             f"uniform numbers have shape {uniform.shape}; give one in [0, 1) for each of "

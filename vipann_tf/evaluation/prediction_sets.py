@@ -1,0 +1,121 @@
+"""Prediction sets of a calibrated model: how they are stored, and whether they keep their promise."""
+
+import math
+
+import numpy as np
+
+from vipann_tf.saved_model.metadata import ConformalThresholds
+from vipann_tf.uncertainty.arrays import checked
+from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights, wilson_interval
+from vipann_tf.uncertainty.conformal import (
+    MulticlassConformal,
+    MultilabelConformal,
+    calibrate_multiclass,
+    calibrate_multilabel,
+)
+
+__all__ = ["SetPredictor", "fit_sets", "restored", "set_statistics", "stored"]
+
+SetPredictor = MulticlassConformal | MultilabelConformal
+RESAMPLES = 1000
+
+
+def fit_sets(probs, truth, task: str, *, coverage: float, method: str) -> SetPredictor:
+    """Returns a set predictor for the task.
+
+    Args:
+      probs: Mean probabilities, `[clips, labels]`, of clips that did not train the model.
+      truth: Multi-hot truth, `[clips, labels]`.
+      task: "multilabel" or "multiclass".
+      coverage: Probability in (0, 1) that a set is to hold the truth.
+      method: "aps" or "threshold"; a multilabel model has but one.
+    """
+    if task == "multiclass":
+        return calibrate_multiclass(probs, truth, coverage, method)
+    return calibrate_multilabel(probs, truth, coverage)
+
+
+def stored(predictor: SetPredictor, clips: int) -> ConformalThresholds:
+    """Returns what a model directory keeps of a set predictor that was fitted on that many clips."""
+    if isinstance(predictor, MulticlassConformal):
+        return ConformalThresholds(
+            coverage=predictor.coverage,
+            method=predictor.method,
+            clips=clips,
+            threshold=_finite(predictor.threshold),
+        )
+    return ConformalThresholds(
+        coverage=predictor.coverage,
+        method="label",
+        clips=clips,
+        present=[_finite(value) for value in predictor.present_threshold],
+        absent=[_finite(value) for value in predictor.absent_threshold],
+    )
+
+
+def restored(thresholds: ConformalThresholds) -> SetPredictor:
+    """Returns the set predictor that a model directory keeps."""
+    if thresholds.method == "label":
+        present, absent = (
+            np.array([math.inf if value is None else value for value in values])
+            for values in (thresholds.present, thresholds.absent)
+        )
+        return MultilabelConformal(thresholds.coverage, present, absent)
+    threshold = math.inf if thresholds.threshold is None else thresholds.threshold
+    return MulticlassConformal(
+        thresholds.coverage, thresholds.method, threshold, thresholds.clips
+    )
+
+
+def set_statistics(predictor: SetPredictor, probs, truth, *, seed: int = 0) -> dict:
+    """Returns how often sets hold the truth, and how large they are.
+
+    Args:
+      predictor: Fitted on other clips than these, or the numbers are too good.
+      probs: Mean probabilities, `[clips, labels]`.
+      truth: Multi-hot truth, `[clips, labels]`.
+      seed: Of the resamples of the intervals.
+
+    Returns:
+      wanted: the coverage promised. coverage: `Interval` of the share of clips whose set holds the
+      true label (multiclass), of the labels that are there which are in the set (multilabel).
+      mean_size: labels a set. Multiclass: sizes, `{labels in the set: clips}`. Multilabel:
+      absent_coverage, `Interval` of the labels that are not there whose absence is held possible;
+      decided, the share of clips and labels for which just one of the two is.
+    """
+    if isinstance(predictor, MulticlassConformal):
+        probs, truth = checked(probs, truth, "multiclass")
+        sets = predictor.sets(probs)
+        hits = int(sets[truth].sum())
+        low, high = wilson_interval(hits, len(probs))
+        sizes = sets.sum(axis=1)
+        return {
+            "wanted": predictor.coverage,
+            "coverage": Interval(hits / len(probs), float(low), float(high)),
+            "mean_size": float(sizes.mean()),
+            "sizes": {int(n): int((sizes == n).sum()) for n in np.unique(sizes)},
+        }
+    probs, truth = checked(probs, truth, "multilabel")
+    present, absent = predictor.sets(probs)
+    weights = resample_weights(len(probs), RESAMPLES, seed)
+    return {
+        "wanted": predictor.coverage,
+        "coverage": _pooled_share(present, truth, weights),
+        "absent_coverage": _pooled_share(absent, ~truth, weights),
+        "mean_size": float(present.sum(axis=1).mean()),
+        "decided": float((present != absent).mean()),
+    }
+
+
+def _pooled_share(held, among, weights: np.ndarray) -> Interval:
+    """Share of the pairs `among` that are `held`, with an interval over clips."""
+    hits, counts = (held & among).sum(axis=1), among.sum(axis=1)
+    if not counts.sum():
+        return Interval(None)
+    with np.errstate(invalid="ignore"):  # a resample without a single such pair
+        drawn = weights @ hits / (weights @ counts)
+    return interval(hits.sum() / counts.sum(), drawn)
+
+
+def _finite(value) -> float | None:
+    return float(value) if math.isfinite(value) else None
