@@ -4,20 +4,24 @@ The training stream is a pure function of (seed, position): every random choice 
 seed, the epoch and the place in it, and every stage keeps its order. Stop anywhere, start again at
 the position that the last batch carried, and the same batches come.
 
-Records are batched serialised and parsed a batch at a time: the waveforms are then copied once.
+Records are parsed one by one, then batched. (Parsing whole batches took twice the processor time:
+their buffers leave the cache between one operation and the next.)
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.records import storage
-from vipann_tf.records.schema import LABELS, DatasetInfo, parse_batch, read_info, shard_name
+from vipann_tf.records.balance import balanced, log_factors
+from vipann_tf.records.label_sets import read_label_sets
+from vipann_tf.records.reading import OnCorrupt, ShardReader, check_whole, open_shards
+from vipann_tf.records.schema import DatasetInfo, parse_record
 
 __all__ = ["EPOCH", "INDEX", "evaluation_batches", "training_batches"]
 
@@ -30,7 +34,6 @@ SHUFFLE_BUFFER_BYTES = 256 * 2**20
 # Small sets are kept in memory, read once.
 CACHE_BYTES = 512 * 2**20
 READ_SHARDS_AT_ONCE = 8
-READ_BUFFER_BYTES = 4 * 2**20
 # Keys that keep random streams apart.
 _SHARD_KEY, _RECORD_KEY, _BALANCE_KEY = 1, 2, 3
 _LAST_EPOCH = 2**31
@@ -46,6 +49,9 @@ def training_batches(
     shuffle_buffer: int | None = None,
     balance: bool = False,
     cache: bool | None = None,
+    shard: tuple[int, int] = (0, 1),
+    on_corrupt: OnCorrupt = "stop",
+    on_damage: Callable[[str, int], None] | None = None,
 ) -> tf.data.Dataset:
     """An endless stream of shuffled batches over epochs.
 
@@ -63,16 +69,22 @@ def training_batches(
       balance: Repeat and drop clips at random so that labels come about equally often.
       cache: Keep the serialised records in memory; `None` does so up to 512 MiB. It does not
         change the order.
+      shard: (index, count) of this process among those that train together: it gets its part of
+        every batch, and decodes no other. The batches are the same for any count.
+      on_corrupt: Stop at a damaged record (take batches inside `reading.naming_damage` to have it
+        named), or skip it.
+      on_damage: Called with path and offset of each record skipped; `None` logs a warning.
 
     Returns:
       Dataset of dicts: `waveform` float32 [batch, samples] in [-1, 1), `labels` float32
       [batch, labels] multi-hot, `clip_id` string [batch], `epoch` int64 [batch], `index` int64
-      [batch]. Sharding over workers is off: distribute it, and each replica gets its part.
+      [batch], with batch = batch_size / count. `tf.distribute` may split it further.
 
     Raises:
       UserError: Where the directory, a split or an argument is wrong.
     """
-    info, shards = _open(directory, splits, batch_size)
+    info, shards = open_shards(directory, splits, on_corrupt)
+    _check_batch(batch_size, shard)
     epoch, start = position
     if not 0 <= epoch < _LAST_EPOCH or start < 0:
         raise UserError(f"position is {tuple(position)}; both numbers must be 0 or more")
@@ -82,22 +94,22 @@ def training_batches(
     if shuffle_buffer is None:
         shuffle_buffer = max(1, min(total, SHUFFLE_BUFFER_BYTES // (2 * info.samples)))
     if cache is None:
-        cache = sum(shard.bytes for shard in shards) <= CACHE_BYTES
-    read = _CachedShards(shards) if cache else _StreamedShards(shards)
-    factors = repeat_factors(_label_counts(info, splits)) if balance else None
+        cache = sum(file.bytes for file in shards) <= CACHE_BYTES
+    read = ShardReader(shards, cache=cache, on_corrupt=on_corrupt, on_damage=on_damage)
+    factors = _balance_factors(directory, info, splits) if balance else None
+    remote = storage.is_remote(directory)
 
     def epoch_records(current):
         current = tf.cast(current, tf.int64)
         order = _shuffled_range(len(shards), _key(seed, current, _SHARD_KEY))
+        # In parallel where a read waits for a network; for local files that costs more than it
+        # gains.
+        parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True} if remote else {}
         records = tf.data.Dataset.from_tensor_slices(order).interleave(
-            read,
-            cycle_length=READ_SHARDS_AT_ONCE,
-            block_length=1,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
+            read, cycle_length=READ_SHARDS_AT_ONCE, block_length=1, **parallel
         )
         if factors is not None:
-            records = _balanced(records, factors, _key(seed, current, _BALANCE_KEY))
+            records = balanced(records, *factors, _key(seed, current, _BALANCE_KEY))
         if shuffle_buffer > 1:
             # tf.data mixes the seed of the function being traced into its own; fixing that one
             # keeps the order independent of tf.random.set_seed. (0 would have it compare the
@@ -111,17 +123,34 @@ def training_batches(
         first = tf.where(current == epoch, tf.constant(start, tf.int64), tf.constant(0, tf.int64))
         return records.skip(first).map(lambda index, record: (record, current, index))
 
-    def parse(records, epochs, indices):
-        batch = parse_batch(records, info.samples, len(info.labels))
-        return {**batch, EPOCH: epochs, INDEX: indices}
+    def parse(record, current, index):
+        clip = parse_record(check_whole(record), info.samples, len(info.labels))
+        return {**clip, EPOCH: current, INDEX: index}
 
     stream = tf.data.Dataset.range(epoch, _LAST_EPOCH).flat_map(epoch_records)
-    stream = stream.batch(batch_size, drop_remainder=True)
-    return _finished(stream.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True))
+    if shard[1] > 1:
+        stream = _part_of_each_batch(stream, batch_size, shard)
+    clips = stream.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    batches = clips.batch(batch_size // shard[1], drop_remainder=True)
+    return _finished(batches, sharded=shard[1] > 1)
+
+
+def _part_of_each_batch(stream, batch_size: int, shard: tuple[int, int]):
+    part = batch_size // shard[1]
+
+    def mine(place, item):
+        return tf.equal(place % batch_size // part, shard[0])
+
+    return stream.enumerate().filter(mine).map(lambda place, item: item)
 
 
 def evaluation_batches(
-    directory: str | os.PathLike, splits: Sequence[str], batch_size: int
+    directory: str | os.PathLike,
+    splits: Sequence[str],
+    batch_size: int,
+    *,
+    on_corrupt: OnCorrupt = "stop",
+    on_damage: Callable[[str, int], None] | None = None,
 ) -> tf.data.Dataset:
     """Every clip of the splits once, in the order of the shards; the last batch may be smaller.
 
@@ -129,6 +158,8 @@ def evaluation_batches(
       directory: A dataset directory.
       splits: Names of the splits to read.
       batch_size: Clips a batch.
+      on_corrupt: As for `training_batches`.
+      on_damage: As for `training_batches`.
 
     Returns:
       Dataset of dicts as `training_batches` gives, without `epoch` and `index`.
@@ -136,75 +167,17 @@ def evaluation_batches(
     Raises:
       UserError: Where the directory, a split or an argument is wrong.
     """
-    info, shards = _open(directory, splits, batch_size)
-    records = tf.data.TFRecordDataset(
-        [shard.path for shard in shards], buffer_size=READ_BUFFER_BYTES
-    )
+    info, shards = open_shards(directory, splits, on_corrupt)
+    _check_batch(batch_size, (0, 1))
+    read = ShardReader(shards, cache=False, on_corrupt=on_corrupt, on_damage=on_damage)
+    records = tf.data.Dataset.range(len(shards)).flat_map(read)
 
-    def parse(batch):
-        return parse_batch(batch, info.samples, len(info.labels))
+    def parse(record):
+        return parse_record(check_whole(record), info.samples, len(info.labels))
 
-    batches = records.batch(batch_size)
-    return _finished(batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True))
-
-
-class _Shard:
-    """A shard file and what dataset.json says of it."""
-
-    def __init__(self, path: str, clips: int, size: int):
-        self.path = path
-        self.clips = clips
-        self.bytes = size
-
-
-def _open(directory, splits, batch_size: int) -> tuple[DatasetInfo, list[_Shard]]:
-    if batch_size < 1:
-        raise UserError(f"batch_size is {batch_size}; use 1 or more")
-    info = read_info(directory)
-    shards = []
-    for name in info.check_splits(splits):
-        split = info.splits[name]
-        for index, (clips, size) in enumerate(zip(split.shard_clips, split.shard_bytes)):
-            path = storage.join(directory, shard_name(name, index, split.shards))
-            _check_size(path, size)
-            shards.append(_Shard(path, clips, size))
-    return info, shards
-
-
-def _check_size(path: str, expected: int) -> None:
-    """A copy that stopped early is noticed before the training, not in its third hour."""
-    found = storage.size(path)
-    if found != expected:
-        what = "is missing" if found is None else f"has {found} bytes"
-        raise UserError(
-            f"{path} {what} where dataset.json says {expected} bytes; copy or prepare it again"
-        )
-
-
-class _StreamedShards:
-    """Shard number -> its records, read from the file."""
-
-    def __init__(self, shards: list[_Shard]):
-        self._paths = tf.constant([shard.path for shard in shards])
-
-    def __call__(self, number):
-        return tf.data.TFRecordDataset(self._paths[number], buffer_size=READ_BUFFER_BYTES)
-
-
-class _CachedShards:
-    """Shard number -> its records, from memory."""
-
-    def __init__(self, shards: list[_Shard]):
-        paths = [shard.path for shard in shards]
-        records = list(tf.data.TFRecordDataset(paths, buffer_size=READ_BUFFER_BYTES))
-        ends = np.cumsum([shard.clips for shard in shards])
-        self._records = tf.stack(records)
-        self._ends = tf.constant(ends, tf.int64)
-        self._starts = tf.constant(ends - [shard.clips for shard in shards], tf.int64)
-
-    def __call__(self, number):
-        places = tf.data.Dataset.range(self._starts[number], self._ends[number])
-        return places.map(lambda place: self._records[place])
+    clips = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    batches = clips.batch(batch_size)
+    return _finished(batches, sharded=False)
 
 
 def _key(seed: int, epoch, purpose: int):
@@ -220,35 +193,27 @@ def _shuffled_range(count: int, key):
     return tf.argsort(tf.random.stateless_uniform([count], key))
 
 
-def _label_counts(info: DatasetInfo, splits) -> np.ndarray:
-    return np.sum([info.splits[name].label_counts for name in info.check_splits(splits)], axis=0)
+def _balance_factors(directory, info: DatasetInfo, splits) -> tuple[np.ndarray, float]:
+    if info.task == "multilabel":
+        label_sets = read_label_sets(directory, info.check_splits(splits))
+    else:
+        counts = np.sum([info.splits[name].label_counts for name in info.check_splits(splits)], 0)
+        label_sets = {(label,): int(count) for label, count in enumerate(counts) if count}
+    return log_factors(label_sets, len(info.labels))
 
 
-def repeat_factors(label_counts: np.ndarray) -> np.ndarray:
-    """How often a clip comes for each of its labels: float32 [labels], inverse to their counts."""
-    counts = np.maximum(np.asarray(label_counts, np.float64), 1)
-    present = np.asarray(label_counts) > 0
-    factors = np.where(present, counts[present].mean() / counts, 0) if present.any() else counts * 0
-    return factors.astype(np.float32)
+def _check_batch(batch_size: int, shard: tuple[int, int]) -> None:
+    index, count = shard
+    if not 0 <= index < count:
+        raise UserError(f"shard is {tuple(shard)}; use (index, count) with 0 <= index < count")
+    if batch_size < 1 or batch_size % count:
+        raise UserError(f"batch_size is {batch_size}; use a multiple of {count}, the shard count")
 
 
-def _balanced(records, factors: np.ndarray, key):
-    """Repeats each record as often as its rarest label asks; a fraction is a chance."""
-    weights = tf.constant(factors)
-
-    def copies(index, record):
-        labels = tf.io.parse_single_example(record, {LABELS: tf.io.RaggedFeature(tf.int64)})[LABELS]
-        # A clip without labels counts as the commonest.
-        factor = tf.reduce_max(tf.concat([tf.gather(weights, labels), [tf.reduce_min(weights)]], 0))
-        draw = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(key, index))
-        count = tf.cast(tf.floor(factor + draw), tf.int64)
-        return tf.data.Dataset.from_tensors(record).repeat(count)
-
-    return records.enumerate().flat_map(copies)
-
-
-def _finished(dataset: tf.data.Dataset) -> tf.data.Dataset:
+def _finished(dataset: tf.data.Dataset, *, sharded: bool) -> tf.data.Dataset:
+    policy = tf.data.experimental.AutoShardPolicy
     options = tf.data.Options()
     options.deterministic = True
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    # Files must not be dealt out to workers: the order of records would depend on their number.
+    options.experimental_distribute.auto_shard_policy = policy.OFF if sharded else policy.DATA
     return dataset.with_options(options).prefetch(2)

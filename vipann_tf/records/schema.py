@@ -25,7 +25,7 @@ __all__ = [
     "SplitInfo",
     "clip_samples",
     "encode_id",
-    "parse_batch",
+    "parse_record",
     "read_info",
     "serialize",
     "shard_name",
@@ -176,22 +176,22 @@ def serialize(clip_id: str, waveform: np.ndarray, labels) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
-def parse_batch(records, samples: int, num_labels: int) -> dict:
-    """Parses a batch of records: the inverse of `serialize`.
+def parse_record(record, samples: int, num_labels: int) -> dict:
+    """Parses a record: the inverse of `serialize`.
 
     Args:
-      records: string [batch].
-      samples: Samples in every clip.
+      record: string [].
+      samples: Samples in the clip.
       num_labels: Length of the label list.
 
     Returns:
-      `waveform` float32 [batch, samples] in [-1, 1), `labels` float32 [batch, num_labels]
-      multi-hot, `clip_id` string [batch].
+      `waveform` float32 [samples] in [-1, 1), `labels` float32 [num_labels] multi-hot, `clip_id`
+      string [].
     """
     import tensorflow as tf
 
-    parsed = tf.io.parse_example(
-        records,
+    parsed = tf.io.parse_single_example(
+        record,
         {
             CLIP_ID: tf.io.FixedLenFeature([], tf.string),
             WAVEFORM: tf.io.FixedLenFeature([], tf.string),
@@ -199,11 +199,9 @@ def parse_batch(records, samples: int, num_labels: int) -> dict:
         },
     )
     waveform = tf.io.decode_raw(parsed[WAVEFORM], tf.int16, little_endian=True)
-    waveform = tf.ensure_shape(waveform, [records.shape[0], samples])
-    waveform = tf.cast(waveform, tf.float32) * (1 / INT16_SCALE)
+    waveform = tf.cast(tf.ensure_shape(waveform, [samples]), tf.float32) * (1 / INT16_SCALE)
     # One row a label of the clip, then their sum: a clip without labels is all zeros.
-    hot = tf.one_hot(parsed[LABELS].to_tensor(default_value=-1), num_labels)
-    labels = tf.minimum(tf.reduce_sum(hot, axis=1), 1.0)
+    labels = tf.minimum(tf.reduce_sum(tf.one_hot(parsed[LABELS], num_labels), axis=0), 1.0)
     return {WAVEFORM: waveform, LABELS: labels, CLIP_ID: parsed[CLIP_ID]}
 
 

@@ -1,0 +1,102 @@
+"""Class balance for multilabel data: how often to repeat a clip, from its labels alone.
+
+Repeating the clips of a rare label repeats the common labels on them as well, so factors that are
+inverse to label counts leave common labels over-represented. Here a clip's weight is the product of
+one factor for each of its labels, and the factors are fitted to the dataset's label sets so that
+the expected count is the same for every label: iterative proportional fitting (Deming and Stephan,
+Annals of Mathematical Statistics 11, 1940), which among all weights with these counts gives those
+nearest to uniform in the Kullback-Leibler sense.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from vipann_tf.records.label_sets import LabelSets
+from vipann_tf.records.reading import check_whole
+from vipann_tf.records.schema import LABELS
+
+__all__ = ["balanced", "log_factors"]
+
+# A label with fewer clips is repeated as if it had so many: no balance can be learnt from fewer.
+FEW_CLIPS = 20
+# The fit may move a label's factor so far from the one that its count alone asks for. Labels that
+# never come alone can't all be balanced, and without a bound their factors would run away.
+MAX_CORRECTION = 10.0
+# No clip comes more often than this in one pass: rather than that, common clips are left out.
+MAX_REPEATS = 8.0
+_SWEEPS = 200
+_TOLERANCE = 0.01
+
+
+def log_factors(label_sets: LabelSets, num_labels: int) -> tuple[np.ndarray, float]:
+    """Fits one factor a label.
+
+    Args:
+      label_sets: Set of label indices -> number of clips.
+      num_labels: Length of the label list.
+
+    Returns:
+      float64 [num_labels] of log factors and the log of a common scale: a clip is to come
+      `exp(scale + sum of its labels' log factors)` times. Labels without clips have factor 1.
+    """
+    sets = [(list(labels), count) for labels, count in label_sets.items()]
+    clips = np.array([count for _, count in sets], np.float64)
+    holders = [[] for _ in range(num_labels)]
+    for place, (labels, _) in enumerate(sets):
+        for label in labels:
+            holders[label].append(place)
+    holders = [np.array(places, np.int64) for places in holders]
+    counts = np.array([clips[places].sum() for places in holders])
+    present = np.flatnonzero(counts)
+    if not present.size:
+        return np.zeros(num_labels), 0.0
+    target = counts[present].mean() * np.minimum(1, counts / FEW_CLIPS)
+
+    start = np.zeros(num_labels)
+    start[present] = np.log(target[present] / counts[present])
+    bound = np.log(MAX_CORRECTION)
+    factors = np.zeros(num_labels)
+    log_weights = np.zeros(len(sets))
+    for _ in range(_SWEEPS):
+        moved = 0.0
+        for label in present:
+            places = holders[label]
+            expected = clips[places] @ np.exp(log_weights[places])
+            wanted = factors[label] + np.log(target[label] / expected)
+            wanted = np.clip(wanted, start[label] - bound, start[label] + bound)
+            step = wanted - factors[label]
+            factors[label] = wanted
+            log_weights[places] += step
+            moved = max(moved, abs(step))
+        if moved < _TOLERANCE:
+            break
+    return factors, float(min(0.0, np.log(MAX_REPEATS) - log_weights.max()))
+
+
+def balanced(
+    records: tf.data.Dataset, factors: np.ndarray, log_scale: float, key
+) -> tf.data.Dataset:
+    """Repeats and drops serialised records at random so that labels come about equally often.
+
+    Args:
+      records: string []: serialised records.
+      factors: float [labels], from `log_factors`.
+      log_scale: From `log_factors`.
+      key: int32 [2]: key of the random stream.
+
+    Returns:
+      string []. The same records and key give the same ones.
+    """
+    table = tf.constant(factors, tf.float32)
+
+    def copies(index, record):
+        feature = {LABELS: tf.io.RaggedFeature(tf.int64)}
+        labels = tf.io.parse_single_example(check_whole(record), feature)[LABELS]
+        times = tf.exp(tf.reduce_sum(tf.gather(table, labels)) + log_scale)
+        # A fraction is a chance: 2.3 times is twice, and in three cases of ten a third time.
+        draw = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(key, index))
+        return tf.data.Dataset.from_tensors(record).repeat(tf.cast(times + draw, tf.int64))
+
+    return records.enumerate().flat_map(copies)

@@ -1,0 +1,201 @@
+"""Shard files to serialised records: streamed or cached, and what happens where one is damaged.
+
+A damaged record stops the reading, naming the shard and the offset, or is skipped. TensorFlow's
+reader knows neither: its error holds an offset without a file, and after it the rest of the file is
+lost. So a shard that ends before its number of records is filled up with elements that name it,
+which `check_whole` finds where the records are parsed; and where damage is to be skipped, the file
+is read by `tfrecord_file.scan`. (Counting inside the graph, shard by shard, cost half the speed:
+every shard then instantiates functions of its own.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from vipann_tf.errors import UserError
+from vipann_tf.records import storage
+from vipann_tf.records.schema import DatasetInfo, read_info, shard_name
+from vipann_tf.records.tfrecord_file import scan
+
+__all__ = ["OnCorrupt", "ShardReader", "check_whole", "find_damage", "naming_damage", "open_shards"]
+
+OnCorrupt = Literal["stop", "skip"]
+
+# A network is asked for much at a time; local files are read fastest in pieces that stay in the
+# processor's cache (TensorFlow's default).
+REMOTE_BUFFER_BYTES = 8 * 2**20
+# What stands for a record that could not be read. Every tf.train.Example begins with a newline.
+_DAMAGED = b"damaged:"
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """A shard file and what dataset.json says of it."""
+
+    path: str
+    clips: int
+    bytes: int
+
+
+def open_shards(
+    directory: str | os.PathLike, splits: Sequence[str], on_corrupt: OnCorrupt = "stop"
+) -> tuple[DatasetInfo, list[Shard]]:
+    """Finds the shard files of some splits.
+
+    Raises:
+      UserError: Where the directory or a split is wrong, or a file is missing or, unless damage is
+        to be skipped, has another size than it was written with.
+    """
+    if on_corrupt not in ("stop", "skip"):
+        raise UserError(f"on_corrupt is {on_corrupt!r}; use stop or skip")
+    info = read_info(directory)
+    shards = []
+    for name in info.check_splits(splits):
+        split = info.splits[name]
+        for index, (clips, size) in enumerate(zip(split.shard_clips, split.shard_bytes)):
+            path = storage.join(directory, shard_name(name, index, split.shards))
+            found = storage.size(path)
+            if found is None and size or found != size and on_corrupt == "stop":
+                what = "is missing" if found is None else f"has {found} bytes"
+                raise UserError(
+                    f"{path} {what} where dataset.json says {size} bytes; copy or prepare it again"
+                )
+            if clips:
+                shards.append(Shard(path, clips, size))
+    return info, shards
+
+
+class ShardReader:
+    """Shard number -> dataset of its serialised records, string [].
+
+    Args:
+      shards: The files.
+      cache: Keep all records in memory.
+      on_corrupt: Stop at a damaged record, or skip it.
+      on_damage: Called once with path and offset of each record skipped; `None` logs a warning.
+    """
+
+    def __init__(
+        self,
+        shards: Sequence[Shard],
+        *,
+        cache: bool,
+        on_corrupt: OnCorrupt,
+        on_damage: Callable[[str, int], None] | None = None,
+    ):
+        self._shards = list(shards)
+        self._on_damage = on_damage or _warn
+        self._reported: set[tuple[str, int]] = set()
+        remote = any(storage.is_remote(shard.path) for shard in shards)
+        self._buffer_bytes = REMOTE_BUFFER_BYTES if remote else None
+        self._paths = tf.constant([shard.path for shard in shards])
+        self._clips = tf.constant([shard.clips for shard in shards], tf.int64)
+        self._read = self._read_strictly if on_corrupt == "stop" else self._read_leniently
+        if cache:
+            self._load()
+
+    def __call__(self, number) -> tf.data.Dataset:
+        return self._read(number)
+
+    def _load(self) -> None:
+        shards = [list(self._read(tf.constant(n))) for n in range(len(self._shards))]
+        with naming_damage():
+            for records in shards:
+                check_whole(tf.stack(records))
+        ends = np.cumsum([len(records) for records in shards])
+        starts = np.concatenate([[0], ends[:-1]])
+        held = tf.stack([record for records in shards for record in records])
+        starts, ends = tf.constant(starts, tf.int64), tf.constant(ends, tf.int64)
+
+        def read_cached(number):
+            places = tf.data.Dataset.range(starts[number], ends[number])
+            return places.map(lambda place: held[place])
+
+        self._read = read_cached
+
+    def _read_strictly(self, number) -> tf.data.Dataset:
+        path, clips = self._paths[number], self._clips[number]
+        records = tf.data.TFRecordDataset(path, buffer_size=self._buffer_bytes).ignore_errors()
+        stand_in = tf.data.Dataset.from_tensors(tf.strings.join([_DAMAGED, path])).repeat()
+        return records.concatenate(stand_in).take(clips)
+
+    def _read_leniently(self, number) -> tf.data.Dataset:
+        return tf.data.Dataset.from_generator(
+            self._sound_records,
+            output_signature=tf.TensorSpec([], tf.string),
+            args=(number,),
+        )
+
+    def _sound_records(self, number) -> Iterator[bytes]:
+        shard = self._shards[int(number)]
+        found = 0
+        with storage.open_read(shard.path) as file:
+            for offset, record in scan(file):
+                found += 1
+                if record is not None:
+                    yield record
+                else:
+                    self._report(shard.path, offset)
+        if found < shard.clips:  # the file ends early, or after damage nothing more can be found
+            self._report(shard.path, storage.size(shard.path))
+
+    def _report(self, path: str, offset: int) -> None:
+        if (path, offset) not in self._reported:
+            self._reported.add((path, offset))
+            self._on_damage(path, offset)
+
+
+def check_whole(records):
+    """Returns serialised records, string [...], unless one stands for damage."""
+    damaged = tf.equal(tf.strings.substr(records, 0, len(_DAMAGED)), _DAMAGED)
+    names = tf.strings.reduce_join(tf.where(damaged, records, ""))
+    check = tf.debugging.Assert(tf.logical_not(tf.reduce_any(damaged)), [names])
+    with tf.control_dependencies([check]):
+        return tf.identity(records)
+
+
+@contextlib.contextmanager
+def naming_damage() -> Iterator[None]:
+    """Turns the error of a damaged record into one that names its shard and offset.
+
+    To be put around whatever takes batches.
+
+    Raises:
+      UserError: Naming shard and offset.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        match = re.search(r"damaged:(?P<path>.*?\.tfrecord)", error.message)
+        if match is None:
+            raise
+        raise UserError(_describe(match["path"])) from error
+
+
+def find_damage(path: str) -> list[int]:
+    """Offsets of the damaged records of one shard, by reading all of it."""
+    with storage.open_read(path) as file:
+        return [offset for offset, record in scan(file) if record is None]
+
+
+def _describe(path: str) -> str:
+    damage = find_damage(path)
+    where = f"the record at byte {damage[0]}" if damage else "its end"
+    return (
+        f"{path}: {where} is damaged; copy or prepare it again, or go on without it by"
+        " on_corrupt: skip"
+    )
+
+
+def _warn(path: str, offset: int) -> None:
+    _log.warning("%s: skipped what is damaged at byte %d", path, offset)
