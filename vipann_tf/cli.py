@@ -243,6 +243,20 @@ def evaluate(model, data, split, ood, samples, seed, out, overwrite):
 
 
 @main.command()
+@click.argument("results", nargs=-1, required=True, metavar="RESULTS_DIR...")
+@_common("out", "overwrite")
+def compare(results, out, overwrite):
+    """Compare models by what evaluate wrote: numbers, and differences on the same clips."""
+    from vipann_tf import terminal
+    from vipann_tf.evaluation.compare import compare as run
+
+    with terminal.progress("Comparing") as show:
+        rows = run(results, out, overwrite=overwrite, on_progress=show)
+    _print_comparison(rows)
+    click.echo(f"Wrote {out}: read {os.path.join(out, 'compare.md')}")
+
+
+@main.command()
 @click.argument("model")
 @click.option(
     "--split",
@@ -297,12 +311,26 @@ def calibrate(model, splits, coverage, method, data, samples, seed, out):
 @click.option(
     "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
-def predict(model, files, samples, seed, top, style):
+@click.option(
+    "--server",
+    metavar="HOST:PORT",
+    help="Ask a running TensorFlow Serving (gRPC) that serves MODEL; HOST:PORT/NAME where it calls it "
+    "otherwise.",
+)
+@click.option(
+    "--deadline",
+    type=float,
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="With --server: seconds that a request may take.",
+)
+def predict(model, files, samples, seed, top, style, server, deadline):
     """Label audio files, and say how sure the model is of each."""
     from vipann_tf.answers import print_answers
     from vipann_tf.saved_model.predict import Predictor
 
-    predictor = Predictor(model, samples=samples, seed=seed)
+    predictor = Predictor(model, samples=samples, seed=seed, server=server, deadline_s=deadline)
     answers = predictor.answer(files)
     print_answers(answers, predictor.labels, top=top, style=style)
     for answer in answers:
@@ -310,6 +338,40 @@ def predict(model, files, samples, seed, top, style):
             click.echo(f"Error: {answer.path}: {answer.error}", err=True)
     if any(answer.error for answer in answers):
         sys.exit(1)
+
+
+@main.command()
+@click.argument("model")
+@_common("samples", "seed", "out")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    help="What it computes with; its variables stay float32.",
+)
+@click.option(
+    "--draws",
+    type=click.Choice(["sampled", "stored"]),
+    help="Draw the networks in each request, or keep them in the SavedModel.",
+)
+@click.option("--seconds", type=float, metavar="S", help="Take waveforms of this length only.")
+@click.option(
+    "--version", type=int, metavar="N", help="Number of the version; by default the next one."
+)
+def export(model, samples, seed, out, precision, draws, seconds, version):
+    """Write a version of a model with other settings of serving, at --out."""
+    from vipann_tf.saved_model.reexport import reexport
+
+    folder = reexport(
+        model,
+        out,
+        samples=samples,
+        seed=seed,
+        precision=precision,
+        draws=draws,
+        fixed_seconds=seconds,
+        version=version,
+    )
+    _print_model(folder)
 
 
 @main.command()
@@ -416,6 +478,32 @@ def _print_calibration(found) -> None:
         rows,
         "Each fifth of the clips judged by what the others gave",
     )
+
+
+def _print_comparison(rows) -> None:
+    from vipann_tf import terminal
+
+    def cells(row):
+        ends = (terminal.number(x) for x in (row.found.value, row.found.low, row.found.high))
+        return (row.metric, row.model, *ends)
+
+    columns = {"model": "left", "value": "right", "95 % from": "right", "to": "right"}
+    for place in dict.fromkeys((row.dataset, row.split) for row in rows):
+        here = [row for row in rows if (row.dataset, row.split) == place]
+        # The same metric of all models together.
+        order = {metric: i for i, metric in enumerate(dict.fromkeys(r.metric for r in here))}
+        numbers = sorted((r for r in here if not r.against), key=lambda r: order[r.metric])
+        terminal.table(
+            {"metric": "left", **columns}, [cells(row) for row in numbers], " ".join(place)
+        )
+        differences = sorted((r for r in here if r.against), key=lambda r: order[r.metric])
+        if differences:
+            clips = differences[0].clips
+            terminal.table(
+                {"difference": "left", **columns, "beyond chance": "left"},
+                [(*cells(r), "yes" if r.found.excludes_zero else "") for r in differences],
+                f"Against {differences[0].against}, on the same {clips} clips",
+            )
 
 
 def _print_dataset(path, info) -> None:

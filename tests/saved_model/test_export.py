@@ -212,6 +212,11 @@ class TestSettings:
             reexport(exported("det").path, tmp_path / "x", samples=samples)
         assert names(tmp_path) == []
 
+    @pytest.mark.parametrize("seconds", [0.99, 0.0, -1.0])
+    def test_a_length_below_what_the_network_takes(self, exported, tmp_path, seconds):
+        with pytest.raises(UserError, match=f"length of {seconds:g} s is too short .*; use 1 s or more"):
+            reexport(exported("det").path, tmp_path / "x", fixed_seconds=seconds)
+
     @pytest.mark.parametrize("kind", ["det", "drop"])
     def test_only_kernels_can_be_stored(self, kind):
         info = small_info(small_model(kind), draws="stored")

@@ -8,7 +8,13 @@ import tensorflow as tf
 from vipann_tf.errors import UserError
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model.card import model_card
-from vipann_tf.saved_model.metadata import MAX_SAMPLES, MODEL_CARD, ModelInfo, write_metadata
+from vipann_tf.saved_model.metadata import (
+    MAX_SAMPLES,
+    MIN_SECONDS,
+    MODEL_CARD,
+    ModelInfo,
+    write_metadata,
+)
 from vipann_tf.saved_model.signatures import Signatures
 from vipann_tf.saved_model.versions import (
     check_vacant,
@@ -95,6 +101,11 @@ def check_served(info: ModelInfo) -> None:
     """Raises a `UserError` where a SavedModel cannot be as `info` says."""
     if not 1 <= info.samples <= MAX_SAMPLES:
         raise UserError(f"samples is {info.samples}; use 1 to {MAX_SAMPLES}")
+    if info.fixed_seconds is not None and not info.fixed_seconds >= MIN_SECONDS:
+        raise UserError(
+            f"a length of {info.fixed_seconds:g} s is too short for the network; use {MIN_SECONDS:g} s "
+            "or more"
+        )
     kinds = (info.architecture.trunk, info.architecture.head)
     if info.draws == "stored" and ("flipout" not in kinds or "dropout" in kinds):
         raise UserError(

@@ -1,0 +1,224 @@
+"""Answers about files: from the SavedModel in this process, and from a server over gRPC."""
+
+import concurrent.futures
+import threading
+
+import click.testing
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+
+from vipann_tf.cli import main
+from vipann_tf.errors import UserError
+from vipann_tf.saved_model import server as server_module
+from vipann_tf.saved_model.metadata import read_info
+from vipann_tf.saved_model.predict import BATCH, Predictor, model_name
+from vipann_tf.saved_model.reexport import reexport
+from vipann_tf.saved_model.server import Server
+
+from .examples import SAMPLES
+
+CLOSE = dict(rtol=0, atol=1e-5)
+
+
+@pytest.fixture
+def sounds(waveforms, tmp_path):
+    """Paths of seven files of the same length, float32 so that they hold the waveforms exactly."""
+    paths = [tmp_path / f"{i}.wav" for i in range(7)]
+    for path, waveform in zip(paths, waveforms, strict=True):
+        soundfile.write(path, waveform, 32000, subtype="FLOAT")
+    return paths
+
+
+class TestFiles:
+    @pytest.mark.parametrize("kind", ["flip", "det-flip", "drop", "det"])
+    def test_as_the_keras_model_alone_and_together(self, exported, waveforms, sounds, kind):
+        model = exported(kind)
+        predictor = Predictor(model.path)
+        expected = model.expected(waveforms)
+        for i, answer in enumerate(predictor.answer(sounds)):
+            assert answer.error is None and answer.path == str(sounds[i])
+            assert answer.seconds == pytest.approx(40123 / 32000)
+            np.testing.assert_allclose(answer.probabilities, expected.probabilities[i], **CLOSE)
+            np.testing.assert_allclose(answer.label_epistemic, expected.label_epistemic[i], **CLOSE)
+            for name in ("total", "aleatoric", "epistemic"):
+                assert getattr(answer, name) == pytest.approx(float(getattr(expected, name)[i]), abs=1e-5)
+        (alone,) = predictor.answer(sounds[3:4])
+        np.testing.assert_allclose(alone.probabilities, expected.probabilities[3], **CLOSE)
+
+    def test_chosen_draws(self, exported, waveforms, sounds):
+        model = exported("det-flip")
+        (answer,) = Predictor(model.path, samples=2, seed=4).answer(sounds[:1])
+        expected = model.expected(waveforms[:1], samples=2, seed=4)
+        np.testing.assert_allclose(answer.probabilities, expected.probabilities[0], **CLOSE)
+        with pytest.raises(UserError, match="samples is 1001; use 1 to 1000"):
+            Predictor(model.path, samples=1001)
+
+    def test_bad_files_do_not_keep_others_from_their_answers(self, exported, sounds, tmp_path):
+        text = tmp_path / "notes.txt"
+        text.write_text("no sound")
+        missing = tmp_path / "missing.wav"
+        answers = Predictor(exported("det").path).answer([missing, *sounds[:2], text, *sounds])
+        assert [bool(a.error) for a in answers] == [True, False, False, True] + 7 * [False]
+        assert "missing-file: no file at" in answers[0].error
+        assert "undecodable" in answers[3].error
+        assert len(answers) > BATCH
+        np.testing.assert_allclose(answers[1].probabilities, answers[4].probabilities, **CLOSE)
+
+    def test_a_short_file_is_followed_by_silence(self, exported, waveforms, tmp_path):
+        model, path = exported("det"), tmp_path / "short.wav"
+        soundfile.write(path, waveforms[0, :20_000], 32000, subtype="FLOAT")
+        (answer,) = Predictor(model.path).answer([path])
+        assert answer.seconds == pytest.approx(0.625)
+        padded = np.pad(waveforms[:1, :20_000], [(0, 0), (0, 12_000)])
+        np.testing.assert_allclose(
+            answer.probabilities, model.expected(padded).probabilities[0], **CLOSE
+        )
+
+    def test_the_command(self, exported, sounds, tmp_path):
+        result = click.testing.CliRunner().invoke(
+            main, ["predict", str(exported("det").path), str(sounds[0]), str(tmp_path / "none.wav")]
+        )
+        assert result.exit_code == 1
+        assert "0.wav" in result.stdout
+        assert "none.wav: missing-file: no file at" in result.output
+
+    def test_the_export_command(self, exported, waveforms, sounds, tmp_path):
+        model, out = exported("det-flip"), tmp_path / "served"
+        arguments = ["export", str(model.path), "--out", str(out), "--samples", "2", "--seed", "6"]
+        arguments += ["--precision", "float32", "--draws", "stored", "--seconds", "2", "--version", "4"]
+        result = click.testing.CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+        assert f"{out / '4'}: ResNet-22" in result.output
+        info = read_info(out)
+        assert (info.samples, info.seed, info.draws, info.fixed_seconds) == (2, 6, "stored", 2.0)
+        # A shorter file is followed by silence, a longer one is not cut in secret.
+        long = tmp_path / "long.wav"
+        soundfile.write(long, np.full(80_000, 0.1), 32000)
+        short, refused = Predictor(out).answer([sounds[0], long])
+        padded = np.pad(waveforms[:1], [(0, 0), (0, 64_000 - waveforms.shape[1])])
+        expected = model.expected(padded, samples=2, seed=6)
+        np.testing.assert_allclose(short.probabilities, expected.probabilities[0], **CLOSE)
+        assert "it is 2.5 s long, and this model was exported for 2 s" in refused.error
+
+
+def test_the_served_name(exported):
+    path = exported("det").path
+    assert model_name(path) == model_name(path / "1") == "det"
+
+
+class TestServer:
+    """Against a gRPC server with TensorFlow Serving's protos, which answers by the SavedModel."""
+
+    @pytest.fixture
+    def serve(self, exported):
+        grpc = pytest.importorskip("grpc", reason="needs grpcio (the extra `serving`)")
+        apis = "tensorflow_serving.apis"
+        pytest.importorskip(apis, reason="needs tensorflow-serving-api (the extra `serving`)")
+        from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+        class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
+            failures: list = []  # (code, text) of the next answers
+            requests: list = []
+            silent = threading.Event()
+
+            def Predict(self, request, context):
+                self.requests.append(request)
+                if self.failures:
+                    context.abort(*self.failures.pop(0))
+                if self.silent.is_set():
+                    self.released.wait(20)
+                if request.model_spec.name != "det-flip":
+                    context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request")
+                signature = exported("det-flip").signatures[request.model_spec.signature_name]
+                inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
+                response = predict_pb2.PredictResponse()
+                try:
+                    answer = signature(**inputs)
+                except tf.errors.InvalidArgumentError as error:
+                    context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
+                for name, value in answer.items():
+                    response.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
+                return response
+
+        service = Service()
+        service.failures, service.requests = [], []
+        service.silent, service.released = threading.Event(), threading.Event()
+        server = grpc.server(
+            concurrent.futures.ThreadPoolExecutor(4),
+            options=[("grpc.max_receive_message_length", -1)],
+        )
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
+        port = server.add_insecure_port("localhost:0")
+        server.start()
+        service.address = f"localhost:{port}"
+        service.codes = grpc.StatusCode
+        yield service
+        service.released.set()
+        server.stop(None).wait()
+
+    def test_as_the_local_model(self, serve, exported, waveforms, sounds):
+        model = exported("det-flip")
+        answers = Predictor(model.path, server=serve.address).answer(sounds)
+        expected = model.expected(waveforms)
+        for i, answer in enumerate(answers):
+            np.testing.assert_allclose(answer.probabilities, expected.probabilities[i], **CLOSE)
+        (request,) = serve.requests
+        # A server with request batching takes this signature and no scalars.
+        assert request.model_spec.signature_name == "serving_default"
+        assert set(request.inputs) == {"waveform"}
+        (answer,) = Predictor(model.path, server=serve.address, seed=77).answer(sounds[:1])
+        expected = model.expected(waveforms[:1], samples=SAMPLES, seed=77)
+        np.testing.assert_allclose(answer.probabilities, expected.probabilities[0], **CLOSE)
+
+    def test_a_request_over_grpcs_usual_limit(self, serve, exported, tmp_path):
+        path = tmp_path / "long.wav"
+        soundfile.write(path, np.full(40 * 32_000, 0.1), 32000)  # 5 MB of float32
+        (answer,) = Predictor(exported("det-flip").path, server=serve.address).answer([path])
+        assert answer.error is None and answer.seconds == 40
+
+    def test_what_passes_is_tried_again(self, serve, exported, sounds, monkeypatch):
+        monkeypatch.setattr(server_module, "FIRST_PAUSE_S", 0.01)
+        codes = serve.codes
+        serve.failures += [(codes.UNAVAILABLE, "starting"), (codes.RESOURCE_EXHAUSTED, "queue full")]
+        (answer,) = Predictor(exported("det-flip").path, server=serve.address).answer(sounds[:1])
+        assert answer.error is None
+        assert len(serve.requests) == 3
+
+    def test_a_refused_request_is_the_files_error(self, serve, exported, sounds):
+        serve.failures.append((serve.codes.INVALID_ARGUMENT, "Task size 2 is larger than maximum"))
+        predictor = Predictor(exported("det-flip").path, server=serve.address)
+        answers = predictor.answer(sounds[:2])
+        assert {answer.error for answer in answers} == {"Task size 2 is larger than maximum"}
+        assert len(serve.requests) == 1  # it would be refused again
+        assert predictor.answer(sounds[:1])[0].error is None
+
+    def test_errors_for_the_user(self, serve, exported, sounds):
+        path = exported("det-flip").path
+
+        def answer(address, deadline_s=30.0):
+            return Predictor(path, server=address, deadline_s=deadline_s).answer(sounds[:1])
+
+        with pytest.raises(UserError, match="has no model 'other' .*--server HOST:PORT/NAME"):
+            answer(f"{serve.address}/other")
+        serve.failures.append((serve.codes.INTERNAL, "broken"))
+        with pytest.raises(UserError, match=r"failed \(INTERNAL: broken\)"):
+            answer(serve.address)
+        with pytest.raises(UserError, match=r"localhost:1 did not answer in 0.5 s \((UNAVAIL|DEADLINE)"):
+            answer("localhost:1", 0.5)
+        serve.silent.set()
+        with pytest.raises(UserError, match=r"did not answer in 0.4 s \(DEADLINE_EXCEEDED"):
+            answer(serve.address, 0.4)
+        for address in ("localhost", "localhost:", ":8500", "localhost:http"):
+            with pytest.raises(UserError, match="use HOST:PORT, such as localhost:8500"):
+                Server(address, "x")
+        with pytest.raises(UserError, match="--deadline is 0; use a number of seconds above 0"):
+            Server("localhost:8500", "x", deadline_s=0)
+
+
+def test_without_the_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tensorflow_serving", None)
+    monkeypatch.setitem(__import__("sys").modules, "tensorflow_serving.apis", None)
+    with pytest.raises(UserError, match=r"needs tensorflow-serving-api.*pip install 'vipann-tf\[serving\]'"):
+        Server("localhost:8500", "x")

@@ -1,0 +1,110 @@
+"""Asking a running TensorFlow Serving over gRPC."""
+
+import random
+import time
+
+import numpy as np
+
+from vipann_tf.errors import UserError
+
+# What passes by itself: a server that starts, or whose queue is full for a moment.
+_RETRIED = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 4.0
+
+
+class RequestRefused(ValueError):
+    """The server lives, and says what is wrong with this one request."""
+
+
+class Server:
+    """A model on a server.
+
+    Args:
+      address: `HOST:PORT` of gRPC (8500 where nobody chose otherwise), or `HOST:PORT/NAME` where the
+        server calls the model otherwise.
+      name: What the server calls the model.
+      deadline_s: Longest time for one request in all, with every repetition.
+    """
+
+    def __init__(self, address: str, name: str, *, deadline_s: float = 60.0):
+        try:
+            import grpc
+            from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+        except ImportError as error:
+            raise UserError(
+                f"--server needs tensorflow-serving-api ({error}); "
+                "install it: pip install 'vipann-tf[serving]'"
+            ) from error
+        place, _, own_name = address.partition("/")
+        host, separator, port = place.rpartition(":")
+        if not (host and separator and port.isdecimal()):
+            raise UserError(f"--server is {address!r}; use HOST:PORT, such as localhost:8500")
+        if not deadline_s > 0:
+            raise UserError(f"--deadline is {deadline_s:g}; use a number of seconds above 0")
+        self._grpc, self._predict_pb2 = grpc, predict_pb2
+        self._place, self._name, self._deadline_s = place, own_name or name, deadline_s
+        self._channel = grpc.insecure_channel(
+            place,
+            # A batch of long clips is over gRPC's 4 MB.
+            options=[("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)],
+        )
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+
+    def ask(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the model answers.
+
+        Args:
+          signature: Name of the signature.
+          inputs: Its inputs, of the types that the signature has.
+
+        Returns:
+          The outputs by name.
+
+        Raises:
+          RequestRefused: The server refuses this request and would refuse it again.
+          UserError: No server answers in time, or it has no such model.
+        """
+        import tensorflow as tf
+
+        request = self._predict_pb2.PredictRequest()
+        request.model_spec.name = self._name
+        request.model_spec.signature_name = signature
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        response = self._call(request)
+        return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._channel.close()
+
+    def _call(self, request):
+        end = time.monotonic() + self._deadline_s
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                return self._stub.Predict(request, timeout=max(end - time.monotonic(), 0.001))
+            except self._grpc.RpcError as error:
+                code, details = error.code().name, error.details()
+            # A little chance keeps clients that failed together from coming back together.
+            wait = pause * random.uniform(0.5, 1.0)
+            if code not in _RETRIED or time.monotonic() + wait > end:
+                raise self._explained(code, details)
+            time.sleep(wait)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _explained(self, code: str, details: str) -> Exception:
+        if code == "INVALID_ARGUMENT":
+            return RequestRefused(details)
+        if code == "NOT_FOUND":
+            return UserError(
+                f"the server at {self._place} has no model {self._name!r} ({details}); "
+                "say its name there: --server HOST:PORT/NAME"
+            )
+        if code in ("DEADLINE_EXCEEDED", *_RETRIED):
+            return UserError(
+                f"the server at {self._place} did not answer in {self._deadline_s:g} s ({code}: "
+                f"{details}); is it running, with gRPC at this port? --deadline gives it longer"
+            )
+        return UserError(f"the server at {self._place} failed ({code}: {details})")
