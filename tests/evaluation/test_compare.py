@@ -1,0 +1,163 @@
+"""Comparisons of results directories that were made up from a seed."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from evaluation_examples import example_results
+
+from vipann_tf.cli import main
+from vipann_tf.errors import UserError
+from vipann_tf.evaluation.compare import compare
+from vipann_tf.evaluation.intervals import paired_differences
+from vipann_tf.evaluation.results import Results, write_clip_csv
+from vipann_tf.evaluation.stored_results import read_results
+from vipann_tf.evaluation.summary import summarise
+
+RESAMPLES = 60
+
+
+def _write(results: Results, path):
+    path.mkdir()
+    (path / "metrics.json").write_text(json.dumps(summarise(results, resamples=RESAMPLES)))
+    write_clip_csv(results, path / "predictions.csv")
+    return path
+
+
+def _better(results: Results, model: str, share: float = 0.5) -> Results:
+    """The same model with a share of the truth mixed in."""
+    probs = (1 - share) * results.answers.probs + share * results.truth
+    answers = dataclasses.replace(results.answers, probs=probs)
+    return dataclasses.replace(results, answers=answers, model=model)
+
+
+def _rows(path) -> list[dict]:
+    with open(path / "compare.csv", newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_results_come_back_as_they_were_written(task, tmp_path):
+    results = example_results(task)
+    found = read_results(_write(results, tmp_path / "a"))
+    assert found.clip_ids == results.answers.clip_ids
+    np.testing.assert_allclose(found.probs, results.answers.probs, rtol=1e-5)
+    np.testing.assert_array_equal(found.truth, results.truth)
+    assert set(found.uncertainty) == {"fold5", "other <sounds>"}
+    outside = found.uncertainty["other <sounds>"]["epistemic"]
+    np.testing.assert_allclose(outside, results.outside["other <sounds>"].epistemic, rtol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_differences_are_paired_by_clip_whatever_the_order(task, tmp_path):
+    first = example_results(task)
+    second = _better(first, "saved_models/better")
+    order = np.random.default_rng(0).permutation(len(first.truth))[:30]  # some clips only
+    arrays = {
+        name: value[order] if isinstance(value, np.ndarray) else value
+        for name, value in vars(second.answers).items()
+    }
+    arrays["clip_ids"] = tuple(second.answers.clip_ids[i] for i in order)
+    shuffled = dataclasses.replace(
+        second,
+        answers=dataclasses.replace(second.answers, **arrays),
+        truth=second.truth[order],
+        outside={},
+    )
+    places = [_write(first, tmp_path / "a"), _write(shuffled, tmp_path / "b")]
+    compare(places, tmp_path / "out", resamples=RESAMPLES)
+    expected = paired_differences(
+        second.answers.probs[order],
+        first.answers.probs[order],
+        first.truth[order],
+        task,
+        resamples=RESAMPLES,
+    )
+    rows = {row["metric"]: row for row in _rows(tmp_path / "out") if row["against"]}
+    for name, interval in expected.items():
+        row = rows[name]
+        assert (row["model"], row["against"], row["clips"]) == ("better", "a model", "30")
+        if interval.value is None:
+            assert row["value"] == ""
+            continue
+        found = [float(row[key]) for key in ("value", "low", "high")]
+        wanted = [interval.value, interval.low, interval.high]
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+    assert float(rows["nll"]["high"]) < 0  # it is better, and beyond chance
+    assert float(rows["mean epistemic (nats)"]["value"]) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_comparison_holds_every_model_and_dataset(tmp_path):
+    first = example_results("multiclass")
+    other = dataclasses.replace(example_results("multilabel", draws=1), dataset="tags")
+    places = [
+        _write(first, tmp_path / "a"),
+        _write(_better(first, "m/better"), tmp_path / "b"),
+        _write(other, tmp_path / "c"),
+    ]
+    asked = ["compare", *map(str, places), "--out", str(tmp_path / "out")]
+    shown = CliRunner().invoke(main, asked)
+    assert shown.exit_code == 0, shown.output
+    numbers = [row for row in _rows(tmp_path / "out") if not row["against"]]
+    for path, place in zip(places, [("a dataset", "a model"), ("a dataset", "better"), ("tags", "a model")]):
+        summary = json.loads((path / "metrics.json").read_text())
+        mine = {r["metric"]: r for r in numbers if (r["dataset"], r["model"]) == place}
+        for name, interval in summary["metrics"].items():
+            if interval["value"] is not None:
+                assert float(mine[name]["value"]) == pytest.approx(interval["value"], rel=1e-5)
+        auroc = summary["ood"]["other <sounds>"]["scores"]["epistemic"]["auroc"]
+        found = mine["other <sounds>: AUROC of epistemic"]
+        assert float(found["value"]) == pytest.approx(auroc["value"], rel=1e-5)
+    text = (tmp_path / "out" / "compare.md").read_text()
+    assert "| a dataset fold5 | better | a model | 40 |" in text and "| tags fold5 |" in text
+    assert "**" in text
+    assert "Against a model, on the same 40 clips" in shown.output
+    assert (tmp_path / "out" / "uncertainty.png").read_bytes()[1:4] == b"PNG"
+    again = CliRunner().invoke(main, asked)
+    assert again.exit_code == 1 and "Error: " in again.output
+
+
+def test_models_of_one_name_are_told_apart_by_their_results(tmp_path):
+    results = example_results("multiclass")
+    places = [_write(results, tmp_path / "a"), _write(results, tmp_path / "b")]
+    rows = compare(places, tmp_path / "out", resamples=RESAMPLES)
+    assert {row.model for row in rows} == {str(place) for place in places}
+
+
+def _change(path, old: str, new: str, count: int = -1) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, count))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("metrics.json", '"schema_version": 1', '"schema_version": 7', "schema version 7, .* reads 1"),
+        ("metrics.json", "{", "", "metrics.json can't be read .*evaluate the model again"),
+        ("metrics.json", '"siren"', '"sirens"', r"can't be read \(KeyError: 'p:sirens'\)"),
+        ("predictions.csv", "clip-001", "clip-000", "holds 40 clips, 39 of them different"),
+        ("predictions.csv", "clip-", "other-", "have no clip in common"),
+        ("predictions.csv", "clip-000,dog", "clip-000,e", "disagree on what is true of clip clip-000"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(file, old, new, message, tmp_path):
+    results = example_results("multiclass")
+    places = [_write(results, tmp_path / "a"), _write(results, tmp_path / "b")]
+    _change(places[1] / file, old, new, 1 if file == "metrics.json" else -1)
+    with pytest.raises(UserError, match=message):
+        compare(places, tmp_path / "out", resamples=RESAMPLES)
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_labels_and_other_directories_are_refused(tmp_path):
+    results = example_results("multiclass")
+    renamed = dataclasses.replace(results, labels=("cat", *results.labels[1:]))
+    places = [_write(results, tmp_path / "a"), _write(renamed, tmp_path / "b")]
+    with pytest.raises(UserError, match="b and .*a answer other labels on a dataset, fold5"):
+        compare(places, tmp_path / "out", resamples=RESAMPLES)
+    with pytest.raises(UserError, match="metrics.json is missing: .* no directory that"):
+        compare([tmp_path], tmp_path / "out")

@@ -1,0 +1,96 @@
+"""Results directories of `evaluate`, read back."""
+
+import csv
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping
+
+import numpy as np
+
+from vipann_tf.errors import UserError
+from vipann_tf.evaluation.results import KINDS
+from vipann_tf.evaluation.summary import SCHEMA_VERSION
+
+__all__ = ["StoredResults", "read_results"]
+
+
+@dataclass(frozen=True)
+class StoredResults:
+    """One model on one split of one dataset, as its results directory tells it.
+
+    Probabilities have the six places of predictions.csv.
+    """
+
+    path: str
+    summary: Mapping  # the content of metrics.json
+    clip_ids: tuple[str, ...]
+    probs: np.ndarray  # [clips, labels]
+    truth: np.ndarray  # bool [clips, labels]
+    uncertainty: Mapping[str, Mapping[str, np.ndarray]]  # set -> kind -> [its clips], nats
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Dataset and split."""
+        return self.summary["dataset"], self.summary["split"]
+
+
+def read_results(path: str | os.PathLike) -> StoredResults:
+    """Reads what `evaluate` wrote.
+
+    Raises:
+      UserError: If it is no results directory, of another version, or damaged.
+    """
+    summary = _read_summary(Path(path) / "metrics.json")
+    labels, task_split = summary["labels"], summary["split"]
+    table = Path(path) / "predictions.csv"
+    ids, probs, truth = [], [], []
+    uncertainty: dict[str, dict[str, list[float]]] = {}
+    index = {label: i for i, label in enumerate(labels)}
+    try:
+        with open(table, newline="", encoding="utf-8") as lines:
+            for row in csv.DictReader(lines):
+                of_set = uncertainty.setdefault(row["set"], {kind: [] for kind in KINDS})
+                for kind in KINDS:
+                    of_set[kind].append(float(row[kind]))
+                if row["set"] != task_split:
+                    continue
+                ids.append(row["clip_id"])
+                probs.append([float(row[f"p:{label}"]) for label in labels])
+                truth.append(np.zeros(len(labels), bool))
+                truth[-1][[index[name] for name in row["truth"].split(";") if name]] = True
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{table} can't be read ({type(error).__name__}: {error}); evaluate the model again"
+        ) from error
+    if len(ids) != summary["clips"] or len(set(ids)) != len(ids):
+        raise UserError(
+            f"{table} holds {len(ids)} clips, {len(set(ids))} of them different; metrics.json says "
+            f"{summary['clips']}: evaluate the model again"
+        )
+    arrays = {
+        name: {kind: np.array(values) for kind, values in kinds.items()}
+        for name, kinds in uncertainty.items()
+    }
+    return StoredResults(
+        str(path), summary, tuple(ids), np.array(probs), np.array(truth), arrays
+    )
+
+
+def _read_summary(file: Path) -> dict:
+    try:
+        summary = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{file} is missing: {file.parent} is no directory that `vipann-tf evaluate` wrote"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} can't be read ({error}); evaluate the model again") from error
+    version = summary.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"{file} has schema version {version}, this program reads {SCHEMA_VERSION}; evaluate "
+            "the model again"
+        )
+    return summary
