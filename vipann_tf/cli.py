@@ -305,6 +305,48 @@ def calibrate(model, splits, coverage, method, data, samples, seed, out):
 
 @main.command()
 @click.argument("model")
+@click.option(
+    "--by",
+    type=click.Choice(["epistemic", "aleatoric", "total"]),
+    default="epistemic",
+    show_default=True,
+    help="Uncertainty to rank by.",
+)
+@click.option("--top", type=int, default=20, show_default=True, metavar="K", help="Clips to name.")
+@click.option("--diversity", is_flag=True, help="Prefer clips unlike those ranked before.")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="NAME",
+    help="Split to choose from; by default all that the model was not trained on. May be repeated.",
+)
+@_common("data", "samples", "seed")
+@click.option(
+    "--format", "style", type=click.Choice(["table", "csv"]), default="table", show_default=True
+)
+def rank(model, by, top, diversity, splits, data, samples, seed, style):
+    """Say which clips of a dataset are most worth labelling next."""
+    from vipann_tf import terminal
+    from vipann_tf.evaluation.rank import rank as run
+
+    with terminal.progress("Ranking") as show:
+        ranked = run(
+            model,
+            data,
+            by=by,
+            top=top,
+            diversity=diversity,
+            splits=splits,
+            samples=samples,
+            seed=seed,
+            on_progress=show,
+        )
+    _print_ranking(ranked, by, style)
+
+
+@main.command()
+@click.argument("model")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @_common("samples", "seed")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, metavar="K", help="Labels to show a file.")
@@ -504,6 +546,30 @@ def _print_comparison(rows) -> None:
                 [(*cells(r), "yes" if r.found.excludes_zero else "") for r in differences],
                 f"Against {differences[0].against}, on the same {clips} clips",
             )
+
+
+def _print_ranking(ranked, by, style) -> None:
+    import csv
+    import dataclasses
+
+    from vipann_tf import terminal
+
+    if style == "csv":
+        rows = [dataclasses.astuple(clip) for clip in ranked]
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow([field.name for field in dataclasses.fields(ranked[0])])
+        writer.writerows([f"{x:.6g}" if isinstance(x, float) else x for x in row] for row in rows)
+        return
+    # What fits 80 columns; the CSV has the rest.
+    columns = {"clip_id": "left", "answer": "left", "probability": "right", by: "right"}
+    rows = [[getattr(clip, name) for name in columns] for clip in ranked]
+    terminal.table(
+        {"rank": "right", **columns},
+        [
+            (str(clip.rank), *(x if isinstance(x, str) else terminal.number(x) for x in row))
+            for clip, row in zip(ranked, rows, strict=True)
+        ],
+    )
 
 
 def _print_dataset(path, info) -> None:
