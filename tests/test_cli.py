@@ -122,6 +122,21 @@ def _fold5(synthetic):
     return [clip for clip in source.clips if clip.split == "fold5"]
 
 
+def test_dry_run_writes_nothing(tmp_path):
+    options = ["--task", "multiclass", "--clips", 20, "--seconds", 2, "--dry-run"]
+    shown = run("prepare", "synthetic", tmp_path / "out", *options).output
+    assert "20 clips of 2 s (0.01 h), 0.00 GB" in shown
+    assert "fold5      4" in shown and "whistle" in shown
+    assert not list(tmp_path.iterdir())
+
+
+def test_beam_options_pass_through(tmp_path):
+    out = ["prepare", "synthetic", tmp_path / "out", "--task", "ood", "--clips", 5, "--seconds", 1]
+    assert "5 clips" in run(*out, "--runner", "DirectRunner").output
+    result = run(*out, "--overwrite", "--runner=NoSuchRunner", status=1)
+    assert "NoSuchRunner" in result.stderr
+
+
 def test_info_tells_models_from_datasets(made):
     assert "det-flip (fixed)" in run("info", made / "model").output
     assert "flipout head" in run("info", made / "model" / "1").output

@@ -113,9 +113,9 @@ class _Prepare(Command):
             )
 
 
-@main.command(cls=_Prepare)
+@main.command(cls=_Prepare, context_settings={"ignore_unknown_options": True})
 @click.argument("dataset")
-@click.argument("paths", nargs=-1, required=True, metavar="[SOURCE] OUT")
+@click.argument("paths", nargs=-1, required=True, metavar="[SOURCE] OUT [BEAM OPTIONS]")
 @click.option("--seconds", type=float, metavar="S", help="Clip length; clips are cut or padded to it.")
 @click.option("--workers", type=int, metavar="N", help="Processes; by default all cores.")
 @click.option("--subset", help="esc50: esc10 for its ten-class subset.")
@@ -123,11 +123,17 @@ class _Prepare(Command):
 @click.option("--clips", type=int, help="synthetic: number of clips.")
 @click.option("--seed", type=int, help="synthetic: seed.")
 @click.option("--folds", type=int, help="synthetic: folds of the multiclass task.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written; decode and write nothing.")
 @_common("overwrite")
-def prepare(dataset, paths, seconds, workers, overwrite, **options):
-    """Turn labelled audio into a dataset directory of TFRecords."""
+def prepare(dataset, paths, seconds, workers, dry_run, overwrite, **options):
+    """Turn labelled audio into a dataset directory of TFRecords.
+
+    Options that are not listed go to Apache Beam, such as --runner=FlinkRunner.
+    """
     from vipann_tf import datasets, terminal
 
+    first = next((i for i, path in enumerate(paths) if path.startswith("--")), len(paths))
+    paths, beam_options = paths[:first], paths[first:]
     needs_source = datasets.find(dataset).needs_source
     if len(paths) != 1 + needs_source:
         wanted = "SOURCE OUT" if needs_source else "OUT"
@@ -135,6 +141,9 @@ def prepare(dataset, paths, seconds, workers, overwrite, **options):
     if not needs_source:
         options["seconds"] = seconds
     source = datasets.load(dataset, paths[0] if needs_source else None, **options)
+    if dry_run:
+        _print_plan(source, paths[-1], seconds)
+        return
 
     from vipann_tf.records.prepare import prepare as run
 
@@ -145,6 +154,7 @@ def prepare(dataset, paths, seconds, workers, overwrite, **options):
             seconds=seconds,
             workers=workers,
             overwrite=overwrite,
+            beam_options=beam_options,
             on_progress=show,
         )
     _print_dataset(paths[-1], info)
@@ -570,6 +580,23 @@ def _print_ranking(ranked, by, style) -> None:
             for clip, row in zip(ranked, rows, strict=True)
         ],
     )
+
+
+def _print_plan(source, out, seconds) -> None:
+    from vipann_tf import terminal
+    from vipann_tf.records.plan import plan_shards
+
+    plan = plan_shards(source, seconds=seconds)
+    click.echo(
+        f"{out} would hold dataset {source.name}, {source.task}, {len(source.labels)} labels, "
+        f"{plan.clips} clips of {plan.seconds:g} s ({plan.hours:.2f} h), {plan.bytes / 1e9:.2f} GB"
+    )
+    rows = [(name, str(clips)) for name, clips in plan.splits.items()]
+    terminal.table({"split": "left", "clips": "right"}, rows)
+    rows = [(name, str(clips)) for name, clips in plan.label_counts.items()]
+    terminal.table({"label": "left", "clips": "right"}, rows)
+    if plan.rejected:
+        click.echo(f"{len(plan.rejected)} of {plan.inputs} inputs would be rejected before decoding")
 
 
 def _print_dataset(path, info) -> None:
