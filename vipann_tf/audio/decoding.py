@@ -98,6 +98,8 @@ class Decoder:
         try:
             with soundfile.SoundFile(file) as sound:
                 waveform = self._read_open(sound, offset_s, wanted)
+        except soundfile.LibsndfileError as error:
+            raise DecodeError("undecodable", error.error_string) from error
         except soundfile.SoundFileError as error:
             raise DecodeError("undecodable", _first_line(error)) from error
         if not waveform.size and not offset_s:

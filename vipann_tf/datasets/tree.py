@@ -33,6 +33,8 @@ class SourceTree:
       path: The directory or file that the user named.
     """
 
+    SUSPECTS = "the path"  # what may be wrong where nothing is found
+
     def __init__(self, path: str | os.PathLike):
         self.given = os.fspath(path)
         if self._is_directory(self.given):
@@ -41,7 +43,7 @@ class SourceTree:
             self.root, self.file = os.path.split(self.given)
             self.root = self.root or "."
         else:
-            raise UserError(f"there is no directory {self.given!r}; check the path")
+            raise UserError(f"there is no directory {self.given!r}; check {self.SUSPECTS}")
 
     def path(self, name: str) -> str:
         """The path of a file of the tree, given its name relative to the root."""

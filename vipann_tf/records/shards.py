@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -22,6 +23,8 @@ SILENT_PEAK = 3
 # A record is clipped where at least so many samples are at full scale. One or two are the peak of
 # a normalised file; a resampled flat top overshoots and saturates, so it is seen too.
 CLIPPED_SAMPLES = 10
+
+_FIELDS = operator.attrgetter(*(field.name for field in dataclasses.fields(Clip)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +170,7 @@ def is_clipped(waveform: np.ndarray) -> bool:
 
 def dump_clips(clips: Sequence[Clip], header: str) -> bytes:
     """A shard's manifest: a header line, then one clip a line."""
-    lines = [header, *(json.dumps(dataclasses.astuple(clip)) for clip in clips)]
+    lines = [header, *(json.dumps(_FIELDS(clip)) for clip in clips)]
     return "\n".join(lines).encode()
 
 

@@ -97,12 +97,9 @@ def size(path) -> int | None:
             return os.stat(path).st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
-    from tensorflow import errors
-
-    try:
-        return _gfile(path).stat(path).length
-    except errors.NotFoundError:
-        return None
+    with _answers(path) as gfile:
+        return gfile.stat(path).length
+    return None
 
 
 def list_names(directory) -> list[str]:
@@ -112,12 +109,9 @@ def list_names(directory) -> list[str]:
             return sorted(os.listdir(directory))
         except (FileNotFoundError, NotADirectoryError):
             return []
-    from tensorflow import errors
-
-    try:
-        return sorted(name.rstrip("/") for name in _gfile(directory).listdir(directory))
-    except errors.NotFoundError:
-        return []
+    with _answers(directory) as gfile:
+        return sorted(name.rstrip("/") for name in gfile.listdir(directory))
+    return []
 
 
 def remove(path: str) -> None:
@@ -148,11 +142,15 @@ def aborts_at_exit() -> bool:
 class RemoteTree(SourceTree):
     """A directory in an object store."""
 
+    SUSPECTS = "the path, the credentials and the connection"
+
     def path(self, name: str) -> str:
         return join(self.root, name)
 
     def _is_directory(self, path: str) -> bool:
-        return _gfile(path).isdir(path.rstrip("/"))
+        with _answers(path) as gfile:
+            return gfile.isdir(path.rstrip("/"))
+        return False
 
     def _is_file(self, path: str) -> bool:
         return size(path) is not None
@@ -162,8 +160,10 @@ class RemoteTree(SourceTree):
 
     def _walk(self):
         root = self.root.rstrip("/")
-        for folder, folders, files in _gfile(root).walk(root):
-            yield folder, folders, [name for name in files if name]
+        with _answers(root) as gfile:
+            for folder, folders, files in gfile.walk(root):
+                hidden = any(part.startswith(".") for part in self._inside(folder).split("/"))
+                yield folder, folders, [] if hidden else [name for name in files if name]
 
     def _inside(self, folder: str) -> str:
         return folder[len(self.root.rstrip("/")) :].strip("/")
@@ -210,6 +210,22 @@ class _RemoteFile:
 
     def __exit__(self, *_):
         self.close()
+
+
+@contextlib.contextmanager
+def _answers(path) -> Iterator:
+    """Gives `tf.io.gfile`; ends quietly where there is no such path, and by name at other faults."""
+    from tensorflow import errors
+
+    try:
+        yield _gfile(path)
+    except errors.NotFoundError:
+        pass
+    except errors.OpError as error:
+        raise UserError(
+            f"{path} can't be reached: {error.message}; check the address, the credentials and the"
+            " connection"
+        ) from error
 
 
 def _gfile(path):
