@@ -159,7 +159,7 @@ class TestSettings:
     def test_stored_draws_give_the_same_answers_without_random_numbers(
         self, exported, waveforms, tmp_path
     ):
-        model = exported("det-flip")
+        model = exported("flip")
         version = reexport(model.path, tmp_path / "stored", draws="stored")
         assert read_info(version).draws == "stored"
         loaded = load_signatures(version)

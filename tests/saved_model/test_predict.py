@@ -182,9 +182,11 @@ class TestServer:
         monkeypatch.setattr(server_module, "FIRST_PAUSE_S", 0.01)
         codes = serve.codes
         serve.failures += [(codes.UNAVAILABLE, "starting"), (codes.RESOURCE_EXHAUSTED, "queue full")]
+        mixed = "Tensors with name 'x' from different tasks have different shapes and padding is off"
+        serve.failures.append((codes.FAILED_PRECONDITION, mixed))
         (answer,) = Predictor(exported("det-flip").path, server=serve.address).answer(sounds[:1])
         assert answer.error is None
-        assert len(serve.requests) == 3
+        assert len(serve.requests) == 4
 
     def test_a_refused_request_is_the_files_error(self, serve, exported, sounds):
         serve.failures.append((serve.codes.INVALID_ARGUMENT, "Task size 2 is larger than maximum"))

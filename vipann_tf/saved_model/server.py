@@ -9,6 +9,8 @@ from vipann_tf.errors import UserError
 
 # What passes by itself: a server that starts, or whose queue is full for a moment.
 _RETRIED = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
+# And what a batching server says where clips of two lengths met in one batch.
+_MIXED = "from different tasks have different shapes"
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 4.0
 
@@ -89,7 +91,8 @@ class Server:
                 code, details = error.code().name, error.details()
             # A little chance keeps clients that failed together from coming back together.
             wait = pause * random.uniform(0.5, 1.0)
-            if code not in _RETRIED or time.monotonic() + wait > end:
+            passes = code in _RETRIED or _MIXED in details
+            if not passes or time.monotonic() + wait > end:
                 raise self._explained(code, details)
             time.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE_S)

@@ -4,6 +4,7 @@ Each part of the network is traced once and called by every signature that needs
 graph is then a third of what signatures that trace for themselves would write.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from vipann_tf.models.randomness import Draw
@@ -66,7 +67,7 @@ class Signatures:
         """
         module = tf.Module()
         module.network_variables = list(self._model.named_variables().values())
-        module.drawn_kernels = list((self._stored or {}).values())
+        module.drawn_kernels = self._stored or []
         return module
 
     # The signatures.
@@ -106,13 +107,27 @@ class Signatures:
         if self._stored is None:
             return self._sample(waveform, tf.constant(self._info.samples), seed)
 
-        def kernels(index):
-            names = [layer.name for layer in self._model.bayesian_layers]
-            rows = [tf.gather(drawn, index - 1) for drawn in self._stored.values()]
-            return dict(zip(names, rows, strict=True))
+        drawn = dict(zip((layer.name for layer in self._model.bayesian_layers), self._stored))
+        if self._model.prefix_depth >= self._model.trunk_depth:
+            return self._all_heads(waveform, drawn)
 
-        return self._over_draws(
-            waveform, tf.constant(self._info.samples), lambda i: Draw(seed, i, kernels(i))
+        def draw_of(index):
+            kernels = {name: tf.gather(stored, index - 1) for name, stored in drawn.items()}
+            return Draw(seed, index, kernels)
+
+        return self._over_draws(waveform, tf.constant(self._info.samples), draw_of)
+
+    def _all_heads(self, waveform, drawn: dict[str, tf.Variable]) -> tf.Tensor:
+        """Probabilities [T, batch, labels] of stored heads on a deterministic trunk, all at once.
+
+        A head is two small products: one after another they would cost more than the trunk.
+        """
+        features = self._shared(waveform)
+        return tf.vectorized_map(
+            lambda kernels: self._model.suffix(
+                features, Draw(0, 0, kernels), self._info.calibration.temperature
+            ),
+            {name: tf.convert_to_tensor(stored) for name, stored in drawn.items()},
         )
 
     def _sample_of(self, waveform, num_samples, seed) -> tf.Tensor:
@@ -120,12 +135,7 @@ class Signatures:
         return self._over_draws(waveform, num_samples, lambda index: Draw(seed, index))
 
     def _over_draws(self, waveform, num_samples, draw_of) -> tf.Tensor:
-        features = self._model.network(
-            self._features(waveform),
-            start=self._common,
-            stop=self._model.prefix_depth,
-            training=False,
-        )
+        features = self._shared(waveform)
         temperature = self._info.calibration.temperature
         if not self._model.architecture.stochastic:
             probs = self._model.suffix(features, None, temperature)
@@ -138,24 +148,27 @@ class Signatures:
             parallel_iterations=1,
         )
 
-    def _draw_all(self) -> dict[str, tf.Variable]:
-        """The kernels of every draw of the export, [T, *kernel], by layer."""
-        drawn = {
-            layer.name: tf.Variable(
-                tf.zeros(
-                    [self._info.samples, *layer.kernel_loc.shape],
-                    self._model.network.compute_dtype,
-                ),
-                trainable=False,
-                name="drawn_kernel",
-            )
+    def _shared(self, waveform) -> tf.Tensor:
+        """What all draws have in common."""
+        return self._model.network(
+            self._features(waveform),
+            start=self._common,
+            stop=self._model.prefix_depth,
+            training=False,
+        )
+
+    def _draw_all(self) -> list[tf.Variable]:
+        """The kernels of every draw of the export, [T, *kernel], of each Bayesian layer."""
+        drawn = [
+            np.zeros([self._info.samples, *layer.kernel_loc.shape], np.float32)
             for layer in self._model.bayesian_layers
-        }
+        ]
         for index in range(1, self._info.samples + 1):
             kernels = self._model.draw(self._info.seed, index).kernels
-            for name, kernel in kernels.items():
-                drawn[name][index - 1].assign(tf.cast(kernel, drawn[name].dtype))
-        return drawn
+            for layer, stored in zip(self._model.bayesian_layers, drawn, strict=True):
+                stored[index - 1] = kernels[layer.name]
+        dtype = self._model.network.compute_dtype
+        return [tf.Variable(tf.cast(stored, dtype), trainable=False) for stored in drawn]
 
     def _decompose(self, probs) -> dict[str, tf.Tensor]:
         result = decomposition.decompose(probs, self._model.architecture.task)
