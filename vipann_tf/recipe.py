@@ -74,10 +74,16 @@ class Optimizer(_Section):
     """Adam (arXiv 1412.6980), with decoupled weight decay where asked for."""
 
     learning_rate: Positive = 1e-3
+    trunk_learning_rate: Positive | None = pydantic.Field(
+        None, description="Of the trunk, under the same schedule; by default that of the head."
+    )
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_steps: CountOrNone = 0
     weight_decay: NonNegative = 0.0
     clip_norm: Positive | None = None
+    ema_momentum: Annotated[float, pydantic.Field(ge=0, lt=1)] | None = pydantic.Field(
+        None, description="Export an exponential moving average of the weights, of this momentum."
+    )
 
 
 class Training(_Section):
@@ -89,8 +95,31 @@ class Training(_Section):
     seed: CountOrNone = 0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     synchronized_batch_norm: bool = False
+    xla: bool = pydantic.Field(False, description="Compile the step with XLA; one device only.")
     checkpoint_every_steps: Count = 500
     keep_checkpoints: Count = 3
+
+
+class Validation(_Section):
+    """Scores on clips that are not trained on, while training."""
+
+    splits: list[str] = pydantic.Field([], description="Splits to score; none by default.")
+    every_epochs: Positive = 1.0
+    samples: Count = pydantic.Field(4, description="Draws of the posterior.")
+    metric: Literal[
+        "nll", "brier", "ece", "accuracy", "macro_f1", "map", "auc", "d_prime"
+    ] = pydantic.Field("nll", description="By which one network is better than another.")
+    patience: Count | None = pydantic.Field(
+        None,
+        description="Stop after so many scores in a row without a better one, and keep the best "
+        "network.",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _patience_needs_splits(self):
+        if self.patience is not None and not self.splits:
+            raise ValueError("patience needs splits to validate on, e.g. validation.splits=[eval]")
+        return self
 
 
 class Variational(_Section):
@@ -126,6 +155,7 @@ class PretrainRecipe(_Section):
     optimizer: Optimizer = Optimizer()
     objective: Objective = Objective()
     training: Training = Training()
+    validation: Validation = Validation()
     variational: Variational = Variational()
     export: Export = Export()
 
@@ -140,6 +170,7 @@ class TransferRecipe(_Section):
     optimizer: Optimizer = Optimizer()
     objective: Objective = Objective()
     training: Training = Training()
+    validation: Validation = Validation()
     variational: Variational = Variational()
     export: Export = Export()
     dropout_dense: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.5
@@ -223,7 +254,9 @@ def _explain(kind: type[pydantic.BaseModel], error: pydantic.ValidationError) ->
     texts = []
     for item in error.errors()[:3]:
         key = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
+        if item["type"] == "value_error" and isinstance(item["input"], dict):
+            texts.append(f"{key}: {item['msg'].removeprefix('Value error, ')}")
+        elif item["type"] == "extra_forbidden":
             texts.append(f"unknown key {key}; {_nearest(kind, item['loc'])}")
         else:
             message = item["msg"].removeprefix("Value error, ")

@@ -1,6 +1,7 @@
 """What the command line shows: progress, tables, numbers. Results go to stdout, progress to stderr."""
 
 import contextlib
+import datetime
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -34,12 +35,20 @@ def progress(title: str) -> Iterator[Callable[..., None]]:
 
 def _log_lines(title: str) -> Callable[..., None]:
     last = time.monotonic()
+    first = None
 
     def show(done: int, total: int, note: str = "") -> None:
-        nonlocal last
-        if time.monotonic() - last >= LOG_INTERVAL_S:
-            last = time.monotonic()
-            print(f"{title} {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)
+        nonlocal last, first
+        now = time.monotonic()
+        if first is None or done < first[0]:
+            first = (done, now)
+        if now - last >= LOG_INTERVAL_S:
+            last = now
+            left = ""
+            if done > first[0]:
+                seconds = (now - first[1]) * (total - done) / (done - first[0])
+                left = f", {datetime.timedelta(seconds=round(seconds))} left"
+            print(f"{title} {done}/{total} {note}{left}".rstrip(), file=sys.stderr, flush=True)
 
     return show
 

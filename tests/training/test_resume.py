@@ -9,11 +9,12 @@ import sys
 import time
 
 import pytest
-from tiny import eagerly, log_bytes, log_rows, pretrain_recipe, same_weights, transfer_recipe
+from tiny import eagerly, light_export, log_bytes, log_rows, pretrain_recipe, same_weights, transfer_recipe
 
 from vipann_tf import cli
 from vipann_tf.errors import UserError
 from vipann_tf.records.schema import read_info
+from vipann_tf.training import transfer as transfer_module
 from vipann_tf.training.pretrain import pretrain
 from vipann_tf.training.transfer import transfer
 
@@ -203,14 +204,14 @@ def test_a_full_disk(train, smooth, tmp_path, no_more_than):
     assert same_weights(tmp_path / "m", smooth)
 
 
-def test_sigkill(bases, events, tmp_path):
+def test_sigkill(bases, events, tmp_path, monkeypatch):
     """The real thing: another process, graphs, the command line, killed when it comes."""
 
     def arguments(out):
         return [
             *("transfer", "--strategy", "det-flip", "--mode", "fixed"),
             *("--base", str(bases["deterministic"]), "--data", str(events), "--test-fold", "1"),
-            *("--out", str(tmp_path / out), "--set", "training.steps=400"),
+            *("--out", str(tmp_path / out), "--set", "training.steps=150"),
             *("--set", "training.batch_size=4", "--set", "training.checkpoint_every_steps=7"),
         ]
 
@@ -225,6 +226,7 @@ def test_sigkill(bases, events, tmp_path):
     process.kill()
     assert process.wait() == -signal.SIGKILL, process.stderr.read().decode()
 
+    monkeypatch.setattr(transfer_module, "export", light_export)
     for out in ("m", "smooth"):
         cli.main(arguments(out), standalone_mode=False)
     assert log_bytes(tmp_path / "m") == log_bytes(tmp_path / "smooth")

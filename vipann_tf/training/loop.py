@@ -1,10 +1,11 @@
 """The training loop: steps, checkpoints, a log. It can be stopped anywhere and goes on from there."""
 
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,24 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.models.vipann import VIPANN
+from vipann_tf.recipe import Training
 from vipann_tf.training.checkpoints import Checkpoints
+from vipann_tf.training.distribution import distribute, is_multiworker
 from vipann_tf.training.run import TrainingRun
+from vipann_tf.training.summaries import Summaries
+from vipann_tf.training.validation import Validation
 
 # (epoch, index in it) of the first clip -> batches from there on, without end.
 Stream = Callable[[tuple[int, int]], tf.data.Dataset]
+
+# What the operations that workers share fail with where one is gone.
+_LOST_WORKER = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
 
 
 @dataclass(frozen=True)
@@ -25,9 +39,10 @@ class Progress:
 
     Attributes:
       step, steps: Steps done and in all.
-      epoch: Passes over the data, with a fraction.
+      epoch: Passes over the data.
       loss, nll, kl_term: Of this step, per clip in nats; loss = nll + kl_term.
-      clips_per_s: Since the start or the resumption.
+      steps_per_s, clips_per_s: Since the start or the resumption.
+      scores: Of the last validation; empty before it.
     """
 
     step: int
@@ -36,7 +51,14 @@ class Progress:
     loss: float
     nll: float
     kl_term: float
+    steps_per_s: float
     clips_per_s: float
+    scores: dict[str, float]
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the last step, at the speed so far."""
+        return (self.steps - self.step) / self.steps_per_s
 
 
 def train(
@@ -44,11 +66,11 @@ def train(
     stream: Stream,
     *,
     steps: int,
-    batch_size: int,
+    settings: Training,
     run: TrainingRun,
     strategy: tf.distribute.Strategy,
-    checkpoint_every_steps: int,
-    keep_checkpoints: int,
+    validation: Validation | None = None,
+    refresh: Callable[[], None] = lambda: None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, float]:
     """Trains a model for a number of steps, from its newest checkpoint where there is one.
@@ -57,85 +79,101 @@ def train(
       model: Compiled and prepared (`VIPANN.prepare_training`), made in the strategy's scope.
       stream: Gives the batches from a position.
       steps: Optimizer steps in all.
-      batch_size: Clips a step over all replicas.
-      run: Where checkpoints and log go.
+      settings: Batch size, checkpoints, compilation.
+      run: Where checkpoints and logs go.
       strategy: Runs the steps.
-      checkpoint_every_steps, keep_checkpoints: How often to save, and how many to keep.
+      validation: Scores a network, which it has been given, now and then; may end the training.
+      refresh: Brings that network up to date.
       on_progress: Called after every step.
 
     Returns:
-      Outcome: `steps`, `seconds` and the mean `loss`, `nll` and `kl_term` of the last tenth.
+      Outcome: `steps` taken, `seconds` and the mean `loss`, `nll` and `kl_term` of the last tenth.
 
     Raises:
-      UserError: The loss is not finite, or the process was told to stop (by SIGTERM or an
-        interrupt; then a checkpoint has been saved).
+      UserError: The loss is not finite, a worker was lost, or the process was told to stop (by
+        SIGTERM or an interrupt; then a checkpoint has been saved).
     """
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
         position = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
         # Not the optimizer's iterations: loss scaling skips some.
         counter = tf.Variable(0, dtype=tf.int64, trainable=False)
-    checkpoints = Checkpoints(
-        run.checkpoints,
-        keep_checkpoints,
-        {
-            "weights": model.weights,
-            "optimizer": model.optimizer,
-            "position": position,
-            "step": counter,
-        },
-    )
-    checkpoints.restore()
-    done = int(counter)
-    run.rewind_log(done)
-
-    # No Python control flow depends on tensors; without autograph tracing is faster.
-    @tf.function(autograph=False)
-    def step(batch):
-        results = strategy.run(model.train_step, args=(batch,))
-        return {
-            name: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
-            for name, value in results.items()
-        }
-
-    batches = iter(
-        strategy.experimental_distribute_dataset(stream(tuple(position.numpy().tolist())))
-    )
-    started, first, recent = time.monotonic(), done, []
-    with _stop_requests() as stop_requested:
-        while done < steps:
+    tracked = {
+        "weights": model.weights,
+        "optimizer": model.optimizer,
+        "position": position,
+        "step": counter,
+        "validation": validation.state if validation else [],
+    }
+    with ExitStack() as stack:
+        # All workers take part in a save, as some values are spread over them; one copy is kept.
+        scratch = None if run.writes else stack.enter_context(tempfile.TemporaryDirectory())
+        checkpoints = Checkpoints(
+            run.checkpoints, settings.keep_checkpoints, tracked, scratch=scratch
+        )
+        checkpoints.restore()
+        done = int(counter)
+        run.rewind_logs(done)
+        summaries = Summaries(run.tensorboard)
+        stack.callback(summaries.close)
+        step = _step_function(model, strategy, settings.xla)
+        agree = _agreement(strategy)
+        batches = iter(
+            distribute(strategy, _with_ends(stream(tuple(position.numpy().tolist()))), settings.batch_size)
+        )
+        started, first, recent, scores = time.monotonic(), done, [], {}
+        stop_requested = stack.enter_context(_stop_requests())
+        stack.enter_context(_lost_workers(strategy, run))
+        exhausted = agree(validation is not None and validation.exhausted)
+        while done < steps and not exhausted:
             batch = next(batches)
-            last = {key: batch.pop(key) for key in ("epoch", "index", "clip_id")}
+            end = [int(strategy.experimental_local_results(batch.pop(key))[0][0]) for key in ("epoch", "index")]
+            clip_ids = batch.pop("clip_id")
             result = {name: float(value) for name, value in step(batch).items()}
             done += 1
             counter.assign(done)
-            # A schedule's rate is that of the step just taken.
-            learning_rate = float(model.optimizer.learning_rate)
             if not np.isfinite(result["loss"]):
-                raise UserError(_not_finite(done, result, strategy, last["clip_id"], run))
-            epoch, index = _last(strategy, last["epoch"]), _last(strategy, last["index"])
-            position.assign([epoch, index + 1])
-            run.log({"step": done, "epoch": epoch, **result, "learning_rate": learning_rate})
+                raise UserError(_not_finite(done, result, strategy, clip_ids, run))
+            position.assign([end[0], end[1] + 1])
+            # A schedule's rate is that of the step just taken.
+            row = {
+                "step": done,
+                "epoch": end[0],
+                **result,
+                "learning_rate": float(model.optimizer.learning_rate),
+            }
+            run.log(row)
+            summaries.training(done, row)
             kl_term = result["kl"] * result["kl_scale"]
             recent = recent[-max(steps // 10, 1) + 1 :] if steps >= 20 else []
             recent.append((result["loss"], result["nll"], kl_term))
-            seconds = time.monotonic() - started
+            if validation is not None and (done % validation.every_steps == 0 or done == steps):
+                refresh()
+                scores = validation.score(done)
+                run.log_scores(done, scores)
+                summaries.validation(done, scores)
+                summaries.posterior(done, model)
+                exhausted = agree(validation.exhausted)
             if on_progress is not None:
-                rate = (done - first) * batch_size / seconds
+                speed = (done - first) / (time.monotonic() - started)
                 on_progress(
-                    Progress(done, steps, epoch, result["loss"], result["nll"], kl_term, rate)
+                    Progress(
+                        *(done, steps, end[0], result["loss"], result["nll"], kl_term),
+                        *(speed, speed * settings.batch_size, scores),
+                    )
                 )
-            if stop_requested() and done < steps:
+            if agree(stop_requested()) and done < steps and not exhausted:
                 checkpoints.save(done)
                 raise UserError(
                     f"stopped at step {done} of {steps} with a checkpoint in {run.checkpoints}; "
                     "the same command goes on from there"
                 )
-            if done % checkpoint_every_steps == 0:
+            if done % settings.checkpoint_every_steps == 0:
                 checkpoints.save(done)
+                summaries.posterior(done, model)
     loss, nll, kl_term = np.mean(recent, axis=0) if recent else (float("nan"),) * 3
     return {
-        "steps": steps,
+        "steps": done,
         "seconds": round(time.monotonic() - started, 1),
         "loss": float(loss),
         "nll": float(nll),
@@ -143,9 +181,60 @@ def train(
     }
 
 
-def _last(strategy: tf.distribute.Strategy, values) -> int:
-    """The last clip's number: that of the last replica's last row."""
-    return int(strategy.experimental_local_results(values)[-1][-1])
+def _step_function(model: VIPANN, strategy: tf.distribute.Strategy, xla: bool):
+    """batch -> losses of the global batch."""
+    if xla and strategy.num_replicas_in_sync > 1:
+        raise UserError(
+            f"training.xla is on, but there are {strategy.num_replicas_in_sync} replicas; it works on one"
+        )
+    train_step = tf.function(model.train_step, jit_compile=True) if xla else model.train_step
+
+    @tf.function
+    def step(batch):
+        results = strategy.run(train_step, args=(batch,))
+        return {
+            name: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+            for name, value in results.items()
+        }
+
+    return step
+
+
+def _agreement(strategy: tf.distribute.Strategy) -> Callable[[bool], bool]:
+    """Whether any worker says yes: workers that stop at different steps wait for each other."""
+    if not is_multiworker(strategy):
+        return bool
+
+    @tf.function
+    def votes(vote):
+        everyone = strategy.run(tf.identity, args=(vote,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, everyone, axis=None)
+
+    return lambda vote: bool(votes(tf.constant(float(vote))) > 0)
+
+
+def _with_ends(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Every row says where its global batch ends: a worker sees only some of the rows."""
+
+    def mark(batch):
+        ends = {key: tf.fill(tf.shape(batch[key]), batch[key][-1]) for key in ("epoch", "index")}
+        return {**batch, **ends}
+
+    return batches.map(mark)
+
+
+@contextmanager
+def _lost_workers(strategy: tf.distribute.Strategy, run: TrainingRun) -> Iterator[None]:
+    """Says in one line that another process is gone."""
+    try:
+        yield
+    except _LOST_WORKER as error:
+        if not is_multiworker(strategy):
+            raise
+        raise UserError(
+            f"another worker was lost ({error.message.splitlines()[0][:200]}); see its output, then start "
+            f"all workers again: they go on from the last checkpoint in {run.checkpoints}"
+        ) from error
 
 
 def _not_finite(step: int, result, strategy, clip_ids, run: TrainingRun) -> str:

@@ -1,28 +1,100 @@
 """The optimizer of a recipe."""
 
+import contextlib
+from collections.abc import Sequence
+
+import tensorflow as tf
 import tf_keras
 
 from vipann_tf.recipe import Optimizer
 
 
-def make_optimizer(recipe: Optimizer, *, steps: int, precision: str) -> tf_keras.optimizers.Optimizer:
-    """Adam or AdamW with the recipe's schedule.
+class TwoRateAdamW(tf_keras.optimizers.AdamW):
+    """AdamW with another learning rate, and decay with it, for some of the variables.
 
     Args:
-      recipe: Learning rate, schedule, decay and clipping.
+      learning_rate: Of the others: a number or a schedule.
+      slow_variables: The variables whose rate is another.
+      factor: Their learning rate as a multiple of `learning_rate`.
+      **kwargs: Of `tf_keras.optimizers.AdamW`.
+    """
+
+    def __init__(self, learning_rate, *, slow_variables: Sequence[tf.Variable], factor: float, **kwargs):
+        self._factor = 1.0
+        super().__init__(learning_rate, **kwargs)
+        self._slow_keys = {self._var_key(variable) for variable in slow_variables}
+        self._slow_factor = factor
+
+    @property
+    def learning_rate(self):
+        rate = super().learning_rate
+        return rate if self._factor == 1.0 else rate * self._factor
+
+    def update_step(self, gradient, variable):
+        with self._rate_of(variable):
+            super().update_step(gradient, variable)
+
+    def _apply_weight_decay(self, variables):
+        for variable in variables:
+            with self._rate_of(variable):
+                super()._apply_weight_decay([variable])
+
+    @contextlib.contextmanager
+    def _rate_of(self, variable):
+        # Read by what the base class traces inside the block.
+        self._factor = self._slow_factor if self._var_key(variable) in self._slow_keys else 1.0
+        try:
+            yield
+        finally:
+            self._factor = 1.0
+
+
+def make_optimizer(
+    recipe: Optimizer, *, steps: int, precision: str, trunk_variables: Sequence[tf.Variable] = ()
+) -> tf_keras.optimizers.Optimizer:
+    """AdamW (Adam, without decay) as the recipe says.
+
+    Args:
+      recipe: Learning rates, schedule, decay, clipping, averaging.
       steps: Length of the training, over which the cosine falls.
       precision: Keras dtype policy; `mixed_float16` gets loss scaling.
+      trunk_variables: Those that the recipe's `trunk_learning_rate` is for.
     """
-    optimizer = tf_keras.optimizers.AdamW(
-        _learning_rate(recipe, steps),
+    common = dict(
         weight_decay=recipe.weight_decay,
         global_clipnorm=recipe.clip_norm,
+        use_ema=recipe.ema_momentum is not None,
+        ema_momentum=recipe.ema_momentum or 0.0,
     )
+    rate = _learning_rate(recipe, steps)
+    if recipe.trunk_learning_rate is None:
+        optimizer = tf_keras.optimizers.AdamW(rate, **common)
+    else:
+        optimizer = TwoRateAdamW(
+            rate,
+            slow_variables=trunk_variables,
+            factor=recipe.trunk_learning_rate / recipe.learning_rate,
+            **common,
+        )
     # Neither biases nor BatchNorm, and no standard deviation, is drawn towards 0.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "kernel_rho"])
     if precision == "mixed_float16":
         return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
+
+
+def averaged_variables(
+    optimizer: tf_keras.optimizers.Optimizer, variables: Sequence[tf.Variable]
+) -> list[tf.Variable]:
+    """The variables' moving averages where the optimizer keeps them, else the variables.
+
+    Args:
+      optimizer: Made by `make_optimizer` and built for these variables, in this order.
+      variables: The trainable variables.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    # Keras shows the averages only by overwriting the variables with them.
+    return optimizer._model_variables_moving_average if optimizer.use_ema else list(variables)
 
 
 def _learning_rate(recipe: Optimizer, steps: int):

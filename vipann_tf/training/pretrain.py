@@ -12,7 +12,6 @@ from vipann_tf.recipe import PretrainRecipe
 from vipann_tf.records.pipeline import training_batches
 from vipann_tf.records.schema import DatasetInfo, read_info
 from vipann_tf.saved_model.export import check_vacant, export
-from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.training import fit
 from vipann_tf.training.loop import Progress
 
@@ -25,7 +24,7 @@ def pretrain(
     strategy: tf.distribute.Strategy | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
-) -> Path:
+) -> Path | None:
     """Trains a network on a dataset directory and writes its model directory.
 
     Args:
@@ -37,7 +36,7 @@ def pretrain(
       on_progress: Called after every step.
 
     Returns:
-      The version folder.
+      The version folder; `None` in a worker that leaves the writing to another.
 
     Raises:
       UserError: An argument is wrong, or training failed; the message says why.
@@ -58,7 +57,7 @@ def pretrain(
                 "initial_stddev": recipe.variational.initial_stddev,
             },
         )
-    outcome, run = fit.fit(
+    return fit.fit(
         model,
         recipe,
         lambda position: training_batches(
@@ -69,29 +68,18 @@ def pretrain(
             position=position,
             balance=recipe.data.balance,
         ),
-        clips=dataset.count(splits),
-        rate_hz=dataset.sample_rate_hz,
+        data=data,
+        dataset=dataset,
+        splits=splits,
+        held_out=[],
+        origin="pretrain",
         out=out,
-        description={"recipe": recipe.model_dump(mode="json"), "data": dataset.fingerprint},
+        description={},
         strategy=strategy,
+        export=export,
         overwrite=overwrite,
         on_progress=on_progress,
     )
-    info = ModelInfo(
-        origin="pretrain",
-        architecture=architecture,
-        sample_rate_hz=dataset.sample_rate_hz,
-        clip_seconds=dataset.clip_seconds,
-        samples=recipe.export.samples,
-        seed=recipe.export.seed,
-        variables=[],
-        data=TrainingData(dataset=dataset.name, splits=splits, clips=dataset.count(splits)),
-        recipe=recipe.model_dump(mode="json"),
-        training=outcome,
-    )
-    version = export(model, out, info, dataset.labels, overwrite=overwrite)
-    run.finish(version)
-    return version
 
 
 def pretraining_architecture(recipe: PretrainRecipe, dataset: DatasetInfo) -> Architecture:

@@ -2,6 +2,8 @@
 
     NAME/training/run.json       what is being trained: the resolved recipe and its inputs
     NAME/training/log.csv        a row a step
+    NAME/training/validation.csv a row a score
+    NAME/training/tensorboard/   both as curves
     NAME/training/checkpoints/   model, optimizer, data position, the newest few
 """
 
@@ -10,12 +12,16 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from vipann_tf.errors import UserError
 
+RUN_JSON = "run.json"
+LOG_CSV = "log.csv"
+VALIDATION_CSV = "validation.csv"
 LOG_FIELDS = ("step", "epoch", "loss", "nll", "kl", "kl_scale", "learning_rate")
 
 
@@ -25,58 +31,129 @@ class TrainingRun:
     Args:
       directory: NAME of the model to be.
       description: Everything that must be the same for a run to be continued, JSON-compatible.
+      steps: Steps in all, for those who ask how far it is.
       overwrite: Whether a run of another description is discarded instead of refused.
+      writes: Whether this process writes it; others only compare and read.
 
     Raises:
       UserError: An unfinished run with another description is there.
     """
 
-    def __init__(self, directory: str | Path, description: dict, *, overwrite: bool = False):
+    def __init__(
+        self,
+        directory: str | Path,
+        description: dict,
+        *,
+        steps: int,
+        overwrite: bool = False,
+        writes: bool = True,
+    ):
         self.folder = Path(directory) / "training"
         self.checkpoints = self.folder / "checkpoints"
-        self._log = self.folder / "log.csv"
-        file = self.folder / "run.json"
+        self.writes = writes
+        file = self.folder / RUN_JSON
         description = json.loads(json.dumps(description))
         if file.is_file():
-            differing = _differences(json.loads(file.read_text(encoding="utf-8")), description)
+            before = json.loads(file.read_text(encoding="utf-8"))
+            differing = _differences(before["description"], description)
             if differing and not overwrite:
                 raise UserError(
                     f"{directory} holds an unfinished run that differs in {', '.join(differing)}; "
                     "repeat its command to go on, or start anew with --overwrite"
                 )
-            if differing:
+            if differing and writes:
                 shutil.rmtree(self.folder)
-        with _writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _replace(file, json.dumps(description, indent=1) + "\n")
+        if writes:
+            with _writing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                content = {"steps": steps, "description": description}
+                _replace(file, json.dumps(content, indent=1) + "\n")
 
-    def rewind_log(self, step: int) -> None:
+    @property
+    def tensorboard(self) -> Path | None:
+        """Where event files go."""
+        return self.folder / "tensorboard" if self.writes else None
+
+    def rewind_logs(self, step: int) -> None:
         """Drops log rows after a step: those that the resumed run will write again."""
-        rows = []
-        if self._log.is_file():
-            with open(self._log, newline="", encoding="utf-8") as lines:
-                # A row cut short by a kill has no learning rate, the last field.
-                rows = [
-                    row
-                    for row in csv.DictReader(lines)
-                    if row["learning_rate"] and int(row["step"]) <= step
-                ]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, LOG_FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        if not self.writes:
+            return
         with _writing(self.folder):
-            _replace(self._log, text.getvalue())
+            _rewind(self.folder / LOG_CSV, LOG_FIELDS, step)
+            if (scores := self.folder / VALIDATION_CSV).is_file():
+                _rewind(scores, _header(scores), step)
 
     def log(self, row: dict[str, float]) -> None:
-        """Appends a row."""
-        with _writing(self.folder), open(self._log, "a", newline="", encoding="utf-8") as lines:
-            csv.DictWriter(lines, LOG_FIELDS, lineterminator="\n").writerow(row)
+        """Appends a row of `LOG_FIELDS`."""
+        self._append(LOG_CSV, row)
+
+    def log_scores(self, step: int, scores: dict[str, float]) -> None:
+        """Appends a row of validation scores."""
+        self._append(VALIDATION_CSV, {"step": step, **scores})
 
     def finish(self, version: Path) -> None:
-        """Keeps the log in the finished model and removes the rest."""
-        shutil.move(self._log, version / "assets.extra" / "training_log.csv")
+        """Keeps the logs in the finished model and removes the rest."""
+        extra = version / "assets.extra"
+        shutil.move(self.folder / LOG_CSV, extra / "training_log.csv")
+        for name, kept in ((VALIDATION_CSV, "validation_log.csv"), ("tensorboard", "tensorboard")):
+            if (self.folder / name).exists():
+                shutil.move(self.folder / name, extra / kept)
         shutil.rmtree(self.folder)
+
+    def _append(self, name: str, row: dict) -> None:
+        if not self.writes:
+            return
+        file = self.folder / name
+        with _writing(self.folder):
+            fields = _header(file) if file.is_file() else list(row)
+            with open(file, "a", newline="", encoding="utf-8") as lines:
+                writer = csv.DictWriter(lines, fields, lineterminator="\n", extrasaction="ignore")
+                if lines.tell() == 0:
+                    writer.writeheader()
+                writer.writerow(row)
+
+
+def unfinished(directory: str | Path) -> dict | None:
+    """What is known of the unfinished run in a model directory; `None` where there is none.
+
+    Returns:
+      `step`, `steps`, `description`, the last rows `log` and `scores` (empty where there is none), and
+      `seconds_ago`, since the last of them was written.
+    """
+    folder = Path(directory) / "training"
+    file = folder / RUN_JSON
+    if not file.is_file():
+        return None
+    log, scores = _rows(folder / LOG_CSV), _rows(folder / VALIDATION_CSV)
+    newest = folder / LOG_CSV if log else file
+    return {
+        **json.loads(file.read_text(encoding="utf-8")),
+        "step": int(log[-1]["step"]) if log else 0,
+        "log": log[-1] if log else {},
+        "scores": scores[-1] if scores else {},
+        "seconds_ago": max(0.0, time.time() - newest.stat().st_mtime),
+    }
+
+
+def _rewind(file: Path, fields: Sequence[str], step: int) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row for row in _rows(file) if int(row["step"]) <= step)
+    _replace(file, text.getvalue())
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    """The rows of a log; one cut short by a kill lacks fields and is left out."""
+    if not file.is_file():
+        return []
+    with open(file, newline="", encoding="utf-8") as lines:
+        return [row for row in csv.DictReader(lines) if None not in row.values()]
+
+
+def _header(file: Path) -> list[str]:
+    with open(file, newline="", encoding="utf-8") as lines:
+        return next(csv.reader(lines), [])
 
 
 @contextmanager

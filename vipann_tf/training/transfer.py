@@ -9,7 +9,7 @@
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,6 @@ from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.schema import DatasetInfo, read_info
 from vipann_tf.saved_model.export import check_vacant, export
 from vipann_tf.saved_model.load import read_variables
-from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.saved_model.metadata import read_info as read_model_info
 from vipann_tf.training import fit
 from vipann_tf.training.loop import Progress, Stream
@@ -48,7 +47,7 @@ def transfer(
     strategy: tf.distribute.Strategy | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
-) -> Path:
+) -> Path | None:
     """Trains a pretrained network on a dataset directory's labels and writes its model directory.
 
     Args:
@@ -63,7 +62,7 @@ def transfer(
       on_progress: Called after every step.
 
     Returns:
-      The version folder.
+      The version folder; `None` in a worker that leaves the writing to another.
 
     Raises:
       UserError: An argument is wrong, or training failed; the message says why.
@@ -78,7 +77,9 @@ def transfer(
             f"{data} has {dataset.sample_rate_hz} Hz, the base model {base_info.sample_rate_hz} Hz; "
             "prepare the data anew"
         )
-    splits, held_out = training_splits(dataset, recipe.data.train, test_fold)
+    splits, held_out = training_splits(
+        dataset, recipe.data.train, test_fold, recipe.validation.splits
+    )
     architecture = transferred_architecture(recipe, base_info.architecture, dataset, str(base))
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
@@ -108,48 +109,36 @@ def transfer(
         )
 
     cached = recipe.mode == "fixed" and architecture.trunk == "deterministic" and not recipe.augment.any
-    outcome, run = fit.fit(
+    return fit.fit(
         model,
         recipe,
         with_pooled_features(waveforms, model, data, splits) if cached else waveforms,
-        clips=dataset.count(splits),
-        rate_hz=dataset.sample_rate_hz,
+        data=data,
+        dataset=dataset,
+        splits=splits,
+        held_out=held_out,
+        origin="transfer",
+        base=base_info.model_dump(
+            mode="json", include={"origin", "architecture", "data", "training"}
+        ),
         out=out,
         description={
-            "recipe": recipe.model_dump(mode="json"),
-            "data": dataset.fingerprint,
             "splits": splits,
             "base": base_info.model_dump(mode="json", exclude={"metrics"}),
         },
         strategy=strategy,
+        export=export,
         start=model.trunk_depth if cached else None,
         overwrite=overwrite,
         on_progress=on_progress,
     )
-    info = ModelInfo(
-        origin="transfer",
-        architecture=architecture,
-        sample_rate_hz=dataset.sample_rate_hz,
-        clip_seconds=dataset.clip_seconds,
-        samples=recipe.export.samples,
-        seed=recipe.export.seed,
-        variables=[],
-        data=TrainingData(
-            dataset=dataset.name, splits=splits, held_out=held_out, clips=dataset.count(splits)
-        ),
-        base=base_info.model_dump(
-            mode="json", include={"origin", "architecture", "data", "training"}
-        ),
-        recipe=recipe.model_dump(mode="json"),
-        training=outcome,
-    )
-    version = export(model, out, info, dataset.labels, overwrite=overwrite)
-    run.finish(version)
-    return version
 
 
 def training_splits(
-    dataset: DatasetInfo, wanted: list[str] | None, test_fold: int | None
+    dataset: DatasetInfo,
+    wanted: list[str] | None,
+    test_fold: int | None,
+    validated: Sequence[str] = (),
 ) -> tuple[list[str], list[str]]:
     """Splits to train on, and those held out.
 
@@ -157,6 +146,7 @@ def training_splits(
       dataset: The dataset.
       wanted: Splits that the recipe names.
       test_fold: Fold to hold out.
+      validated: Splits that are scored while training; a fold among them is not trained on.
     """
     folds = [name for name in dataset.splits if name.startswith("fold")]
     if test_fold is not None:
@@ -164,8 +154,8 @@ def training_splits(
         if held_out not in folds:
             have = ", ".join(name.removeprefix("fold") for name in folds) or "no folds"
             raise UserError(f"test fold {test_fold} is unknown; dataset {dataset.name} has {have}")
-        wanted = [name for name in wanted or folds if name != held_out]
-        return dataset.check_splits(wanted), [held_out]
+        left = [name for name in folds if name not in validated]
+        return dataset.check_splits(x for x in wanted or left if x != held_out), [held_out]
     if wanted is None:
         if "train" not in dataset.splits:
             raise UserError(
@@ -174,7 +164,7 @@ def training_splits(
             )
         wanted = ["train"]
     splits = dataset.check_splits(wanted)
-    return splits, [name for name in dataset.splits if name not in splits]
+    return splits, [name for name in dataset.splits if name not in (*splits, *validated)]
 
 
 def transferred_architecture(

@@ -1,0 +1,90 @@
+"""What a running or interrupted training shows."""
+
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from test_resume import Killed, killed_at
+from tiny import log_rows, transfer_recipe
+
+from vipann_tf import terminal
+from vipann_tf.cli import main
+from vipann_tf.training.loop import Progress
+from vipann_tf.training.transfer import transfer
+
+
+def events_of(folder) -> dict[str, list[tuple[int, float | None]]]:
+    """Tag -> (step, value of a scalar), of all event files."""
+    found = {}
+    for file in sorted(folder.iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                array = tf.make_ndarray(value.tensor)
+                found.setdefault(value.tag, []).append((event.step, array))
+    return found
+
+
+@pytest.mark.usefixtures("eager")
+def test_curves_and_histograms(bases, events, tmp_path):
+    pytest.importorskip("tensorboard", reason="TensorFlow's summaries need it")
+    recipe = transfer_recipe(
+        *("flip", "fixed", "training.steps=11", "validation.splits=[fold2]", "training.batch_size=2"),
+        *("validation.samples=1", "validation.every_epochs=1.0", "training.checkpoint_every_steps=4"),
+    )
+    seen = []
+    transfer(
+        recipe, bases["flipout"], events, tmp_path / "m", test_fold=1, on_progress=seen.append
+    )
+    tags = events_of(tmp_path / "m" / "1" / "assets.extra" / "tensorboard")
+    rows = log_rows(tmp_path / "m")
+    for tag, column in {
+        "training/loss": "loss",
+        "training/nll": "nll",
+        "training/kl": "kl",
+        "training/kl_weight": "kl_scale",
+        "training/learning_rate": "learning_rate",
+    }.items():
+        assert [step for step, _ in tags[tag]] == [1, 10]
+        for step, value in tags[tag]:
+            assert float(value) == pytest.approx(rows[step - 1][column], rel=1e-6)
+    # An epoch is 12 clips: six steps; and the end.
+    assert [step for step, _ in tags["validation/nll"]] == [6, 11]
+    assert seen[-1].scores["nll"] == pytest.approx(float(tags["validation/nll"][-1][1]), rel=1e-6)
+    for stage in ("conv_block1", "stage1", "stage4", "conv_block_after1", "fc1", "fc_out"):
+        histograms = tags[f"posterior_stddev/{stage}"]
+        assert [step for step, _ in histograms] == [4, 6, 8, 11]
+        _, buckets = histograms[0]  # rows of left edge, right edge, count
+        assert buckets[:, 2].sum() > 0 and 0 < buckets[0, 0] < 0.1
+
+
+@pytest.mark.usefixtures("eager")
+def test_info_of_an_unfinished_run(bases, events, tmp_path):
+    recipe = transfer_recipe("det-flip", "fixed", "training.steps=4", "validation.splits=[fold2]")
+    with pytest.raises(Killed):
+        transfer(
+            recipe,
+            *(bases["deterministic"], events, tmp_path / "m"),
+            test_fold=1,
+            on_progress=killed_at(3),
+        )
+    result = CliRunner().invoke(main, ["info", str(tmp_path / "m")])
+    assert result.exit_code == 0, result.output
+    first, log, scores, last = result.output.splitlines()
+    assert f"{tmp_path / 'm'}: unfinished transfer det-flip (fixed), step 3 of 4, last written" in first
+    assert log.startswith("step 3, epoch ") and "learning_rate 0.001" in log
+    assert scores.startswith("step 3, accuracy ")
+    assert last == "The command that began it goes on with it."
+
+
+def test_seconds_left():
+    progress = Progress(10, 40, 1, 1.0, 1.0, 0.0, steps_per_s=2.0, clips_per_s=64.0, scores={})
+    assert progress.seconds_left == 15
+
+
+def test_a_log_file_says_when_it_ends(monkeypatch, capsys):
+    now = 1000.0
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now)
+    show = terminal._log_lines("Training")
+    show(100, 1000, "loss 1")  # resumed: what came before says nothing of the speed
+    now += 60
+    show(130, 1000, "loss 0.9")
+    assert capsys.readouterr().err == "Training 130/1000 loss 0.9, 0:29:00 left\n"

@@ -1,0 +1,172 @@
+"""Scores of a network while it is trained, on clips that it does not learn from.
+
+They are those of the network that would be exported: averaged weights where the recipe asks for
+them, and the mean over a few draws where it is Bayesian.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from vipann_tf.errors import UserError
+from vipann_tf.evaluation.metrics import metrics
+from vipann_tf.models.randomness import Draw
+from vipann_tf.models.vipann import VIPANN
+from vipann_tf.recipe import Validation as Settings
+from vipann_tf.records.pipeline import evaluation_batches
+from vipann_tf.records.schema import read_info
+from vipann_tf.uncertainty import decomposition
+
+METRICS = {
+    "multiclass": ("accuracy", "macro_f1", "nll", "brier", "ece"),
+    "multilabel": ("map", "auc", "d_prime", "nll", "brier", "ece"),
+}
+LOWER_IS_BETTER = ("nll", "brier", "ece")
+_BATCH = 32
+
+
+class Validation:
+    """Scores a network every so many steps, and remembers the best.
+
+    Args:
+      settings: Splits, how often, by which metric.
+      data: Dataset directory.
+      splits: The splits that are trained on.
+      held_out: The splits that are to be evaluated on in the end.
+      steps_an_epoch: Steps of a pass over the training clips.
+      seed: Of the draws.
+
+    Raises:
+      UserError: Splits or metric do not fit.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: str | os.PathLike,
+        splits: Sequence[str],
+        held_out: Sequence[str],
+        *,
+        steps_an_epoch: float,
+        seed: int,
+    ):
+        dataset = read_info(data)
+        self._splits = dataset.check_splits(settings.splits)
+        if both := set(splits) & set(self._splits):
+            raise UserError(
+                f"validation.splits has {', '.join(sorted(both))}, which data.train has too; a split "
+                "is either learned from or validated on"
+            )
+        if settings.patience and (both := set(held_out) & set(self._splits)):
+            raise UserError(
+                f"validation.patience would choose the network by {', '.join(sorted(both))}, which is "
+                "held out for its evaluation; validate on another split"
+            )
+        if settings.metric not in METRICS[dataset.task]:
+            raise UserError(
+                f"validation.metric is {settings.metric}; a {dataset.task} task has "
+                f"{', '.join(METRICS[dataset.task])}"
+            )
+        self._settings = settings
+        self._data = data
+        self._task = dataset.task
+        self._labels = len(dataset.labels)
+        self._clips = dataset.count(self._splits)
+        self._seed = seed
+        self.every_steps = max(1, round(settings.every_epochs * steps_an_epoch))
+
+    def start(self, model: VIPANN) -> None:
+        """Says which network is scored.
+
+        Args:
+          model: On one device; `score` takes its weights as they are then.
+        """
+        self._model = model
+        self._prefix = tf.function(model.prefix, [tf.TensorSpec([None, None])])
+        seed = tf.constant(self._seed, tf.int64)
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
+        def kernels(index):
+            return dict(model.draw(seed, index).kernels)
+
+        @tf.function(reduce_retracing=True)
+        def suffix(features, index, kernels):
+            return model.suffix(features, Draw(seed, index, kernels))
+
+        self._kernels, self._suffix = kernels, suffix
+        self._best_value = tf.Variable(math.nan, dtype=tf.float64, trainable=False)
+        self._best_step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._worse = tf.Variable(0, dtype=tf.int64, trainable=False)
+        # Only early stopping goes back.
+        self._best_weights = (
+            [tf.Variable(weight, trainable=False) for weight in model.weights]
+            if self._settings.patience
+            else []
+        )
+
+    @property
+    def state(self) -> list[tf.Variable]:
+        """What a checkpoint must hold."""
+        return [self._best_value, self._best_step, self._worse, *self._best_weights]
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the metric has not improved for as many scores as the recipe's patience."""
+        patience = self._settings.patience
+        return patience is not None and int(self._worse) >= patience
+
+    def score(self, step: int) -> dict[str, float]:
+        """Scores the network after a step.
+
+        Returns:
+          The task's metrics; those that the clips do not define are left out.
+        """
+        found = metrics(*self._answers(), self._task)
+        scores = {name: found[name] for name in METRICS[self._task] if found[name] is not None}
+        value = scores.get(self._settings.metric, math.nan)
+        if self._better(value):
+            self._best_value.assign(value)
+            self._best_step.assign(step)
+            self._worse.assign(0)
+            for best, weight in zip(self._best_weights, self._model.weights):
+                best.assign(weight)
+        else:
+            self._worse.assign_add(1)
+        return scores
+
+    def restore_best(self) -> None:
+        """Gives the scored network the weights of its best score, where they were kept."""
+        if int(self._best_step):
+            for best, weight in zip(self._best_weights, self._model.weights):
+                weight.assign(best)
+
+    def outcome(self) -> dict[str, float | int]:
+        """What is worth telling of it in the end."""
+        return {
+            "validation_metric": self._settings.metric,
+            "best_value": float(self._best_value),
+            "best_step": int(self._best_step),
+        }
+
+    def _better(self, value: float) -> bool:
+        best = float(self._best_value)
+        if math.isnan(best):
+            return not math.isnan(value)
+        return value < best if self._settings.metric in LOWER_IS_BETTER else value > best
+
+    def _answers(self):
+        """Mean probabilities and labels of all clips, NumPy arrays [clips, labels]."""
+        moments = decomposition.start([self._clips, self._labels])
+        samples = self._settings.samples if self._model.architecture.stochastic else 1
+        for index in tf.range(1, samples + 1, dtype=tf.int64):
+            kernels = self._kernels(index)
+            probs, labels = [], []
+            for batch in evaluation_batches(self._data, self._splits, _BATCH):
+                features = self._prefix(batch["waveform"])
+                probs.append(self._suffix(features, index, kernels))
+                labels.append(batch["labels"])
+            moments = decomposition.add(moments, tf.concat(probs, 0))
+        answers = decomposition.finish(moments, self._task)
+        return answers.probabilities.numpy(), tf.concat(labels, 0).numpy()
