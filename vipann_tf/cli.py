@@ -361,8 +361,35 @@ def rank(model, by, top, diversity, splits, data, samples, seed, style):
 @_common("samples", "seed")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, metavar="K", help="Labels to show a file.")
 @click.option(
-    "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "csv", "raven", "audacity"]),
+    default="table",
+    show_default=True,
+    help="With --window: csv and json hold every window; table, a Raven selection table and "
+    "Audacity labels what was detected.",
 )
+@click.option(
+    "--window",
+    type=float,
+    metavar="S",
+    help="Listen to a long recording by windows of this length, one FILE; memory does not grow.",
+)
+@click.option(
+    "--hop",
+    type=float,
+    metavar="S",
+    help="With --window: from one window to the next; by default a quarter of it.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    metavar="P",
+    help="With --window: probability from which a label counts as detected.",
+)
+@click.option("--plot", metavar="FILE.png", help="With --window: draw the timeline.")
 @click.option(
     "--server",
     metavar="HOST:PORT",
@@ -377,8 +404,23 @@ def rank(model, by, top, diversity, splits, data, samples, seed, style):
     metavar="S",
     help="With --server: seconds that a request may take.",
 )
-def predict(model, files, samples, seed, top, style, server, deadline):
+def predict(
+    model, files, samples, seed, top, style, window, hop, threshold, plot, server, deadline
+):
     """Label audio files, and say how sure the model is of each."""
+    if window is not None:
+        asked = {"samples": samples, "seed": seed, "server": server, "deadline_s": deadline}
+        if len(files) != 1:
+            raise UserError(f"--window takes one FILE, but {len(files)} were given")
+        hop = window / 4 if hop is None else hop
+        _listen(model, files[0], window, hop, asked, style, top, threshold, plot)
+        return
+    for name, given in {"--hop": hop, "--plot": plot}.items():
+        if given is not None:
+            raise UserError(f"{name} is for long recordings; give --window too, such as --window 10")
+    if style in ("raven", "audacity"):
+        raise UserError(f"--format {style} needs --window, such as --window 10")
+
     from vipann_tf.answers import print_answers
     from vipann_tf.saved_model.predict import Predictor
 
@@ -409,7 +451,14 @@ def predict(model, files, samples, seed, top, style, server, deadline):
 @click.option(
     "--version", type=int, metavar="N", help="Number of the version; by default the next one."
 )
-def export(model, samples, seed, out, precision, draws, seconds, version):
+@click.option(
+    "--metrics",
+    multiple=True,
+    metavar="FILE",
+    help="metrics.json of an evaluation, for the model card; may be repeated.",
+)
+@click.option("--licence", metavar="TEXT", help="Of the weights, for the model card.")
+def export(model, samples, seed, out, precision, draws, seconds, version, metrics, licence):
     """Write a version of a model with other settings of serving, at --out."""
     from vipann_tf.saved_model.reexport import reexport
 
@@ -421,6 +470,8 @@ def export(model, samples, seed, out, precision, draws, seconds, version):
         precision=precision,
         draws=draws,
         fixed_seconds=seconds,
+        evaluations=metrics,
+        licence=licence,
         version=version,
     )
     _print_model(folder)
@@ -478,6 +529,34 @@ def quickstart(out, overwrite):
     from vipann_tf import quickstart as steps
 
     steps.run(main, out, overwrite=overwrite)
+
+
+def _listen(model, path, window, hop, asked, style, top, threshold, plot) -> None:
+    """Prints the timeline of a recording."""
+    from vipann_tf import terminal
+    from vipann_tf.audio.decoding import DecodeError, duration_s
+    from vipann_tf.evaluation.timeline_files import timeline
+    from vipann_tf.evaluation.timeline_figure import TimelineFigure
+    from vipann_tf.saved_model.timeline import Listener
+
+    listener = Listener(model, window_s=window, hop_s=hop, **asked)
+    try:
+        seconds = duration_s(path)
+        shown = timeline(
+            style, sys.stdout, path, listener.labels, top=top, threshold=threshold
+        )
+        figure = TimelineFigure(listener.labels, seconds) if plot else None
+        with terminal.progress("Listening") as show:
+            for heard in listener.listen(path, show):
+                shown.add(heard)
+                if figure is not None:
+                    figure.add(heard)
+    except DecodeError as error:
+        raise UserError(f"{path}: {error}") from error
+    shown.close()
+    if figure is not None:
+        figure.write(plot)
+        click.echo(f"Wrote {plot}", err=True)
 
 
 def _training_note(show):

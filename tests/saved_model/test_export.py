@@ -1,5 +1,6 @@
 """Model directories: written whole or not at all, versions that only rise, round trips, settings."""
 
+import json
 import os
 
 import numpy as np
@@ -8,9 +9,16 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model import export as export_module
+from vipann_tf.saved_model import reexport as reexport_module
 from vipann_tf.saved_model.export import add_version, check_served, export
 from vipann_tf.saved_model.load import load_model, load_signatures, read_variables
-from vipann_tf.saved_model.metadata import METADATA_JSON, read_info, read_labels, version_directory
+from vipann_tf.saved_model.metadata import (
+    METADATA_JSON,
+    Calibration,
+    read_info,
+    read_labels,
+    version_directory,
+)
 from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.saved_model.signatures import OUTPUTS
 
@@ -222,6 +230,32 @@ class TestSettings:
         info = small_info(small_model(kind), draws="stored")
         with pytest.raises(UserError, match="draws 'stored' needs a Flipout model; this one has a d"):
             check_served(info)
+
+    def test_metrics_and_licence_for_the_card(self, stub, monkeypatch, tmp_path):
+        monkeypatch.setattr(reexport_module, "load_model", lambda path: (stub, None))
+        export(stub, tmp_path / "m", small_info(stub), LABELS)
+        found = {"accuracy": {"value": 0.5, "low": 0.25, "high": 0.75}}
+        file = tmp_path / "metrics.json"
+        file.write_text(json.dumps({"dataset": "esc", "split": "fold2", "metrics": found}))
+        version = reexport(tmp_path / "m", tmp_path / "m", evaluations=[file], licence="CC0 1.0")
+        info = read_info(version)
+        assert set(info.metrics) == {"tiny/fold5", "esc/fold2"}
+        card = (version / "README.md").read_text(encoding="utf-8")
+        assert "| esc/fold2 | accuracy | 0.5 | 0.25 to 0.75 |" in card
+        assert "The weights: CC0 1.0" in card
+        # Numbers of another temperature would be wrong.
+        version = reexport(tmp_path / "m", tmp_path / "m", calibration=Calibration(temperature=2.0))
+        assert read_info(version).metrics == {}
+        assert "with temperature 2" in (version / "README.md").read_text(encoding="utf-8")
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"dataset": "a", "split": "b"}'])
+    def test_other_files_are_no_metrics(self, tmp_path, text):
+        file = tmp_path / "metrics.json"
+        file.write_text(text)
+        with pytest.raises(UserError, match="is no metrics.json of `vipann-tf evaluate`"):
+            reexport_module.read_metrics(file)
+        with pytest.raises(UserError, match="none.json can't be read: No such file"):
+            reexport_module.read_metrics(tmp_path / "none.json")
 
     def test_no_model_to_export(self, tmp_path):
         with pytest.raises(UserError, match="no model at .*nowhere: there is no such directory"):

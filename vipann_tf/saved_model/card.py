@@ -106,6 +106,8 @@ def _limits(info) -> str:
 
 
 def _licence(info) -> str:
+    if info.licence:
+        return f"The weights: {info.licence}"
     dataset = info.data.dataset if info.data else "the published weights"
     return (
         "The program that made it is under the MIT licence. Weights may carry conditions of what they "

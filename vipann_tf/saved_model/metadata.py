@@ -98,7 +98,8 @@ class ModelInfo(pydantic.BaseModel):
       base: Architecture, origin and data of the model that was transferred.
       recipe: The resolved recipe, with strategy and mode where it was transferred.
       training: Outcome of training: steps, seconds, last losses.
-      metrics: Evaluations by `<dataset>/<split>`.
+      metrics: Evaluations by `<dataset>/<split>`: name -> number, or `{"value", "low", "high"}`.
+      licence: Of the weights; absent where nobody said.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -121,6 +122,7 @@ class ModelInfo(pydantic.BaseModel):
     recipe: dict[str, Any] = {}
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
+    licence: str | None = None
 
 
 def version_directory(path: str | Path) -> Path:

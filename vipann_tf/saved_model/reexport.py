@@ -1,7 +1,10 @@
 """A model written anew with other settings of serving; its weights stay what they are."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from vipann_tf.errors import UserError
 from vipann_tf.saved_model.export import add_version, check_served
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.metadata import Calibration, Draws, Precision, read_info, read_labels
@@ -18,6 +21,8 @@ def reexport(
     draws: Draws | None = None,
     fixed_seconds: float | None = None,
     calibration: Calibration | None = None,
+    licence: str | None = None,
+    evaluations: Sequence[str | Path] = (),
     version: int | None = None,
 ) -> Path:
     """Writes a version of a model; what is `None` stays as the model has it.
@@ -29,7 +34,9 @@ def reexport(
       precision: What the SavedModel computes with; its variables are float32 in both.
       draws: `sampled` draws the kernels in each request, `stored` keeps them in the SavedModel.
       fixed_seconds: The one length of waveform to take.
-      calibration: Applied to the logits of every draw.
+      calibration: Applied to the logits of every draw; metrics of another calibration are left out.
+      licence: Of the weights, for the model card.
+      evaluations: Files metrics.json of evaluations, for the model card.
       version: Its number; by default one more than the highest in `out`.
 
     Returns:
@@ -45,10 +52,33 @@ def reexport(
         "draws": draws,
         "fixed_seconds": fixed_seconds,
         "calibration": calibration,
+        "licence": licence,
     }
     info = read_info(model)
     info = info.model_copy(update={k: v for k, v in chosen.items() if v is not None})
+    metrics = {} if calibration is not None else dict(info.metrics)
+    for file in evaluations:
+        metrics |= read_metrics(file)
+    info = info.model_copy(update={"metrics": metrics})
     check_served(info)  # before the weights are read
     next_version(out, version)
     network, _ = load_model(model)
     return add_version(network, out, info, read_labels(model), version=version)
+
+
+def read_metrics(file: str | Path) -> dict[str, dict]:
+    """Metrics with their intervals out of an evaluation's metrics.json, by `<dataset>/<split>`.
+
+    Raises:
+      UserError: It is no such file.
+    """
+    try:
+        document = json.loads(Path(file).read_text(encoding="utf-8"))
+        split = document.get("split") or "+".join(document["splits"])
+        return {f"{document['dataset']}/{split}": dict(document["metrics"])}
+    except OSError as error:
+        raise UserError(f"{file} can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{file} is no metrics.json of `vipann-tf evaluate` ({type(error).__name__}: {error})"
+        ) from error
