@@ -174,7 +174,7 @@ def pretrain(recipe, data, out, settings, devices, overwrite):
     from vipann_tf.training.pretrain import pretrain as run
 
     with terminal.progress("Pretraining") as show:
-        run(
+        version = run(
             resolved,
             data,
             out,
@@ -182,7 +182,8 @@ def pretrain(recipe, data, out, settings, devices, overwrite):
             overwrite=overwrite,
             on_progress=_training_note(show),
         )
-    _print_model(out)
+    if version is not None:
+        _print_model(out)
 
 
 @main.command()
@@ -190,32 +191,60 @@ def pretrain(recipe, data, out, settings, devices, overwrite):
 @click.option("--base", required=True, metavar="MODEL", help="Model directory of the pretrained network.")
 @click.option("--mode", type=click.Choice(["fixed", "finetune"]), help="Train the head alone, or all.")
 @click.option("--test-fold", type=int, metavar="K", help="Fold to hold out.")
+@click.option(
+    "--folds",
+    metavar="all|K,K,...",
+    help="Cross-validate: hold out each fold in turn, train, evaluate, and give mean and interval.",
+)
+@click.option("--final", is_flag=True, help="With --folds: train a model on all folds, too.")
 @click.option("--recipe", metavar="FILE", help="YAML file; the defaults without.")
 @_common("data", "out", "set", "devices", "overwrite")
-def transfer(strategy, base, mode, test_fold, recipe, data, out, settings, devices, overwrite):
+def transfer(strategy, base, mode, test_fold, folds, final, recipe, data, out, settings, devices, overwrite):
     """Transfer a pretrained network to the labels of another dataset."""
     from vipann_tf.recipe import TransferRecipe, load_recipe
 
+    if folds and test_fold is not None:
+        raise UserError("--test-fold holds out one fold and --folds each in turn; give one of them")
+    if final and not folds:
+        raise UserError("--final goes with --folds; without it, name all folds: --set data.train=[...]")
     chosen = {"strategy": strategy, "mode": mode}
     settings = [*settings, *(f"{key}={value}" for key, value in chosen.items() if value)]
     resolved = load_recipe(TransferRecipe, recipe, settings)
 
     from vipann_tf import terminal
     from vipann_tf.training.distribution import make_strategy
+
+    common = dict(strategy=make_strategy(devices), overwrite=overwrite)
+    if folds:
+        from vipann_tf.training.cross_validation import cross_validate
+
+        with terminal.progress("Cross-validating") as show:
+            summary = cross_validate(
+                resolved,
+                base,
+                data,
+                out,
+                folds=_fold_numbers(folds),
+                final=final,
+                on_progress=lambda name, progress: _training_note(show, f"{name}: ")(progress),
+                **common,
+            )
+        _print_cross_validation(out, summary)
+        return
     from vipann_tf.training.transfer import transfer as run
 
     with terminal.progress("Transferring") as show:
-        run(
+        version = run(
             resolved,
             base,
             data,
             out,
             test_fold=test_fold,
-            strategy=make_strategy(devices),
-            overwrite=overwrite,
             on_progress=_training_note(show),
+            **common,
         )
-    _print_model(out)
+    if version is not None:
+        _print_model(out)
 
 
 @main.command()
@@ -486,6 +515,11 @@ def info(path):
 
     if size(join(path, schema.INFO_FILE)) is not None:
         _print_dataset(path, schema.read_info(path))
+        return
+    from vipann_tf.training.run import unfinished
+
+    if run := unfinished(path):
+        _print_unfinished(path, run)
     else:
         _print_model(path)
 
@@ -559,82 +593,49 @@ def _listen(model, path, window, hop, asked, style, top, threshold, plot) -> Non
         click.echo(f"Wrote {plot}", err=True)
 
 
-def _training_note(show):
+def _training_note(show, prefix=""):
     """Progress of a training as one line."""
 
     def on_progress(progress):
         note = (
-            f"loss {progress.loss:.3f} = NLL {progress.nll:.3f} + KL {progress.kl_term:.3f}, "
-            f"{progress.clips_per_s:.0f} clips/s"
+            f"{prefix}loss {progress.loss:.3f} = NLL {progress.nll:.3f} + KL {progress.kl_term:.3f}, "
+            f"{progress.steps_per_s:.2g} steps/s, {progress.clips_per_s:.0f} clips/s"
         )
+        if progress.scores:
+            name, value = next(iter(progress.scores.items()))
+            note += f", validation {name} {value:.3f}"
         show(progress.step, progress.steps, note)
 
     return on_progress
 
 
-def _print_evaluation(summary) -> None:
+def _fold_numbers(text: str) -> list[int] | None:
+    if text == "all":
+        return None
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise UserError(f"--folds is {text!r}; give all, or numbers such as 1,2,3") from None
+
+
+def _print_cross_validation(out, summary) -> None:
     from vipann_tf import terminal
 
-    def row(name, interval):
-        return (name, *(terminal.number(interval[key]) for key in ("value", "low", "high")))
-
-    draws = "1 draw" if summary["draws"] == 1 else f"{summary['draws']} draws"
-    rows = [row(name, value) for name, value in summary["metrics"].items()]
-    rows += [row(f"mean {name} (nats)", value) for name, value in summary["uncertainty"].items()]
-    for name, found in summary["ood"].items():
-        rows += [row(f"{name}: AUROC of {score}", x["auroc"]) for score, x in found["scores"].items()]
-    terminal.table(
-        {"metric": "left", "value": "right", "95 % from": "right", "to": "right"},
-        rows,
-        f"{summary['dataset']} {summary['split']}, {summary['clips']} clips, {draws}",
-    )
-
-
-def _print_calibration(found) -> None:
-    from vipann_tf import terminal
-
-    click.echo(
-        f"Temperature {found.calibration.temperature:.3f}, fitted on {found.clips} clips of "
-        f"{', '.join(found.calibration.fitted_on)}"
-    )
+    numbers = summary["metrics"] | {
+        f"mean {name} (nats)": value for name, value in summary["uncertainty"].items()
+    }
+    columns = {"metric": "left", "mean": "right", "95 % from": "right", "to": "right"}
+    columns |= {name: "right" for name in summary["folds"]}
     rows = [
-        (name, terminal.number(found.before[name]), terminal.number(found.after[name]))
-        for name in ("nll", "brier", "ece")
-    ]
-    rows += [
-        (name.replace("_", " "), "", terminal.number(value)) for name, value in found.sets.items()
-    ]
-    terminal.table(
-        {"metric": "left", "before": "right", "after": "right"},
-        rows,
-        "Each fifth of the clips judged by what the others gave",
-    )
-
-
-def _print_comparison(rows) -> None:
-    from vipann_tf import terminal
-
-    def cells(row):
-        ends = (terminal.number(x) for x in (row.found.value, row.found.low, row.found.high))
-        return (row.metric, row.model, *ends)
-
-    columns = {"model": "left", "value": "right", "95 % from": "right", "to": "right"}
-    for place in dict.fromkeys((row.dataset, row.split) for row in rows):
-        here = [row for row in rows if (row.dataset, row.split) == place]
-        # The same metric of all models together.
-        order = {metric: i for i, metric in enumerate(dict.fromkeys(r.metric for r in here))}
-        numbers = sorted((r for r in here if not r.against), key=lambda r: order[r.metric])
-        terminal.table(
-            {"metric": "left", **columns}, [cells(row) for row in numbers], " ".join(place)
+        (
+            name,
+            *(terminal.number(value[key]) for key in ("mean", "low", "high")),
+            *(terminal.number(x) for x in value["values"]),
         )
-        differences = sorted((r for r in here if r.against), key=lambda r: order[r.metric])
-        if differences:
-            clips = differences[0].clips
-            terminal.table(
-                {"difference": "left", **columns, "beyond chance": "left"},
-                [(*cells(r), "yes" if r.found.excludes_zero else "") for r in differences],
-                f"Against {differences[0].against}, on the same {clips} clips",
-            )
+        for name, value in numbers.items()
+    ]
+    terminal.table(columns, rows, f"{summary['dataset']}, {len(summary['folds'])} folds")
+    click.echo(f"Wrote {os.path.join(out, 'cross_validation.json')}")
 
 
 def _print_ranking(ranked, by, style) -> None:
@@ -691,6 +692,19 @@ def _print_dataset(path, info) -> None:
     if info.rejected:
         reasons = ", ".join(f"{count} {reason}" for reason, count in info.rejected.items())
         click.echo(f"Rejected: {reasons} (see rejected.csv)")
+
+
+def _print_unfinished(path, run) -> None:
+    recipe = run["description"]["recipe"]
+    what = f"transfer {recipe['strategy']} ({recipe['mode']})" if "strategy" in recipe else "pretrain"
+    click.echo(
+        f"{path}: unfinished {what}, step {run['step']} of {run['steps']}, "
+        f"last written {run['seconds_ago']:.0f} s ago"
+    )
+    for name in ("log", "scores"):
+        if run[name]:
+            click.echo(", ".join(f"{key} {float(value):.4g}" for key, value in run[name].items()))
+    click.echo("The command that began it goes on with it.")
 
 
 def _print_model(path) -> None:
