@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 
-__all__ = ["REASONS", "DecodeError", "Decoder", "read_audio"]
+__all__ = ["REASONS", "DecodeError", "Decoder", "duration_s", "read_audio"]
 
 # A file's header may claim any rate; beyond these the claim is a damaged header, and resampling
 # from 1 Hz would multiply one block into gigabytes.
@@ -113,27 +114,65 @@ class Decoder:
             raise DecodeError("non-finite", f"{bad} of {waveform.size} samples")
         return waveform
 
+    def blocks(self, file: str | os.PathLike) -> Iterator[np.ndarray]:
+        """Reads a recording of any length piece by piece.
+
+        Together the pieces are what `read` would return. Do not use this decoder for another file
+        before they are all taken: they share its resampler.
+
+        Args:
+          file: Path.
+
+        Yields:
+          float32 [samples], the mean of the channels; some pieces may be empty.
+
+        Raises:
+          DecodeError: With the reason; after some pieces, where the damage is further on.
+        """
+        _check_path(file)
+        count = 0
+        try:
+            with soundfile.SoundFile(file) as sound:
+                for piece in self._pieces(sound):
+                    if not np.isfinite(piece).all():
+                        raise DecodeError(
+                            "non-finite", f"from {count / self.rate_hz:.0f} s on"
+                        )
+                    count += len(piece)
+                    yield piece
+        except soundfile.LibsndfileError as error:
+            raise DecodeError("undecodable", error.error_string) from error
+        except soundfile.SoundFileError as error:
+            raise DecodeError("undecodable", _first_line(error)) from error
+        if count < MIN_DURATION_S * self.rate_hz:
+            raise DecodeError("too-short" if count else "empty", f"{count} samples")
+
     def _read_open(self, sound: soundfile.SoundFile, offset_s: float, wanted: float) -> np.ndarray:
-        if not MIN_RATE_HZ <= sound.samplerate <= MAX_RATE_HZ:
-            raise DecodeError("undecodable", f"a sample rate of {sound.samplerate} Hz")
         start = round(offset_s * sound.samplerate)
         if start:
             if start >= sound.frames:
                 return np.zeros(0, np.float32)
             sound.seek(start)
+        pieces, count = [], 0
+        for piece in self._pieces(sound):
+            pieces.append(piece)
+            count += len(piece)
+            if count >= wanted:
+                break
+        waveform = np.concatenate(pieces)
+        return waveform if count <= wanted else waveform[: int(wanted)]
+
+    def _pieces(self, sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
+        """Mono pieces at `rate_hz` from where the file stands to its end; at least one."""
+        if not MIN_RATE_HZ <= sound.samplerate <= MAX_RATE_HZ:
+            raise DecodeError("undecodable", f"a sample rate of {sound.samplerate} Hz")
         resampler = self._resampler(sound.samplerate)
-        block_frames = max(1, _BLOCK_SAMPLES // sound.channels)
-        pieces, count, last = [], 0, False
-        while not last and count < wanted:
+        block_frames, last = max(1, _BLOCK_SAMPLES // sound.channels), False
+        while not last:
             block = sound.read(block_frames, dtype="float32", always_2d=True)
             last = len(block) < block_frames
             mono = block[:, 0] if sound.channels == 1 else block.mean(axis=1, dtype=np.float32)
-            if resampler is not None:
-                mono = resampler.resample_chunk(mono, last=last)
-            pieces.append(mono)
-            count += len(mono)
-        waveform = np.concatenate(pieces)
-        return waveform if count <= wanted else waveform[: int(wanted)]
+            yield mono if resampler is None else resampler.resample_chunk(mono, last=last)
 
     def _resampler(self, from_hz: int) -> soxr.ResampleStream | None:
         if from_hz == self.rate_hz:
@@ -159,6 +198,19 @@ def read_audio(
       DecodeError: With the reason, where no usable waveform comes out.
     """
     return Decoder(rate).read(path, offset_s=offset_s, duration_s=duration_s)
+
+
+def duration_s(path: str | os.PathLike) -> float:
+    """How many seconds a file says that it holds; nothing is decoded.
+
+    Raises:
+      DecodeError: With the reason, where it can't be read.
+    """
+    _check_path(path)
+    try:
+        return soundfile.info(os.fspath(path)).duration
+    except soundfile.LibsndfileError as error:
+        raise DecodeError("undecodable", error.error_string) from error
 
 
 def _check_path(path: str | os.PathLike) -> None:

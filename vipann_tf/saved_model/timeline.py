@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import soundfile
-import tensorflow as tf
 
+from vipann_tf.audio.decoding import duration_s
 from vipann_tf.audio.windows import count_windows, sliding_windows
 from vipann_tf.errors import UserError
-from vipann_tf.saved_model.load import load_signatures
 from vipann_tf.saved_model.metadata import MAX_SAMPLES, MIN_SECONDS, read_info, read_labels
+from vipann_tf.saved_model.predict import LocalModel, model_name
+from vipann_tf.saved_model.server import RequestRefused, Server
 
 __all__ = ["BAND", "Detection", "Detections", "Listener", "Window"]
 
@@ -72,6 +72,7 @@ class Listener:
       window_s: Length of a window, in seconds.
       hop_s: From the begin of one window to the begin of the next.
       samples, seed: Draws; by default those of the export.
+      server, deadline_s: As `Predictor` takes them.
 
     Raises:
       UserError: If a length or the number of draws is not allowed.
@@ -85,6 +86,8 @@ class Listener:
         hop_s: float,
         samples: int | None = None,
         seed: int | None = None,
+        server: str | None = None,
+        deadline_s: float = 60.0,
     ):
         info = read_info(model)
         self.labels = read_labels(model)
@@ -103,7 +106,10 @@ class Listener:
         self._rate_hz = info.sample_rate_hz
         self._window_s, self._hop_s = window_s, hop_s
         self._least = round((info.fixed_seconds or MIN_SECONDS) * self._rate_hz)
-        self._loaded = load_signatures(model)
+        if server is None:
+            self._model = LocalModel(model)
+        else:
+            self._model = Server(server, model_name(model), deadline_s=deadline_s)
 
     def listen(
         self, path: str | os.PathLike, on_progress: Callable[[int, int], None] | None = None
@@ -117,13 +123,11 @@ class Listener:
         Raises:
           DecodeError: Where the file can't be read, or not to its end: after the windows before.
         """
-        total, done, waiting = None, 0, []
+        total = count_windows(duration_s(path), self._window_s, self._hop_s)
+        done, waiting = 0, []
 
         def answers():
-            nonlocal total, done
-            if total is None:  # now that the file is known to be one
-                seconds = soundfile.info(os.fspath(path)).duration
-                total = count_windows(seconds, self._window_s, self._hop_s)
+            nonlocal done
             yield from self._ask(waiting)
             done += len(waiting)
             waiting.clear()
@@ -142,12 +146,15 @@ class Listener:
         length = batch.shape[1] / self._rate_hz
         # A recording shorter than the network's least input is followed by silence.
         batch = np.pad(batch, [(0, 0), (0, max(self._least - batch.shape[1], 0))])
-        result = self._loaded.signatures["monte_carlo"](
-            waveform=tf.constant(batch),
-            num_samples=tf.constant(self._samples),
-            seed=tf.constant(self._seed, tf.int64),
-        )
-        result = {name: value.numpy() for name, value in result.items()}
+        inputs = {
+            "waveform": batch,
+            "num_samples": np.int32(self._samples),
+            "seed": np.int64(self._seed),
+        }
+        try:
+            result = self._model.ask("monte_carlo", inputs)
+        except RequestRefused as error:
+            raise UserError(f"the server refused a window of {length:g} s: {error}") from error
         low, high = np.quantile(result["sample_probabilities"], BAND, axis=1).astype(np.float32)
         for row, (start, _) in enumerate(places):
             yield Window(

@@ -1,0 +1,235 @@
+"""Listening to recordings: windows against the Keras model, detections and files by hand."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from vipann_tf.audio.decoding import DecodeError
+from vipann_tf.cli import main
+from vipann_tf.errors import UserError
+from vipann_tf.evaluation.timeline_files import STYLES, timeline
+from vipann_tf.evaluation.timeline_figure import TimelineFigure
+from vipann_tf.saved_model.timeline import Detection, Detections, Listener, Window
+
+from .examples import LABELS
+
+RATE = 32000
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """Path and waveform of 11.3 s of noise that grows louder."""
+    path = tmp_path_factory.mktemp("recording") / "night.wav"
+    noise = np.random.default_rng(0).normal(size=round(11.3 * RATE))
+    waveform = (noise * np.geomspace(0.001, 0.2, len(noise))).astype(np.float32)
+    soundfile.write(path, waveform, RATE, subtype="FLOAT")
+    return path, waveform
+
+
+@pytest.fixture(scope="module")
+def heard(exported, recording):
+    """Windows of 2 s every 1 s, of the recording."""
+    progress = []
+    listener = Listener(exported("det-flip").path, window_s=2.0, hop_s=1.0)
+    windows = list(listener.listen(recording[0], lambda *done: progress.append(done)))
+    assert progress == [(8, 11), (11, 11)]
+    return windows
+
+
+def test_windows_are_answered_as_the_clips_they_are(exported, recording, heard):
+    assert [window.start_s for window in heard] == pytest.approx([*range(10), 9.3])
+    assert all(w.end_s - w.start_s == pytest.approx(2.0) for w in heard)
+    begins = [round(window.start_s * RATE) for window in heard]
+    clips = np.stack([recording[1][begin : begin + 2 * RATE] for begin in begins])
+    expected = exported("det-flip").expected(clips)
+    for name in ("probabilities", "label_aleatoric", "label_epistemic", "total", "epistemic"):
+        found = np.stack([getattr(window, name) for window in heard])
+        np.testing.assert_allclose(found, getattr(expected, name), atol=2e-5)
+
+
+def test_bands_hold_the_middle_of_the_draws(heard):
+    for window in heard:
+        assert (window.low < window.probabilities).all()
+        assert (window.probabilities < window.high).all()
+        assert (0 <= window.low).all() and (window.high <= 1).all()
+
+
+def test_a_short_recording_is_one_window(exported, tmp_path):
+    soundfile.write(tmp_path / "short.wav", np.full(RATE // 2, 0.1), RATE)
+    listener = Listener(exported("det-flip").path, window_s=5.0, hop_s=1.0, samples=2)
+    (window,) = listener.listen(tmp_path / "short.wav")
+    assert (window.start_s, window.end_s) == (0.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"window_s": 0.5, "hop_s": 1.0}, "window is 0.5 s; use 1 s or more"),
+        ({"window_s": float("nan"), "hop_s": 1.0}, "window is nan s; use 1 s or more"),
+        ({"window_s": 2.0, "hop_s": 0.0}, "hop is 0 s; use 0.01 s or more"),
+        ({"window_s": 2.0, "hop_s": 1.0, "samples": 0}, "samples is 0; use 1 to 1000"),
+    ],
+)
+def test_wrong_lengths_are_named(exported, arguments, message):
+    with pytest.raises(UserError, match=message):
+        Listener(exported("det-flip").path, **arguments)
+
+
+def test_a_missing_recording_is_named(exported, tmp_path):
+    listener = Listener(exported("det-flip").path, window_s=2.0, hop_s=1.0)
+    with pytest.raises(DecodeError, match="missing-file"):
+        list(listener.listen(tmp_path / "none.wav"))
+
+
+def _window(start: float, *probs: float) -> Window:
+    probs = np.array(probs, np.float32)
+    doubt = probs / 10
+    return Window(start, start + 4.0, probs, probs - 0.1, probs + 0.1, doubt, doubt, 0.5, 0.4, 0.1)
+
+
+# Four windows of 4 s every 2 s, then one after a gap; two labels.
+WINDOWS = [
+    _window(0, 0.9, 0.1),
+    _window(2, 0.6, 0.7),
+    _window(4, 0.2, 0.8),
+    _window(6, 0.1, 0.2),
+    _window(8, 0.7, 0.7),
+    _window(20, 0.95, 0.5),
+]
+
+
+def test_windows_that_touch_are_one_detection():
+    joined = Detections(0.5)
+    for window in WINDOWS:
+        joined.add(window)
+    expected = [
+        (0, 0, 6, 0.9, 0.09),
+        (1, 2, 12, 0.8, 0.08),  # its windows from 4 to 8 and from 8 to 12 touch
+        (0, 8, 12, 0.7, 0.07),
+        (0, 20, 24, 0.95, 0.095),
+        (1, 20, 24, 0.5, 0.05),  # reaches it exactly
+    ]
+    for found, wanted in zip(joined.found(), expected, strict=True):
+        assert isinstance(found, Detection)
+        numbers = (found.label, found.start_s, found.end_s, found.probability, found.epistemic)
+        assert numbers == pytest.approx(wanted)
+
+
+def _written(style: str, labels=("owl", "Rain,\tlight"), **options) -> str:
+    file = io.StringIO()
+    lines = timeline(style, file, "night 1.wav", labels, **{"top": 2, "threshold": 0.5, **options})
+    for window in WINDOWS:
+        lines.add(window)
+    lines.close()
+    return file.getvalue()
+
+
+def test_raven_gets_a_selection_table():
+    rows = list(csv.DictReader(io.StringIO(_written("raven")), delimiter="\t"))
+    assert [row["Selection"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert all(row["View"] == "Spectrogram 1" and row["Channel"] == "1" for row in rows)
+    assert (rows[1]["Begin Time (s)"], rows[1]["End Time (s)"]) == ("2.000", "12.000")
+    assert (rows[1]["Low Freq (Hz)"], rows[1]["High Freq (Hz)"]) == ("50", "14000")
+    assert (rows[1]["Label"], rows[1]["Probability"]) == ("Rain, light", "0.8000")
+    assert rows[1]["Epistemic (nats)"] == "0.0800" and rows[1]["Begin Path"] == "night 1.wav"
+
+
+def test_audacity_gets_a_label_track():
+    lines = _written("audacity", threshold=0.75).splitlines()
+    assert lines == [
+        "0.000000\t4.000000\towl 90 %",
+        "4.000000\t8.000000\tRain, light 80 %",
+        "20.000000\t24.000000\towl 95 %",
+    ]
+
+
+def test_csv_and_json_hold_every_window():
+    rows = list(csv.DictReader(io.StringIO(_written("csv"))))
+    documents = [json.loads(line) for line in _written("json").splitlines()]
+    assert len(rows) == 12 and len(documents) == 6
+    assert [float(row["start_s"]) for row in rows[::2]] == [d["start_s"] for d in documents]
+    labels = [label for document in documents for label in document["labels"]]
+    for row, label in zip(rows, labels, strict=True):
+        for name in ("probability", "low", "high", "label_aleatoric", "label_epistemic"):
+            assert float(row[name]) == pytest.approx(label[name], abs=1e-6)
+        assert row["label"] == label["label"] and row["file"] == "night 1.wav"
+    assert rows[4]["label"] == "Rain,\tlight"  # the most probable first
+    assert (documents[0]["total"], documents[0]["epistemic"]) == (0.5, 0.1)
+    assert len(_written("csv", top=1).splitlines()) == 7
+
+
+def test_a_person_gets_a_table():
+    text = _written("table")
+    assert text.startswith("night 1.wav: 5 stretches\n")
+    assert "0:00:02.0   0:00:12.0  Rain, light        0.800      0.080" in text
+    assert _written("table", threshold=0.99) == "night 1.wav: 0 stretches\n"
+    assert set(STYLES) == {"table", "json", "csv", "raven", "audacity"}
+
+
+def test_the_picture_shows_probabilities_bands_and_uncertainty(tmp_path):
+    drawn = TimelineFigure(["owl", "rain"], seconds=24.0)
+    with pytest.raises(UserError, match="there is no window to draw"):
+        drawn.figure()
+    for window in WINDOWS:
+        drawn.add(window)
+    upper, lower = drawn.figure().axes
+    lines = {line.get_label(): line for line in upper.get_lines()}
+    np.testing.assert_allclose(lines["owl"].get_xdata(), [2, 4, 6, 8, 10, 22])
+    np.testing.assert_allclose(lines["rain"].get_ydata(), [w.probabilities[1] for w in WINDOWS])
+    bands = upper.collections[0].get_paths()[0].vertices  # of owl, which peaks highest
+    assert bands[:, 1].max() == pytest.approx(1.05) and bands[:, 1].min() == pytest.approx(0.0)
+    heights = [patch.get_paths()[0].vertices[:, 1].max() for patch in lower.collections]
+    assert heights == pytest.approx([0.4, 0.5])
+    drawn.write(tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_many_windows_are_averaged_in_the_memory_of_a_picture():
+    drawn = TimelineFigure(["owl"], seconds=36000.0)
+    for i in range(3000):
+        drawn.add(_window(12.0 * i, 0.5 + 0.3 * (i % 3 - 1)))
+    (line,) = drawn.figure().axes[0].get_lines()
+    assert len(line.get_xdata()) == 1000
+    np.testing.assert_allclose(line.get_ydata(), 0.5, atol=0.05)
+
+
+def _run(*arguments, status=0):
+    result = CliRunner().invoke(main, ["predict", *map(str, arguments)])
+    assert result.exit_code == status, result.output + repr(result.exception)
+    return result
+
+
+def test_the_command_streams_a_timeline(exported, recording, heard, tmp_path):
+    asked = [exported("det-flip").path, recording[0], "--window", 2, "--hop", 1]
+    shown = _run(*asked, "--format", "csv", "--top", 5, "--plot", tmp_path / "a.png")
+    rows = list(csv.DictReader(io.StringIO(shown.stdout)))
+    assert len(rows) == len(heard) * len(LABELS)
+    top = LABELS[int(heard[0].probabilities.argmax())]
+    assert rows[0]["label"] == top
+    assert float(rows[0]["probability"]) == pytest.approx(heard[0].probabilities.max(), abs=1e-5)
+    assert (tmp_path / "a.png").read_bytes()[1:4] == b"PNG"
+    assert "Selection\tView" in _run(*asked, "--format", "raven", "--threshold", 0.1).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "raven"], "--format raven needs --window"),
+        (["--hop", "1"], "--hop is for long recordings; give --window too"),
+        (["--plot", "a.png"], "--plot is for long recordings; give --window too"),
+        (["other.wav", "--window", "2"], "--window takes one FILE, but 2 were given"),
+    ],
+)
+def test_options_that_do_not_go_together_are_named(options, message):
+    assert message in _run("model", "night.wav", *options, status=1).output
+
+
+def test_a_recording_that_cannot_be_read_is_one_line(exported, tmp_path):
+    (tmp_path / "text.wav").write_text("not a sound")
+    shown = _run(exported("det-flip").path, tmp_path / "text.wav", "--window", 2, status=1)
+    assert "text.wav: undecodable" in shown.stderr

@@ -1,0 +1,55 @@
+"""Sliding windows over recordings of any length, in the memory of one window and one block."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from vipann_tf.audio.decoding import Decoder
+
+__all__ = ["count_windows", "sliding_windows"]
+
+
+def sliding_windows(
+    path: str | os.PathLike, rate_hz: int, window_s: float, hop_s: float
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Cuts a recording into windows while it is read.
+
+    Windows begin at multiples of the hop. Where they leave the recording's end uncovered, one more
+    window ends with the recording, so that nothing is padded and nothing left out. A recording that
+    is shorter than a window is one window of its own length.
+
+    Args:
+      path: Audio file.
+      rate_hz: Sample rate of the windows.
+      window_s: Length of a window.
+      hop_s: From the begin of one to the begin of the next; longer than a window leaves gaps.
+
+    Yields:
+      Begin in seconds and waveform, float32 [samples].
+
+    Raises:
+      DecodeError: With the reason, where the file can't be read, or not to its end.
+    """
+    window, hop = round(window_s * rate_hz), round(hop_s * rate_hz)
+    assert window > 0 and hop > 0, (window, hop)
+    kept, first, begin = np.zeros(0, np.float32), 0, 0  # samples; index of the first of them
+    for block in Decoder(rate_hz).blocks(path):
+        kept = np.concatenate([kept, block])
+        while first + len(kept) >= begin + window:
+            yield begin / rate_hz, kept[begin - first : begin - first + window].copy()
+            begin += hop
+        # The next window may begin here, or the last one, which ends with the recording.
+        unneeded = min(begin, first + len(kept) - window) - first
+        if unneeded > 0:
+            kept, first = kept[unneeded:], first + unneeded
+    end = first + len(kept)
+    covered = begin - hop + window if begin else 0
+    if begin < end and covered < end:
+        last = max(0, end - window)
+        yield last / rate_hz, kept[last - first :].copy()
+
+
+def count_windows(seconds: float, window_s: float, hop_s: float) -> int:
+    """About how many windows a recording of so many seconds gives."""
+    return 1 + max(0, int(np.ceil((seconds - window_s) / hop_s - 1e-9)))
