@@ -1,0 +1,17 @@
+"""Networks that several test modules ask; none may change them."""
+
+import networks
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Makes each kind of `networks.KINDS` once."""
+    made = {}
+
+    def get(kind):
+        if kind not in made:
+            made[kind] = networks.network(kind)
+        return made[kind]
+
+    return get

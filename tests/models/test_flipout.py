@@ -1,0 +1,279 @@
+"""The Flipout layers against closed forms: moments, correlations, gradients, configuration."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from oracles import LARGEST_Z, assert_mean, assert_normal_variance, linear, sample
+
+from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense, inverse_softplus
+from vipann_tf.models.randomness import Draw, TrainingNoise, randomness
+
+SAMPLES = 3000
+LAYERS = ["conv-channel", "conv-activation", "dense"]
+
+
+def make(kind, **kwargs):
+    """A layer with a random posterior, its mean and standard deviation, and a batch of 3."""
+    random = np.random.default_rng(3)
+    if kind == "dense":
+        layer = FlipoutDense(3, use_bias=False, name="dense", **kwargs)
+        inputs = random.normal(size=[3, 4])
+    else:
+        layer = FlipoutConv2D(3, (3, 2), signs=kind.removeprefix("conv-"), name=kind, **kwargs)
+        inputs = random.normal(size=[3, 5, 4, 2])
+    layer.build(inputs.shape)
+    loc = random.normal(size=layer.kernel_loc.shape)
+    stddev = random.uniform(0.1, 1.0, layer.kernel_loc.shape)
+    layer.set_posterior(loc, stddev)
+    return layer, loc, stddev, tf.constant(inputs, tf.float32)
+
+
+def noise(seed=5, step=8, offset=0):
+    return TrainingNoise(seed, step, offset)
+
+
+def call(layer, inputs, context):
+    with randomness(context):
+        return layer(inputs).numpy()
+
+
+@pytest.fixture(scope="module", params=LAYERS)
+def case(request):
+    return make(request.param)
+
+
+@pytest.fixture(scope="module", params=[Draw, TrainingNoise], ids=["draw", "training"])
+def drawn(request, case):
+    """Outputs for a batch whose second example is the first once more, over draws or steps."""
+    layer, loc, stddev, inputs = case
+    inputs = tf.gather(inputs, [0, 0, 2])
+    return request.param, loc, stddev, inputs, sample(layer, inputs, request.param, SAMPLES)
+
+
+def test_mean_mode_is_the_posterior_mean(case):
+    layer, loc, _, inputs = case
+    np.testing.assert_allclose(layer(inputs), linear(inputs, loc), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(layer(inputs, training=False), layer(inputs))
+
+
+def test_mean_and_variance_are_the_closed_form(drawn):
+    _, loc, stddev, inputs, outputs = drawn
+    variance = linear(np.square(inputs), np.square(stddev))
+    assert_mean(outputs, linear(inputs, loc), variance)
+    assert_normal_variance(outputs, variance)
+
+
+def test_examples_share_a_draw_and_not_the_noise_of_a_step(drawn):
+    context, loc, stddev, inputs, outputs = drawn
+    perturbation = outputs - linear(inputs, loc)
+    variance = linear(np.square(inputs), np.square(stddev))
+    product = perturbation[:, 0] * perturbation[:, 1] / variance[0]
+    if context is Draw:
+        np.testing.assert_allclose(perturbation[:, 0], perturbation[:, 1], atol=1e-5)
+        assert_mean(product, 1.0)
+    else:
+        assert_mean(product, 0.0)
+        # Uncorrelated, not independent: one kernel perturbation serves the batch.
+        assert np.abs(perturbation[:, 0] - perturbation[:, 1]).mean() > 0.1
+
+
+@pytest.mark.parametrize("context", [Draw, TrainingNoise])
+def test_signs_an_activation_average_out_over_a_feature_map(context):
+    # A 1 x 1 kernel on a constant map: signs a channel keep the map constant, signs an activation
+    # make its 30 pixels uncorrelated.
+    inputs, stddev = tf.ones([1, 6, 5, 2]), np.array([[0.3, 0.5, 0.7], [0.2, 0.4, 0.9]])
+    for signs, pixels in [("channel", 1), ("activation", 30)]:
+        layer = FlipoutConv2D(3, 1, signs=signs, name=signs)
+        layer.build(inputs.shape)
+        layer.set_posterior(np.zeros([1, 1, 2, 3]), stddev[None, None])
+        outputs = sample(layer, inputs, context, SAMPLES)
+        assert_normal_variance(outputs, np.square(stddev).sum(axis=0))
+        assert_mean(np.square(outputs.mean(axis=(1, 2, 3))), np.square(stddev).sum(axis=0) / pixels)
+
+
+def test_signs_of_a_draw_are_those_of_every_clip_length():
+    # The sign fields start alike, whatever the number of frames; a 1 x 1 kernel keeps frames apart.
+    layer = FlipoutConv2D(3, 1, signs="activation")
+    inputs = tf.random.stateless_normal([2, 9, 4, 2], [1, 2])
+    draw = Draw(3, 4)
+    np.testing.assert_allclose(
+        call(layer, inputs, draw)[:, :5], call(layer, inputs[:, :5], draw), rtol=1e-5, atol=1e-6
+    )
+
+
+def gradients(layer, inputs, target, context):
+    """Estimates of the gradient of a quadratic loss, float64 [SAMPLES, 2, weights]."""
+
+    def one(index):
+        with tf.GradientTape() as tape, randomness(context(tf.constant(23, tf.int64), index)):
+            loss = 0.5 * tf.reduce_sum(tf.square(layer(inputs) - target))
+        loc, rho = tape.gradient(loss, [layer.kernel_loc, layer.kernel_rho])
+        return tf.stack([tf.reshape(loc, [-1]), tf.reshape(rho, [-1])])
+
+    @tf.function(autograph=False)
+    def all_of_them():
+        indices = tf.range(SAMPLES, dtype=tf.int64)
+        return tf.map_fn(one, indices, fn_output_signature=tf.float32)
+
+    return all_of_them().numpy().astype(np.float64)
+
+
+def expected_gradient(layer, inputs, target):
+    """Of E[loss] = 0.5 sum((x * mu - t)^2 + x^2 * sigma^2), which is exact: [2, weights].
+
+    The derivative of a linear map's output by its kernel is its output for unit kernels.
+    """
+    loc, stddev = layer.kernel_loc.numpy(), layer.kernel_stddev().numpy()
+    units = np.eye(loc.size).reshape([loc.size, *loc.shape])
+    error = linear(inputs, loc) - target
+    by_loc = [np.sum(error * linear(inputs, unit)) for unit in units]
+    squared = [np.sum(linear(np.square(inputs), unit)) for unit in units]
+    slope = 1 - np.exp(-stddev)  # of softplus, at the rho that gives this value
+    return np.stack([by_loc, np.array(squared) * (stddev * slope).ravel()])
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_gradients_are_unbiased(kind):
+    layer, _, _, inputs = make(kind)
+    # Eight more examples: what Flipout is for shows in a batch.
+    inputs = tf.concat([inputs, tf.random.stateless_normal([8, *inputs.shape[1:]], [4, 4])], 0)
+    target = np.random.default_rng(6).normal(size=layer(inputs).shape)
+    expected = expected_gradient(layer, inputs, target)
+    flipout = gradients(layer, inputs, target, TrainingNoise)
+    assert_mean(flipout, expected)
+    if kind != "conv-activation":  # whose draws have signs: no plain reparameterisation
+        reparameterised = gradients(layer, inputs, target, Draw)
+        assert_mean(reparameterised, expected)
+        together = flipout.var(axis=0) + reparameterised.var(axis=0)
+        assert_mean(flipout, reparameterised.mean(axis=0), together)
+        assert flipout.var(axis=0).sum() < 0.75 * reparameterised.var(axis=0).sum()
+
+
+@pytest.mark.parametrize("offset", [1, 2])
+def test_replicas_draw_the_noise_of_the_global_batch(case, offset):
+    layer, _, _, inputs = case
+    whole = call(layer, inputs, noise())
+    part = call(layer, inputs[offset:], noise(offset=offset))
+    np.testing.assert_allclose(part, whole[offset:], rtol=1e-5, atol=1e-5)
+    assert np.abs(call(layer, inputs[offset:], noise()) - part).max() > 0.1
+
+
+def test_noise_depends_on_seed_index_and_name(case):
+    layer, loc, _, inputs = case
+    for context in (noise, Draw):
+        first = call(layer, inputs, context(5, 8))
+        np.testing.assert_array_equal(first, call(layer, inputs, context(5, 8)))
+        for other in (context(6, 8), context(5, 9), context(8, 5)):
+            assert np.abs(first - call(layer, inputs, other)).max() > 0.1
+    twin = type(layer).from_config({**layer.get_config(), "name": "another"})
+    twin.build(inputs.shape)
+    twin.set_posterior(loc, layer.kernel_stddev())
+    assert np.abs(call(twin, inputs, Draw(5, 8)) - call(layer, inputs, Draw(5, 8))).max() > 0.1
+
+
+def test_a_sampled_kernel_is_the_one_sampled_in_the_call(case):
+    layer, _, _, inputs = case
+    draw = Draw(5, 8)
+    kernel = layer.drawn_kernel(draw)
+    sampled = Draw(5, 8, {layer.name: kernel})
+    np.testing.assert_array_equal(call(layer, inputs, sampled), call(layer, inputs, draw))
+    doubled = Draw(5, 8, {layer.name: 2 * kernel})
+    assert np.abs(call(layer, inputs, doubled) - call(layer, inputs, draw)).max() > 0.1
+
+
+def test_training_without_a_context_has_fresh_noise(case):
+    layer, loc, _, inputs = case
+    first, second = layer(inputs, training=True), layer(inputs, training=True)
+    assert np.abs(first - second).max() > 0.1
+    assert np.abs(first - linear(inputs, loc)).max() > 0.1
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("context", [None, noise(), Draw(5, 8)])
+def test_bfloat16_computes_what_float32_does(kind, context):
+    full, _, _, inputs = make(kind)
+    mixed, _, _, _ = make(kind, dtype="mixed_bfloat16")
+    with randomness(context):
+        expected, outputs = full(inputs), mixed(inputs)
+    assert (expected.dtype, outputs.dtype) == (tf.float32, tf.bfloat16)
+    # 8 bits of mantissa: each of the few dozen products and the sum are off by 2^-9 at most.
+    scale = linear(np.abs(inputs), np.abs(full.kernel_loc) + 3 * full.kernel_stddev()).max()
+    assert np.abs(tf.cast(outputs, tf.float32) - expected).max() < 4 * 2**-9 * scale
+    assert {variable.dtype for variable in mixed.variables} == {tf.float32}
+    assert mixed.kl().dtype == tf.float32
+    np.testing.assert_array_equal(mixed.kl(), full.kl())
+
+
+@pytest.mark.parametrize("context", [noise(), Draw(5, 8), None])
+def test_dense_bias_is_added_once_and_has_no_noise(context):
+    inputs = tf.random.stateless_normal([3, 4], [1, 2])
+    layer, plain = FlipoutDense(2, name="fc"), FlipoutDense(2, use_bias=False, name="fc")
+    outputs, without = call(layer, inputs, context), call(plain, inputs, context)
+    np.testing.assert_array_equal(outputs, without)  # it starts at 0
+    layer.bias.assign([3.0, -1.0])
+    np.testing.assert_allclose(call(layer, inputs, context) - without, [[3, -1]] * 3, rtol=1e-6)
+    assert plain.bias is None and not plain.losses and not layer.losses
+
+
+def test_initial_posterior():
+    layers = [FlipoutConv2D(40, 3, name=name, seed=seed) for name, seed in
+              [("a", None), ("b", None), ("a", None), ("c", 9), ("d", 9)]]
+    for layer in layers:
+        layer.build([None, None, None, 30])
+    a, b, again, c, d = (layer.kernel_loc.numpy() for layer in layers)
+    assert not np.isclose(a, b).all()  # TensorFlow Probability's start alike
+    np.testing.assert_array_equal(a, again)
+    np.testing.assert_array_equal(c, d)
+    limit = np.sqrt(6 / (9 * 30 + 9 * 40))  # Glorot's uniform
+    assert 0.99 * limit < np.abs(a).max() <= limit
+    z = (np.square(a).mean() / (limit**2 / 3) - 1) / np.sqrt(0.8 / a.size)  # kurtosis 1.8
+    assert abs(z) < LARGEST_Z
+    np.testing.assert_allclose(layers[0].kernel_rho, -3.0, atol=1e-6)
+    dense = FlipoutDense(2, initial_stddev=1)  # a whole number is one, too
+    dense.build([None, 3])
+    np.testing.assert_allclose(dense.kernel_stddev(), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("stddev", [1e-6, 0.05, 1.0, 40.0])
+def test_inverse_softplus(stddev):
+    assert np.logaddexp(0, inverse_softplus(stddev)) == pytest.approx(stddev, rel=1e-6)
+    assert np.logaddexp(0, inverse_softplus(tf.constant(stddev))) == pytest.approx(stddev, rel=1e-5)
+
+
+def test_shapes_are_declared():
+    conv, dense = FlipoutConv2D(4, (3, 2)), FlipoutDense(4)
+    assert conv.compute_output_shape([None, 7, 8, 3]).as_list() == [None, 7, 8, 4]
+    assert dense.compute_output_shape([None, 3]).as_list() == [None, 4]
+    conv(tf.zeros([2, 5, 7, 3]))
+    dense(tf.zeros([2, 3]))
+    with pytest.raises(ValueError, match=r"expected axis -1.* value 3.*\(2, 5, 7, 6\)"):
+        conv(tf.zeros([2, 5, 7, 6]))
+    with pytest.raises(ValueError, match=r"expected ndim=2, found ndim=3.*\(2, 5, 3\)"):
+        dense(tf.zeros([2, 5, 3]))
+
+
+@pytest.mark.parametrize("layer", [lambda **k: FlipoutConv2D(4, 3, **k), lambda **k: FlipoutDense(4, **k)])
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"prior": "flat"}, "prior is 'flat'; allowed are 'normal' and 'pretrained'"),
+        ({"prior_stddev": 0.0}, "prior_stddev is 0.0; a standard deviation must be above 0"),
+        ({"initial_stddev": -0.5}, "initial_stddev is -0.5; a standard deviation must be above 0"),
+    ],
+)
+def test_wrong_arguments(layer, argument, message):
+    with pytest.raises(ValueError, match=message):
+        layer(**argument)
+
+
+def test_wrong_signs():
+    with pytest.raises(ValueError, match="signs is 'pixel'; allowed are 'channel' and 'activation'"):
+        FlipoutConv2D(4, 3, signs="pixel")
+
+
+@pytest.mark.parametrize("argument", [{"strides": 2}, {"padding": "valid"}, {"activation": "relu"}])
+def test_arguments_that_would_be_ignored_are_refused(argument):
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{next(iter(argument))}'"):
+        FlipoutConv2D(4, 3, **argument)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'activation'"):
+        FlipoutDense(4, activation="relu")
