@@ -263,6 +263,7 @@ def evaluate(model, data, split, ood, samples, seed, out, overwrite):
 
     from vipann_tf import terminal
     from vipann_tf.evaluation.evaluate import evaluate as run
+    from vipann_tf.findings import print_evaluation
 
     with terminal.progress("Evaluating") as show:
         summary = run(
@@ -277,7 +278,7 @@ def evaluate(model, data, split, ood, samples, seed, out, overwrite):
             overwrite=overwrite,
             on_progress=show,
         )
-    _print_evaluation(summary)
+    print_evaluation(summary)
     click.echo(f"Wrote {out}: read {os.path.join(out, 'report.html')}")
 
 
@@ -288,10 +289,11 @@ def compare(results, out, overwrite):
     """Compare models by what evaluate wrote: numbers, and differences on the same clips."""
     from vipann_tf import terminal
     from vipann_tf.evaluation.compare import compare as run
+    from vipann_tf.findings import print_comparison
 
     with terminal.progress("Comparing") as show:
         rows = run(results, out, overwrite=overwrite, on_progress=show)
-    _print_comparison(rows)
+    print_comparison(rows)
     click.echo(f"Wrote {out}: read {os.path.join(out, 'compare.md')}")
 
 
@@ -325,6 +327,7 @@ def calibrate(model, splits, coverage, method, data, samples, seed, out):
     --out."""
     from vipann_tf import terminal
     from vipann_tf.evaluation.calibrate import calibrate as run
+    from vipann_tf.findings import print_calibration
 
     with terminal.progress("Calibrating") as show:
         found = run(
@@ -338,7 +341,7 @@ def calibrate(model, splits, coverage, method, data, samples, seed, out):
             method=method,
             on_progress=show,
         )
-    _print_calibration(found)
+    print_calibration(found)
     _print_model(out)
 
 
@@ -368,6 +371,7 @@ def rank(model, by, top, diversity, splits, data, samples, seed, style):
     """Say which clips of a dataset are most worth labelling next."""
     from vipann_tf import terminal
     from vipann_tf.evaluation.rank import rank as run
+    from vipann_tf.findings import print_ranking
 
     with terminal.progress("Ranking") as show:
         ranked = run(
@@ -381,7 +385,7 @@ def rank(model, by, top, diversity, splits, data, samples, seed, style):
             seed=seed,
             on_progress=show,
         )
-    _print_ranking(ranked, by, style)
+    print_ranking(ranked, by, style)
 
 
 @main.command()
@@ -636,30 +640,6 @@ def _print_cross_validation(out, summary) -> None:
     ]
     terminal.table(columns, rows, f"{summary['dataset']}, {len(summary['folds'])} folds")
     click.echo(f"Wrote {os.path.join(out, 'cross_validation.json')}")
-
-
-def _print_ranking(ranked, by, style) -> None:
-    import csv
-    import dataclasses
-
-    from vipann_tf import terminal
-
-    if style == "csv":
-        rows = [dataclasses.astuple(clip) for clip in ranked]
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow([field.name for field in dataclasses.fields(ranked[0])])
-        writer.writerows([f"{x:.6g}" if isinstance(x, float) else x for x in row] for row in rows)
-        return
-    # What fits 80 columns; the CSV has the rest.
-    columns = {"clip_id": "left", "answer": "left", "probability": "right", by: "right"}
-    rows = [[getattr(clip, name) for name in columns] for clip in ranked]
-    terminal.table(
-        {"rank": "right", **columns},
-        [
-            (str(clip.rank), *(x if isinstance(x, str) else terminal.number(x) for x in row))
-            for clip, row in zip(ranked, rows, strict=True)
-        ],
-    )
 
 
 def _print_plan(source, out, seconds) -> None:

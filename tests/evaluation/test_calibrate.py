@@ -15,6 +15,7 @@ from vipann_tf.evaluation import prediction_sets
 from vipann_tf.evaluation.calibrate import check_not_trained_on, fit_calibration
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.evaluation.prediction_sets import fit_sets, restored, set_statistics, stored
+from vipann_tf.findings import print_evaluation
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.schema import read_info as read_dataset
 from vipann_tf.saved_model import metadata, reexport
@@ -114,7 +115,7 @@ def made(tmp_path_factory):
     return root
 
 
-def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch):
+def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch, capsys):
     monkeypatch.setattr(reexport, "add_version", light_version)
     found = calibration.calibrate(made / "model", made / "data", made / "model", coverage=0.7)
     assert (made / "model" / "2").is_dir()
@@ -135,6 +136,9 @@ def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch):
         with open(made / f"results{version}" / "predictions.csv", newline="") as lines:
             probs.append([float(row["probability"]) for row in csv.DictReader(lines)])
     assert not np.allclose(*probs, atol=1e-4)
+    print_evaluation(after)
+    shown = capsys.readouterr().out
+    assert "coverage of sets (wanted 0.7)" in shown and "Calibrated on these very clips" in shown
     assert "calibrated on these very clips" in (made / "results2" / "report.html").read_text()
 
 

@@ -66,7 +66,16 @@ def made(tmp_path_factory):
 def test_the_clips_named_are_the_most_uncertain_unseen_ones(made):
     network, info = load_model(made / "model")
     batches = evaluation_batches(made / "data", ["fold5"], 4)
-    expected = predict_batches(network, batches, samples=3, seed=info.seed)
+    progress = []
+    expected = predict_batches(
+        network,
+        batches,
+        samples=3,
+        seed=info.seed,
+        clips=10,
+        on_progress=lambda *done: progress.append(done),
+    )
+    assert progress == [(4, 10), (7, 10), (10, 10)]  # a third of ten clips a draw
     for by in ("epistemic", "aleatoric", "total"):
         scores = getattr(expected.decomposition, by)
         order = np.argsort(-scores)[:6]

@@ -62,7 +62,8 @@ def predict_batches(
       temperature: Divides the logits.
       keep_draws: Whether to return the logits of every draw, before the temperature: memory then
         grows with the draws.
-      on_progress: Called with the number of clips answered and `clips`.
+      on_progress: Called with the number of clips answered, those of a part of the draws in part, and
+        `clips`.
       clips: Number of clips in all, for `on_progress`.
     """
     seed = tf.constant(seed, tf.int64)
@@ -85,7 +86,7 @@ def predict_batches(
         clips_here = sum(len(batch["labels"]) for batch in portion)
         moments = decomposition.start([clips_here, model.architecture.labels])
         logits_sum, draws = 0.0, []
-        for index in tf.constant(indices, tf.int64):
+        for drawn, index in enumerate(tf.constant(indices, tf.int64), start=1):
             kernels = kernels_of(index)
             logits = tf.concat(
                 [suffix(batch["features"], index, kernels) for batch in portion], 0
@@ -94,6 +95,9 @@ def predict_batches(
             logits_sum += logits.numpy()
             if keep_draws:
                 draws.append(logits.numpy())
+            if on_progress is not None:
+                undone = clips_here * (len(indices) - drawn) // len(indices)
+                on_progress(len(clip_ids) - undone, clips)
         parts.append(
             (
                 [value.numpy() for value in decomposition.finish(moments, task)],
@@ -102,8 +106,6 @@ def predict_batches(
             )
         )
         kept.append(draws)
-        if on_progress is not None:
-            on_progress(len(clip_ids), clips)
     results, logits, errors = zip(*parts)
     return Predictions(
         tuple(clip_ids),

@@ -1,0 +1,115 @@
+"""What evaluations, calibrations, comparisons and rankings print, for people or as CSV."""
+
+import csv
+import dataclasses
+import sys
+
+from vipann_tf import terminal
+
+
+def print_evaluation(summary: dict) -> None:
+    """Prints the headline numbers of an evaluation.
+
+    Args:
+      summary: The content of metrics.json.
+    """
+
+    def row(name, interval):
+        return (name, *(terminal.number(interval[key]) for key in ("value", "low", "high")))
+
+    draws = "1 draw" if summary["draws"] == 1 else f"{summary['draws']} draws"
+    rows = [row(name, value) for name, value in summary["metrics"].items()]
+    rows += [row(f"mean {name} (nats)", value) for name, value in summary["uncertainty"].items()]
+    sets = summary["prediction_sets"]
+    if sets is not None:
+        rows.append(row(f"coverage of sets (wanted {sets['wanted']:g})", sets["coverage"]))
+        rows.append(("mean labels a set", terminal.number(sets["mean_size"]), "-", "-"))
+    for name, found in summary["ood"].items():
+        rows += [row(f"{name}: AUROC of {score}", x["auroc"]) for score, x in found["scores"].items()]
+    terminal.table(
+        {"metric": "left", "value": "right", "95 % from": "right", "to": "right"},
+        rows,
+        f"{summary['dataset']} {summary['split']}, {summary['clips']} clips, {draws}",
+    )
+    if summary["calibrated_here"]:
+        print("Calibrated on these very clips: its confidence and sets look better than they are.")
+
+
+def print_calibration(found) -> None:
+    """Prints what a calibration is worth.
+
+    Args:
+      found: A `calibrate.Calibrated`.
+    """
+    print(
+        f"Temperature {found.calibration.temperature:.3f}, fitted on {found.clips} clips of "
+        f"{', '.join(found.calibration.fitted_on)}"
+    )
+    rows = [
+        (name, terminal.number(found.before[name]), terminal.number(found.after[name]))
+        for name in ("nll", "brier", "ece")
+    ]
+    rows += [
+        (f"{name.replace('_', ' ')} of sets", "", terminal.number(value))
+        for name, value in found.sets.items()
+    ]
+    terminal.table(
+        {"metric": "left", "before": "right", "after": "right"},
+        rows,
+        "Each fifth of the clips judged by what the others gave",
+    )
+
+
+def print_comparison(rows) -> None:
+    """Prints a comparison, dataset by dataset.
+
+    Args:
+      rows: What `compare.compare` returned.
+    """
+
+    def cells(row):
+        ends = (terminal.number(x) for x in (row.found.value, row.found.low, row.found.high))
+        return (row.metric, row.model, *ends)
+
+    columns = {"model": "left", "value": "right", "95 % from": "right", "to": "right"}
+    for place in dict.fromkeys((row.dataset, row.split) for row in rows):
+        here = [row for row in rows if (row.dataset, row.split) == place]
+        # The same metric of all models together.
+        order = {metric: i for i, metric in enumerate(dict.fromkeys(r.metric for r in here))}
+        numbers = sorted((r for r in here if not r.against), key=lambda r: order[r.metric])
+        terminal.table(
+            {"metric": "left", **columns}, [cells(row) for row in numbers], " ".join(place)
+        )
+        differences = sorted((r for r in here if r.against), key=lambda r: order[r.metric])
+        if differences:
+            clips = differences[0].clips
+            terminal.table(
+                {"difference": "left", **columns, "beyond chance": "left"},
+                [(*cells(r), "yes" if r.found.excludes_zero else "") for r in differences],
+                f"Against {differences[0].against}, on the same {clips} clips",
+            )
+
+
+def print_ranking(ranked, by: str, style: str) -> None:
+    """Prints clips in the order in which they should be labelled.
+
+    Args:
+      ranked: What `rank.rank` returned; at least one.
+      by: The uncertainty that they were ranked by.
+      style: `table`, which fits 80 columns, or `csv`, which has all of it.
+    """
+    if style == "csv":
+        rows = [dataclasses.astuple(clip) for clip in ranked]
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow([field.name for field in dataclasses.fields(ranked[0])])
+        writer.writerows([f"{x:.6g}" if isinstance(x, float) else x for x in row] for row in rows)
+        return
+    columns = {"clip_id": "left", "answer": "left", "probability": "right", by: "right"}
+    rows = [[getattr(clip, name) for name in columns] for clip in ranked]
+    terminal.table(
+        {"rank": "right", **columns},
+        [
+            (str(clip.rank), *(x if isinstance(x, str) else terminal.number(x) for x in row))
+            for clip, row in zip(ranked, rows, strict=True)
+        ],
+    )
