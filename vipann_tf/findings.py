@@ -49,9 +49,16 @@ def print_calibration(found) -> None:
         (name, terminal.number(found.before[name]), terminal.number(found.after[name]))
         for name in ("nll", "brier", "ece")
     ]
+    names = {
+        "coverage": f"coverage of sets (wanted {found.sets['wanted']:g})",
+        "absent_coverage": "coverage of what is absent",
+        "mean_size": "mean labels a set",
+        "decided": "share of questions decided",
+    }
     rows += [
-        (f"{name.replace('_', ' ')} of sets", "", terminal.number(value))
-        for name, value in found.sets.items()
+        (name, "", terminal.number(found.sets[key]))
+        for key, name in names.items()
+        if key in found.sets
     ]
     terminal.table(
         {"metric": "left", "before": "right", "after": "right"},

@@ -47,6 +47,7 @@ def write_light_model(path, dataset: DatasetInfo, head: str = "flipout") -> VIPA
         seed=4,
         variables=[],
         data=TrainingData(dataset=dataset.name, splits=folds, held_out=["fold5"], clips=16),
+        training={"steps": 0, "seconds": 0.0, "loss": 2.3},
     )
     light_version(network, path, info, dataset.labels)
     return network

@@ -6,9 +6,11 @@ import json
 import numpy as np
 import pytest
 import scipy.special
+from click.testing import CliRunner
 from light_model import light_version, write_light_model
 
 from vipann_tf import datasets
+from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation import calibrate as calibration
 from vipann_tf.evaluation import prediction_sets
@@ -117,10 +119,13 @@ def made(tmp_path_factory):
 
 def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch, capsys):
     monkeypatch.setattr(reexport, "add_version", light_version)
-    found = calibration.calibrate(made / "model", made / "data", made / "model", coverage=0.7)
+    asked = [made / "model", "--data", made / "data", "--out", made / "model", "--coverage", 0.7]
+    shown = CliRunner().invoke(main, ["calibrate", *map(str, asked)])
+    assert shown.exit_code == 0, shown.output + repr(shown.exception)
     assert (made / "model" / "2").is_dir()
     info = metadata.read_info(made / "model")
-    assert info.calibration == found.calibration != metadata.Calibration()
+    assert f"Temperature {info.calibration.temperature:.3f}, fitted on 4 clips" in shown.output
+    assert info.calibration.conformal.coverage == 0.7
     assert info.calibration.fitted_on == ["synthetic-multiclass/fold5"]
     before, after = (
         evaluate(made / "model" / version, made / "data", made / f"results{version}")
@@ -130,7 +135,7 @@ def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch, capsy
     assert after["prediction_sets"]["wanted"] == 0.7 and after["calibrated_here"]
     assert after["metrics"]["nll"]["value"] <= before["metrics"]["nll"]["value"] + 1e-6
     # The temperature is applied to the draws: one that is far from 1 changes the answers.
-    assert found.calibration.temperature != pytest.approx(1, abs=0.01)
+    assert info.calibration.temperature != pytest.approx(1, abs=0.01)
     probs = []
     for version in "12":
         with open(made / f"results{version}" / "predictions.csv", newline="") as lines:

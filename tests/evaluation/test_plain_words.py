@@ -125,3 +125,14 @@ def test_cards_show_value_and_interval(summary):
         assert "1 cannot" in cards["mAP"].meaning
     else:
         assert cards["Accuracy"].value == percent(summary["metrics"]["accuracy"]["value"])
+
+
+def test_prediction_sets_are_told(summary):
+    assert "sets" not in " ".join(in_short(summary))
+    sets = {"wanted": 0.9, "coverage": {"value": 0.87, "low": 0.8, "high": 0.93}, "mean_size": 2.34}
+    text = _changed(summary, prediction_sets={**sets, "decided": 0.61}, calibrated_here=True)
+    assert "87" in text and "(80 to 93 with 95 % confidence)" in text and "for 90 of 100" in text
+    told = "sets of 2.3 labels" if summary["task"] == "multiclass" else "decides 61 of 100 questions"
+    assert told in text
+    assert "calibrated on these very clips" in text
+    assert "very clips" not in _changed(summary, prediction_sets={**sets, "decided": 0.61})
