@@ -183,8 +183,9 @@ def main() -> None:
     args = parser.parse_args()
     if args.part:
         result = PARTS[args.part][0](args)
-        usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        print(json.dumps({**result, "peak_mb": max(usage) / 1024}))  # of the largest process
+        family = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        peak_kb = max(resource.getrusage(who).ru_maxrss for who in family)  # largest process
+        print(json.dumps({**result, "peak_mb": peak_kb / 1024}))
         return
     with tempfile.TemporaryDirectory() as scratch:
         shared = ["--source", args.source, "--scratch", args.scratch or scratch]

@@ -34,9 +34,17 @@ def test_same_rate_is_the_mean_of_channels(tmp_path, channels):
 
 @pytest.mark.parametrize(
     "suffix, subtype, tolerance",
-    [("wav", "PCM_16", 1e-4), ("wav", "PCM_U8", 2e-2), ("flac", "PCM_24", 1e-4), ("aiff", None, 1e-4),
-     ("ogg", "VORBIS", 0.1), ("mp3", None, 0.1), ("w64", None, 1e-4), ("caf", None, 1e-4)],
-)  # fmt: skip
+    [
+        ("wav", "PCM_16", 1e-4),
+        ("wav", "PCM_U8", 2e-2),
+        ("flac", "PCM_24", 1e-4),
+        ("aiff", None, 1e-4),
+        ("ogg", "VORBIS", 0.1),
+        ("mp3", None, 0.1),
+        ("w64", None, 1e-4),
+        ("caf", None, 1e-4),
+    ],
+)
 @pytest.mark.parametrize("rate", [8_000, 44_100])
 def test_formats_and_rates_give_the_tone(tmp_path, suffix, subtype, tolerance, rate):
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(2 * rate) / rate)

@@ -7,8 +7,12 @@ from vipann_tf.records.plan import plan_shards
 
 HEAD = ("# Segments csv created Sun Mar  5 10:54:25 2017", "# num_ytids=3, num_segs=3",
         "# YTID, start_seconds, end_seconds, positive_labels")  # fmt: skip
-LABELS = ("index,mid,display_name", '0,/m/09x0r,"Speech"', '1,/m/05zppz,"Male speech, man speaking"',
-          '2,/m/0k4j,"Car"')  # fmt: skip
+LABELS = (
+    "index,mid,display_name",
+    '0,/m/09x0r,"Speech"',
+    '1,/m/05zppz,"Male speech, man speaking"',
+    '2,/m/0k4j,"Car"',
+)
 
 
 def miniature(root):
@@ -67,7 +71,8 @@ def test_unknown_labels_are_rejected_by_name(tmp_path):
 )
 def test_names_that_downloaders_give(tmp_path, prefix, suffix):
     text(tmp_path / "class_labels_indices.csv", *LABELS)
-    text(tmp_path / "unbalanced_train_segments.csv", *HEAD, '-0RWZT-miFs, 420.000, 430.000, "/m/0k4j"')
+    row = '-0RWZT-miFs, 420.000, 430.000, "/m/0k4j"'
+    text(tmp_path / "unbalanced_train_segments.csv", *HEAD, row)
     name = audio(tmp_path / f"{prefix}-0RWZT-miFs{suffix}.wav").name
     (clip,) = datasets.load("audioset", tmp_path).clips
     assert (clip.path, clip.split) == (str(tmp_path / name), "train_unbalanced")
@@ -94,7 +99,8 @@ def test_damaged_lists(tmp_path):
 def test_published_label_list(shared, tmp_path):
     published = (shared / "audioset/class_labels_indices.csv").read_text(encoding="utf-8")
     (tmp_path / "class_labels_indices.csv").write_text(published, encoding="utf-8")
-    text(tmp_path / "eval_segments.csv", *HEAD, '-0RWZT-miFs, 420.000, 430.000, "/m/03v3yw,/m/0k4j"')
+    row = '-0RWZT-miFs, 420.000, 430.000, "/m/03v3yw,/m/0k4j"'
+    text(tmp_path / "eval_segments.csv", *HEAD, row)
     audio(tmp_path / "Y-0RWZT-miFs.wav")
     source = datasets.load("audioset", tmp_path)
     assert len(set(source.labels)) == 527

@@ -44,7 +44,10 @@ def test_split_folders(tmp_path, folders, splits):
 def test_a_class_called_train_is_a_class(tmp_path):
     audio(tmp_path / "train/a.wav")
     audio(tmp_path / "airplane/b.wav")
-    assert listed(tmp_path) == [("airplane/b.wav", "airplane", "train"), ("train/a.wav", "train", "train")]
+    assert listed(tmp_path) == [
+        ("airplane/b.wav", "airplane", "train"),
+        ("train/a.wav", "train", "train"),
+    ]
 
 
 def test_deeper_folders_belong_to_their_class(tmp_path):
@@ -56,7 +59,7 @@ def test_deeper_folders_belong_to_their_class(tmp_path):
 def test_mixture_of_splits_and_classes_is_refused(tmp_path):
     audio(tmp_path / "train/dog/a.wav")
     audio(tmp_path / "extra/dog/a.wav")
-    with pytest.raises(UserError, match="folder 'train' looks like a split .* but 'extra' does not"):
+    with pytest.raises(UserError, match="folder 'train' looks like a split .* 'extra' does not"):
         datasets.load("folder", tmp_path)
 
 

@@ -70,7 +70,10 @@ def test_other_header_spelling_and_unknown_recordings(tmp_path):
 
 @pytest.mark.parametrize(
     "options, message",
-    [({"seconds": 0.0}, "seconds is 0.0; use a window"), ({"folds": 1}, "folds is 1; use 2 or more")],
+    [
+        ({"seconds": 0.0}, "seconds is 0.0; use a window"),
+        ({"folds": 1}, "folds is 1; use 2 or more"),
+    ],
 )
 def test_options_out_of_range(tmp_path, options, message):
     with pytest.raises(UserError, match=message):

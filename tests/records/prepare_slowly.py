@@ -1,4 +1,4 @@
-"""A preparation to be killed: `python prepare_slowly.py OUT WORKERS` with 60 clips of 20 ms each."""
+"""A preparation to be killed: `python prepare_slowly.py OUT WORKERS`, 60 clips of 20 ms each."""
 
 import os
 import sys

@@ -99,11 +99,12 @@ def test_sampled_histogram_is_flat(tmp_path):
     sampled = np.zeros(4)
     seen = set()
     for batch in stream:
-        if batch["epoch"][-1] >= 2:
+        first_pass = batch["epoch"].numpy() == 0
+        sampled += batch["labels"].numpy()[first_pass].sum(axis=0)
+        seen.update(batch["clip_id"].numpy()[first_pass])
+        if not first_pass.all():
             break
-        sampled += batch["labels"].numpy().sum(axis=0)
-        seen.update(batch["clip_id"].numpy())
-    # Some 300 draws a label (standard error 6 %); every clip of the rarest comes in each pass.
+    # Some 150 draws a label (standard error 8 %); every clip of the rarest is among them.
     assert sampled.max() / sampled.min() < 1.5, sampled
     rare = [str(n).encode() for n in range(sum(COUNTS) - 20, sum(COUNTS))]
     assert seen.issuperset(rare)

@@ -66,13 +66,14 @@ def recordings(tmp_path):
     ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        samples = np.clip(rng.normal(0, level, int(rate * seconds)), -1, 1) if level else np.zeros(rate)
+        samples = np.clip(rng.normal(0, 1, int(rate * seconds)) * level, -1, 1)
         soundfile.write(path, samples, rate, subtype="PCM_16")
     return folder
 
 
 def test_records_hold_the_recordings(recordings, tmp_path):
-    info = prepare(datasets.load("folder", recordings), tmp_path / "out", seconds=1.0, rate_hz=16_000)
+    source = datasets.load("folder", recordings)
+    info = prepare(source, tmp_path / "out", seconds=1.0, rate_hz=16_000)
     found = records(tmp_path / "out", "train")
     assert sorted(found) == ["cat/loud.wav", "cat/silent.wav", "dog/long.wav", "dog/short.flac"]
     for name, feature in found.items():
@@ -257,7 +258,7 @@ def test_none_usable_is_an_error(tmp_path):
     with pytest.raises(UserError, match="dataset slow lists no clips"):
         prepare(nothing, tmp_path / "out")
     gone = Source("slow", "multilabel", ("a",), (), 1.0, (Rejection("p", "i", "missing-file"),))
-    with pytest.raises(UserError, match="none of 1 clips .* .1 missing-file., for example p: missing"):
+    with pytest.raises(UserError, match="none of 1 clips .* .1 missing-file., for example p: miss"):
         prepare(gone, tmp_path / "out")
 
 

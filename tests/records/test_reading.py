@@ -2,7 +2,6 @@
 
 import logging
 
-import numpy as np
 import pytest
 import small_data
 import tensorflow as tf
@@ -93,7 +92,8 @@ def test_truncated_and_missing_shards_are_noticed_before_reading(data):
     path = data / SHARD
     content = path.read_bytes()
     path.write_bytes(content[:-7])
-    with pytest.raises(UserError, match=rf"{SHARD} has {len(content) - 7} bytes where .* {len(content)}"):
+    size = len(content)
+    with pytest.raises(UserError, match=rf"{SHARD} has {size - 7} bytes where .* {size}"):
         evaluation_batches(data, ["train"], 5)
     assert len(ids(evaluation_batches(data, ["train"], 5, on_corrupt="skip"))) == 23
     path.write_bytes(content[: offsets(data)[5]])  # between two records
@@ -118,10 +118,9 @@ def test_skipping_is_logged(data, caplog):
 def test_both_ways_of_reading_give_the_same_of_sound_shards(data):
     for cache in (True, False):
         stopped, skipped = (
-            [batch["clip_id"].numpy().tolist() for batch in train(data, 9, cache=cache, on_corrupt=way)]
-            for way in ("stop", "skip")
+            ids(train(data, 9, cache=cache, on_corrupt=way)) for way in ("stop", "skip")
         )
-        np.testing.assert_array_equal(stopped, skipped)
+        assert stopped == skipped
 
 
 def test_other_errors_pass():

@@ -59,7 +59,7 @@ def _synthetic(
     seed: int = 0,
     folds: int = 5,
 ) -> Source:
-    from vipann_tf.datasets import synthetic  # imports scipy.signal, which listing files never needs
+    from vipann_tf.datasets import synthetic  # slow to import, and not needed to list files
 
     return synthetic.source(task, clips=clips, seconds=seconds, seed=seed, folds=folds)
 

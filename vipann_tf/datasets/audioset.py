@@ -37,8 +37,8 @@ def load(tree: SourceTree) -> Source:
 
     Returns:
       A multilabel source with the publisher's display names in model order and splits
-      train_balanced, train_unbalanced and eval. Clip ids are `<YouTube id>_<start in ms>`, as in the
-      publisher's strong labels. Segments without a file are rejected as `missing-file`.
+      train_balanced, train_unbalanced and eval. Clip ids are `<YouTube id>_<start in ms>`, as in
+      the publisher's strong labels. Segments without a file are rejected as `missing-file`.
 
     Raises:
       UserError: Where the label list or every segment list is missing, or one is damaged.

@@ -1,4 +1,4 @@
-"""What every dataset module gives: a list of clips with their labels and splits, not yet decoded."""
+"""What every dataset module gives: a list of clips, labels and splits, not yet decoded."""
 
 from __future__ import annotations
 
@@ -94,5 +94,5 @@ def split_of_fold(fold: str | int) -> str:
     """The split name of a fold: 3, "3", "fold3", "fold_3" and "Fold-03" are all `fold3`."""
     match = re.fullmatch(r"(?:fold[ _-]?)?(\d+)", str(fold).strip(), re.IGNORECASE)
     if match is None:
-        raise UserError(f"fold {fold!r} is not a number; use 1, 2, 3 ... or fold1, fold2, fold3 ...")
+        raise UserError(f"fold {fold!r} is not a number; use 1, 2, 3 ... or fold1, fold2 ...")
     return f"fold{int(match[1])}"

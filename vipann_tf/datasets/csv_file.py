@@ -97,7 +97,9 @@ def _seconds(row: dict[str, str], column: str, where: str) -> float | None:
 def _one_of(path: str, row: dict[str, str], names: tuple[str, str]) -> str | None:
     found = [name for name in names if name in row]
     if len(found) > 1:
-        raise UserError(f"{path} has both a column {names[0]!r} and a column {names[1]!r}; keep one")
+        raise UserError(
+            f"{path} has both a column {names[0]!r} and a column {names[1]!r}; keep one"
+        )
     return found[0] if found else None
 
 

@@ -1,4 +1,8 @@
-"""DCASE 2013 scenes: binaural recordings of London, 30 s each, ten scenes (Stowell et al., 2015)."""
+"""DCASE 2013 scenes: binaural recordings of London, 30 s each, ten scenes.
+
+Stowell et al., "Detection and classification of acoustic scenes and events", IEEE Transactions on
+Multimedia 17, 2015.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from vipann_tf.datasets.base import Clip, Rejection, Source
 from vipann_tf.datasets.tree import SourceTree, stem
 from vipann_tf.errors import UserError
 
-LAYOUT = "scenes_stereo/bus01.wav ... (development), scenes_stereo_testset/bus01.wav ... (evaluation)"
+LAYOUT = (
+    "scenes_stereo/bus01.wav ... (development), scenes_stereo_testset/bus01.wav ... (evaluation)"
+)
 CLIP_SECONDS = 30.0
 LABELS = (
     "bus",

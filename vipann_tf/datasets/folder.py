@@ -23,8 +23,8 @@ def load(tree: SourceTree, *, task: Task = "multiclass") -> Source:
     """Lists a directory with one folder a class.
 
     The top folders are splits where all of them are called train, val, dev, test, eval (or the
-    long forms), fold1, fold2 ... or 1, 2 ..., and hold folders only; otherwise they are classes, and
-    whatever lies deeper in a class folder belongs to it.
+    long forms), fold1, fold2 ... or 1, 2 ..., and hold folders only; otherwise they are classes,
+    and whatever lies deeper in a class folder belongs to it.
 
     Args:
       tree: The directory.

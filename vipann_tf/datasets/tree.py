@@ -108,7 +108,8 @@ class SourceTree:
                 )
             reader.fieldnames = header
             return [
-                {key: value.strip() for key, value in row.items() if key is not None} for row in reader
+                {key: value.strip() for key, value in row.items() if key is not None}
+                for row in reader
             ]
         except csv.Error as error:
             raise UserError(f"{self.path(name)}, line {reader.line_num}: {error}") from error
@@ -137,7 +138,8 @@ class SourceTree:
         )
         if not entries:
             return "no files"
-        return ", ".join(entries[:8]) + (f" and {len(entries) - 8} more" if len(entries) > 8 else "")
+        more = f" and {len(entries) - 8} more" if len(entries) > 8 else ""
+        return ", ".join(entries[:8]) + more
 
     # What a subclass for another storage overrides.
 

@@ -7,8 +7,8 @@ from vipann_tf.datasets.tree import SourceTree, stem
 from vipann_tf.errors import UserError
 
 LAYOUT = (
-    "audio/fold1/7061-6-0-0.wav ... audio/fold10/, metadata/UrbanSound8K.csv (slice_file_name, fold,"
-    " classID, class)"
+    "audio/fold1/7061-6-0-0.wav ... audio/fold10/, metadata/UrbanSound8K.csv (slice_file_name,"
+    " fold, classID, class)"
 )
 CLIP_SECONDS = 4.0
 META = "metadata/UrbanSound8K.csv"

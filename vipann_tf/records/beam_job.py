@@ -156,7 +156,8 @@ class _WriteShard(beam.DoFn):
                 if progress is not None:
                     os.write(progress, b".")
 
-            clips = load_clips(storage.read_bytes(storage.join(self._job.work, name + CLIPS_SUFFIX)))
+            manifest = storage.join(self._job.work, name + CLIPS_SUFFIX)
+            clips = load_clips(storage.read_bytes(manifest))
             path = storage.join(self._job.stage, name)
             result = self._writer.write(name, self._job.splits[name], clips, path, on_clip)
         with storage.open_write(storage.join(self._job.work, name + RESULT_SUFFIX)) as file:

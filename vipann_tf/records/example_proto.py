@@ -52,7 +52,7 @@ def _example_class():
         type_name=f".{_PACKAGE}.Feature",
     )
     _message(file, "Example", (1, "features", one, _FIELD.TYPE_MESSAGE, "Features"))
-    pool = descriptor_pool.DescriptorPool()  # a pool of our own: TensorFlow registers in the default
+    pool = descriptor_pool.DescriptorPool()  # of our own: TensorFlow registers in the default one
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Example"))
 

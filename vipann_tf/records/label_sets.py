@@ -30,7 +30,9 @@ def merge_label_sets(parts: Iterable[Iterable[tuple[list[int], int]]]) -> LabelS
 
 def dump_label_sets(splits: Mapping[str, LabelSets]) -> bytes:
     """The file's content: one line a split, sorted, so that the same data give the same bytes."""
-    lines = (f"{json.dumps(split)}: {json.dumps(sorted(sets.items()))}" for split, sets in splits.items())
+    lines = (
+        f"{json.dumps(split)}: {json.dumps(sorted(sets.items()))}" for split, sets in splits.items()
+    )
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 

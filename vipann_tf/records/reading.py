@@ -31,8 +31,9 @@ __all__ = ["OnCorrupt", "ShardReader", "check_whole", "find_damage", "naming_dam
 OnCorrupt = Literal["stop", "skip"]
 
 # A network is asked for much at a time; local files are read fastest in pieces that stay in the
-# processor's cache (TensorFlow's default).
+# processor's cache.
 REMOTE_BUFFER_BYTES = 8 * 2**20
+LOCAL_BUFFER_BYTES = 256 * 2**10
 # What stands for a record that could not be read. Every tf.train.Example begins with a newline.
 _DAMAGED = b"damaged:"
 _log = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class ShardReader:
         self._on_damage = on_damage or _warn
         self._reported: set[tuple[str, int]] = set()
         remote = any(storage.is_remote(shard.path) for shard in shards)
-        self._buffer_bytes = REMOTE_BUFFER_BYTES if remote else None
+        self._buffer_bytes = REMOTE_BUFFER_BYTES if remote else LOCAL_BUFFER_BYTES
         self._paths = tf.constant([shard.path for shard in shards])
         self._clips = tf.constant([shard.clips for shard in shards], tf.int64)
         self._read = self._read_strictly if on_corrupt == "stop" else self._read_leniently

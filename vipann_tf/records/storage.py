@@ -39,7 +39,9 @@ def is_remote(path) -> bool:
 def join(directory, name: str) -> str:
     """The path of a file in a directory."""
     directory = os.fspath(directory)
-    return f"{directory.rstrip('/')}/{name}" if is_remote(directory) else os.path.join(directory, name)
+    if is_remote(directory):
+        return f"{directory.rstrip('/')}/{name}"
+    return os.path.join(directory, name)
 
 
 def source_tree(path) -> SourceTree:
@@ -65,7 +67,7 @@ def open_read(path) -> BinaryIO:
 
 @contextlib.contextmanager
 def open_write(path: str) -> Iterator[BinaryIO]:
-    """Opens a file for writing that appears whole when the block ends without error, or not at all."""
+    """Opens a file for writing: it appears whole when the block ends without error, or not."""
     if is_remote(path):
         # An object appears when it is closed; one that no byte was written to, not even none,
         # would not.
@@ -214,7 +216,7 @@ class _RemoteFile:
 
 @contextlib.contextmanager
 def _answers(path) -> Iterator:
-    """Gives `tf.io.gfile`; ends quietly where there is no such path, and by name at other faults."""
+    """Gives `tf.io.gfile`; ends quietly where there is no such path, by name at other faults."""
     from tensorflow import errors
 
     try:
