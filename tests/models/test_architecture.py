@@ -44,8 +44,16 @@ def test_stochastic(trunk, head, stochastic):
 
 def test_round_trip_through_json():
     architecture = Architecture(
-        depth=38, width=0.125, trunk="flipout", head="dropout", labels=7, task="multilabel",
-        signs="activation", dropout_conv=0.3, dropout_dense=0.4, dropout_block=0.25,
+        depth=38,
+        width=0.125,
+        trunk="flipout",
+        head="dropout",
+        labels=7,
+        task="multilabel",
+        signs="activation",
+        dropout_conv=0.3,
+        dropout_dense=0.4,
+        dropout_block=0.25,
     )
     values = architecture.model_dump()
     assert set(values) == set(Architecture.model_fields)

@@ -1,5 +1,7 @@
 """The Flipout layers against closed forms: moments, correlations, gradients, configuration."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,7 +22,8 @@ def make(kind, **kwargs):
         inputs = random.normal(size=[3, 4])
     else:
         layer = FlipoutConv2D(3, (3, 2), signs=kind.removeprefix("conv-"), name=kind, **kwargs)
-        inputs = random.normal(size=[3, 5, 4, 2])
+        # As many channels as filters: signs of inputs and outputs that were the same would show.
+        inputs = random.normal(size=[3, 5, 4, 3])
     layer.build(inputs.shape)
     loc = random.normal(size=layer.kernel_loc.shape)
     stddev = random.uniform(0.1, 1.0, layer.kernel_loc.shape)
@@ -42,12 +45,12 @@ def case(request):
     return make(request.param)
 
 
-@pytest.fixture(scope="module", params=[Draw, TrainingNoise], ids=["draw", "training"])
-def drawn(request, case):
+@functools.cache
+def drawn(kind, context):
     """Outputs for a batch whose second example is the first once more, over draws or steps."""
-    layer, loc, stddev, inputs = case
+    layer, loc, stddev, inputs = make(kind)
     inputs = tf.gather(inputs, [0, 0, 2])
-    return request.param, loc, stddev, inputs, sample(layer, inputs, request.param, SAMPLES)
+    return loc, stddev, inputs, sample(layer, inputs, context, SAMPLES)
 
 
 def test_mean_mode_is_the_posterior_mean(case):
@@ -56,15 +59,19 @@ def test_mean_mode_is_the_posterior_mean(case):
     np.testing.assert_array_equal(layer(inputs, training=False), layer(inputs))
 
 
-def test_mean_and_variance_are_the_closed_form(drawn):
-    _, loc, stddev, inputs, outputs = drawn
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("context", [Draw, TrainingNoise])
+def test_mean_and_variance_are_the_closed_form(kind, context):
+    loc, stddev, inputs, outputs = drawn(kind, context)
     variance = linear(np.square(inputs), np.square(stddev))
     assert_mean(outputs, linear(inputs, loc), variance)
     assert_normal_variance(outputs, variance)
 
 
-def test_examples_share_a_draw_and_not_the_noise_of_a_step(drawn):
-    context, loc, stddev, inputs, outputs = drawn
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("context", [Draw, TrainingNoise])
+def test_examples_share_a_draw_and_not_the_noise_of_a_step(kind, context):
+    loc, stddev, inputs, outputs = drawn(kind, context)
     perturbation = outputs - linear(inputs, loc)
     variance = linear(np.square(inputs), np.square(stddev))
     product = perturbation[:, 0] * perturbation[:, 1] / variance[0]
@@ -75,6 +82,34 @@ def test_examples_share_a_draw_and_not_the_noise_of_a_step(drawn):
         assert_mean(product, 0.0)
         # Uncorrelated, not independent: one kernel perturbation serves the batch.
         assert np.abs(perturbation[:, 0] - perturbation[:, 1]).mean() > 0.1
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_inputs_and_outputs_have_signs_of_their_own(kind):
+    """By the fourth moments of the perturbations p and q of two equal examples in a step.
+
+    Given signs r and s of inputs and outputs, p and q are normal with the correlation
+    s_p s_q sum_i r_pi r_qi a_i / sum_i a_i, where i counts the independent signs that reach an output
+    and a_i is the variance that comes with one. So E[p^2 q^2] = 1 + 2 sum_i a_i^2 / (sum_i a_i)^2 in
+    units of the variance: 3 without signs of inputs. Of two outputs E[p q p' q'] is 0, but for the
+    signs of outputs.
+    """
+    loc, stddev, inputs, outputs = drawn(kind, TrainingNoise)
+    variances = np.square(inputs)[0:1], np.square(stddev)
+    if kind == "conv-channel":
+        channels = [(variances[0][..., i : i + 1], variances[1][:, :, i : i + 1]) for i in range(3)]
+        squares = sum(np.square(linear(*channel)) for channel in channels)
+    else:
+        squares = linear(*map(np.square, variances))
+    variance = linear(*variances)
+    perturbation = outputs - linear(inputs, loc)
+    product = perturbation[:, 0] * perturbation[:, 1] / variance[0]
+    axes = tuple(range(1, product.ndim))  # pooled over outputs, which makes the error smaller
+    expected = np.mean(1 + 2 * squares / np.square(variance))
+    assert_mean(np.mean(np.square(product), axis=axes), expected)
+    for first, second in [(0, 1), (0, 2), (1, 2)]:
+        pair = product[..., first] * product[..., second]
+        assert_mean(pair.reshape([len(pair), -1]).mean(axis=1), 0.0)
 
 
 @pytest.mark.parametrize("context", [Draw, TrainingNoise])
@@ -216,8 +251,8 @@ def test_dense_bias_is_added_once_and_has_no_noise(context):
 
 
 def test_initial_posterior():
-    layers = [FlipoutConv2D(40, 3, name=name, seed=seed) for name, seed in
-              [("a", None), ("b", None), ("a", None), ("c", 9), ("d", 9)]]
+    names_and_seeds = [("a", None), ("b", None), ("a", None), ("c", 9), ("d", 9)]
+    layers = [FlipoutConv2D(40, 3, name=name, seed=seed) for name, seed in names_and_seeds]
     for layer in layers:
         layer.build([None, None, None, 30])
     a, b, again, c, d = (layer.kernel_loc.numpy() for layer in layers)
@@ -252,7 +287,7 @@ def test_shapes_are_declared():
         dense(tf.zeros([2, 5, 3]))
 
 
-@pytest.mark.parametrize("layer", [lambda **k: FlipoutConv2D(4, 3, **k), lambda **k: FlipoutDense(4, **k)])
+@pytest.mark.parametrize("layer", [(FlipoutConv2D, 4, 3), (FlipoutDense, 4)])
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
@@ -262,12 +297,13 @@ def test_shapes_are_declared():
     ],
 )
 def test_wrong_arguments(layer, argument, message):
+    make_layer, *sizes = layer
     with pytest.raises(ValueError, match=message):
-        layer(**argument)
+        make_layer(*sizes, **argument)
 
 
 def test_wrong_signs():
-    with pytest.raises(ValueError, match="signs is 'pixel'; allowed are 'channel' and 'activation'"):
+    with pytest.raises(ValueError, match="signs is 'pixel'; allowed are 'channel' and 'activ"):
         FlipoutConv2D(4, 3, signs="pixel")
 
 

@@ -39,10 +39,9 @@ def test_mixed_labels_mix_the_losses(task, labels):
 
 def test_probabilities():
     logits = LOGITS.reshape([2, 3, 5])  # leading axes are kept
-    np.testing.assert_allclose(probabilities(logits, "multilabel"), special.expit(logits), rtol=1e-5)
-    np.testing.assert_allclose(
-        probabilities(logits, "multiclass"), special.softmax(logits, axis=-1), rtol=1e-5
-    )
+    sigmoid, softmax = special.expit(logits), special.softmax(logits, axis=-1)
+    np.testing.assert_allclose(probabilities(logits, "multilabel"), sigmoid, rtol=1e-5)
+    np.testing.assert_allclose(probabilities(logits, "multiclass"), softmax, rtol=1e-5)
 
 
 @pytest.mark.parametrize("task", ["multilabel", "multiclass"])

@@ -156,9 +156,8 @@ def test_augmentations_change_inputs_and_labels():
     plain = prepared(networks.network(), learning_rate=0.0)
     inverted = {**BATCH, "labels": 1 - BATCH["labels"]}
     expected = floats(plain.train_step(inverted))
-    augmented = prepared(
-        networks.network(), learning_rate=0.0, augment_waveform=on_waveform, augment_log_mel=on_log_mel
-    )
+    changes = {"augment_waveform": on_waveform, "augment_log_mel": on_log_mel}
+    augmented = prepared(networks.network(), learning_rate=0.0, **changes)
     assert floats(augmented.train_step(BATCH)) == pytest.approx(expected, rel=1e-4)
     assert seen == [((4, 32000), 6, 0), ((4, 101, 64), 6, 0)]
     assert float(plain.train_step(BATCH)["nll"]) != pytest.approx(expected["nll"], rel=1e-2)
@@ -177,7 +176,8 @@ def test_two_replicas_train_as_one_device(monkeypatch):
             # Every kind of noise: signs an activation, signs an example, dropout.
             model = networks.network("imported", {"head": "flipout"}, synchronized=True)
             prepared(model, objective, learning_rate=rate)
-            model.optimizer.build(model.trainable_variables)  # in the step, it would be traced twice
+            # Built in the step, it would have that traced twice.
+            model.optimizer.build(model.trainable_variables)
 
         def part(context):
             size = CLIPS // context.num_replicas_in_sync
