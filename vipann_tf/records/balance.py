@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from vipann_tf.records.label_sets import LabelSets
-from vipann_tf.records.reading import check_whole
 from vipann_tf.records.schema import LABELS
 
 __all__ = ["balanced", "log_factors"]
@@ -93,7 +92,7 @@ def balanced(
 
     def copies(index, record):
         feature = {LABELS: tf.io.RaggedFeature(tf.int64)}
-        labels = tf.io.parse_single_example(check_whole(record), feature)[LABELS]
+        labels = tf.io.parse_single_example(record, feature)[LABELS]
         times = tf.exp(tf.reduce_sum(tf.gather(table, labels)) + log_scale)
         # A fraction is a chance: 2.3 times is twice, and in three cases of ten a third time.
         draw = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(key, index))

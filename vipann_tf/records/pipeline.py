@@ -20,7 +20,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.records import storage
 from vipann_tf.records.balance import balanced, log_factors
 from vipann_tf.records.label_sets import read_label_sets
-from vipann_tf.records.reading import OnCorrupt, ShardReader, check_whole, open_shards
+from vipann_tf.records.reading import OnCorrupt, ShardReader, open_shards
 from vipann_tf.records.schema import DatasetInfo, parse_record
 
 __all__ = ["EPOCH", "INDEX", "evaluation_batches", "training_batches"]
@@ -119,12 +119,13 @@ def training_batches(
             records = records.shuffle(
                 shuffle_buffer, seed=shuffle_key, reshuffle_each_iteration=False
             )
-        records = records.enumerate()
         first = tf.where(current == epoch, tf.constant(start, tf.int64), tf.constant(0, tf.int64))
-        return records.skip(first).map(lambda index, record: (record, current, index))
+        indexed = records.enumerate().skip(first)
+        return tf.data.Dataset.zip((indexed, tf.data.Dataset.from_tensors(current).repeat()))
 
-    def parse(record, current, index):
-        clip = parse_record(check_whole(record), info.samples, len(info.labels))
+    def parse(indexed, current):
+        index, record = indexed
+        clip = parse_record(record, info.samples, len(info.labels))
         return {**clip, EPOCH: current, INDEX: index}
 
     stream = tf.data.Dataset.range(epoch, _LAST_EPOCH).flat_map(epoch_records)
@@ -173,7 +174,7 @@ def evaluation_batches(
     records = tf.data.Dataset.range(len(shards)).flat_map(read)
 
     def parse(record):
-        return parse_record(check_whole(record), info.samples, len(info.labels))
+        return parse_record(record, info.samples, len(info.labels))
 
     clips = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     batches = clips.batch(batch_size)

@@ -2,10 +2,10 @@
 
 A damaged record stops the reading, naming the shard and the offset, or is skipped. TensorFlow's
 reader knows neither: its error holds an offset without a file, and after it the rest of the file is
-lost. So a shard that ends before its number of records is filled up with elements that name it,
-which `check_whole` finds where the records are parsed; and where damage is to be skipped, the file
-is read by `tfrecord_file.scan`. (Counting inside the graph, shard by shard, cost half the speed:
-every shard then instantiates functions of its own.)
+lost. So a shard that ends before its number of records is filled up with elements that name it and
+that no parser accepts; and where damage is to be skipped, the file is read by `tfrecord_file.scan`.
+(Counting inside the graph, shard by shard, cost half the speed: every shard then instantiates
+functions of its own.)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vipann_tf.records import storage
 from vipann_tf.records.schema import DatasetInfo, read_info, shard_name
 from vipann_tf.records.tfrecord_file import scan
 
-__all__ = ["OnCorrupt", "ShardReader", "check_whole", "find_damage", "naming_damage", "open_shards"]
+__all__ = ["OnCorrupt", "ShardReader", "find_damage", "naming_damage", "open_shards"]
 
 OnCorrupt = Literal["stop", "skip"]
 
@@ -34,7 +34,8 @@ OnCorrupt = Literal["stop", "skip"]
 # processor's cache.
 REMOTE_BUFFER_BYTES = 8 * 2**20
 LOCAL_BUFFER_BYTES = 256 * 2**10
-# What stands for a record that could not be read. Every tf.train.Example begins with a newline.
+# What stands for a record that could not be read. No protocol buffer begins with a "d" (the end of
+# a group that was not begun), so parsing it fails, and the error quotes it.
 _DAMAGED = b"damaged:"
 _log = logging.getLogger(__name__)
 
@@ -110,9 +111,9 @@ class ShardReader:
 
     def _load(self) -> None:
         shards = [list(self._read(tf.constant(n))) for n in range(len(self._shards))]
-        with naming_damage():
-            for records in shards:
-                check_whole(tf.stack(records))
+        for shard, records in zip(self._shards, shards):
+            if records and records[-1].numpy().startswith(_DAMAGED):
+                raise UserError(_describe(shard.path))
         ends = np.cumsum([len(records) for records in shards])
         starts = np.concatenate([[0], ends[:-1]])
         held = tf.stack([record for records in shards for record in records])
@@ -154,15 +155,6 @@ class ShardReader:
         if (path, offset) not in self._reported:
             self._reported.add((path, offset))
             self._on_damage(path, offset)
-
-
-def check_whole(records):
-    """Returns serialised records, string [...], unless one stands for damage."""
-    damaged = tf.equal(tf.strings.substr(records, 0, len(_DAMAGED)), _DAMAGED)
-    names = tf.strings.reduce_join(tf.where(damaged, records, ""))
-    check = tf.debugging.Assert(tf.logical_not(tf.reduce_any(damaged)), [names])
-    with tf.control_dependencies([check]):
-        return tf.identity(records)
 
 
 @contextlib.contextmanager

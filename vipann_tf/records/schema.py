@@ -163,7 +163,7 @@ def serialize(clip_id: str, waveform: np.ndarray, labels) -> bytes:
     Args:
       clip_id: The clip's name.
       waveform: int16 [samples].
-      labels: Label indices.
+      labels: Label indices, each once.
     """
     assert waveform.dtype == np.dtype("<i2"), waveform.dtype
     example = Example()
@@ -200,8 +200,8 @@ def parse_record(record, samples: int, num_labels: int) -> dict:
     )
     waveform = tf.io.decode_raw(parsed[WAVEFORM], tf.int16, little_endian=True)
     waveform = tf.cast(tf.ensure_shape(waveform, [samples]), tf.float32) * (1 / INT16_SCALE)
-    # One row a label of the clip, then their sum: a clip without labels is all zeros.
-    labels = tf.minimum(tf.reduce_sum(tf.one_hot(parsed[LABELS], num_labels), axis=0), 1.0)
+    # One row a label of the clip (each is there once), then their sum: no labels are all zeros.
+    labels = tf.reduce_sum(tf.one_hot(parsed[LABELS], num_labels), axis=0)
     return {WAVEFORM: waveform, LABELS: labels, CLIP_ID: parsed[CLIP_ID]}
 
 
