@@ -17,7 +17,7 @@ SMALL = ("training.steps=2", "training.batch_size=4", "export.samples=1")
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", sorted(x.stem for x in RECIPES.glob("pretrain/*.yaml")))
 def test_pretraining(tagging, tmp_path, name):
-    shape = ["model.width=0.0625", "model.depth=22", "validation.samples=1"]
+    shape = ["model.width=0.0625", "model.depth=22", "data.train=[train]"]
     recipe = load_recipe(PretrainRecipe, f"pretrain/{name}", [*SMALL, *shape])
     pretrain(recipe, tagging, tmp_path / "m")
     assert len(log_rows(tmp_path / "m")) == 2

@@ -1,5 +1,6 @@
 """The training loop: steps, checkpoints, a log. It can be stopped anywhere and goes on from there."""
 
+import re
 import signal
 import tempfile
 import threading
@@ -31,6 +32,8 @@ _LOST_WORKER = (
     tf.errors.DeadlineExceededError,
     tf.errors.InternalError,
 )
+# "Error reported from /job:worker/task:1: ..."
+_NAMED_TASK = re.compile(r"(?:from|Task) /job:(\w+)(?:/replica:\d+)?/task:(\d+)")
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,10 @@ def train(
     """
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
-        position = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
-        # Not the optimizer's iterations: loss scaling skips some.
-        counter = tf.Variable(0, dtype=tf.int64, trainable=False)
+    # One a process, not one a device.
+    position = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
+    # Not the optimizer's iterations: loss scaling skips some.
+    counter = tf.Variable(0, dtype=tf.int64, trainable=False)
     tracked = {
         "weights": model.weights,
         "optimizer": model.optimizer,
@@ -140,7 +144,7 @@ def train(
                 "step": done,
                 "epoch": end[0],
                 **result,
-                "learning_rate": float(model.optimizer.learning_rate),
+                "learning_rate": float(model.optimizer.learning_rate.numpy()),
             }
             run.log(row)
             summaries.training(done, row)
@@ -231,9 +235,10 @@ def _lost_workers(strategy: tf.distribute.Strategy, run: TrainingRun) -> Iterato
     except _LOST_WORKER as error:
         if not is_multiworker(strategy):
             raise
+        named = _NAMED_TASK.search(error.message)
         raise UserError(
-            f"another worker was lost ({error.message.splitlines()[0][:200]}); see its output, then start "
-            f"all workers again: they go on from the last checkpoint in {run.checkpoints}"
+            f"{' '.join(named.groups()) if named else 'another worker'} was lost; see its output, then "
+            f"start all of them again: they go on from the last checkpoint in {run.checkpoints}"
         ) from error
 
 
