@@ -131,6 +131,7 @@ def prepare(dataset, paths, seconds, workers, dry_run, overwrite, **options):
     Options that are not listed go to Apache Beam, such as --runner=FlinkRunner.
     """
     from vipann_tf import datasets, terminal
+    from vipann_tf.records.storage import source_tree
 
     first = next((i for i, path in enumerate(paths) if path.startswith("--")), len(paths))
     paths, beam_options = paths[:first], paths[first:]
@@ -138,9 +139,9 @@ def prepare(dataset, paths, seconds, workers, dry_run, overwrite, **options):
     if len(paths) != 1 + needs_source:
         wanted = "SOURCE OUT" if needs_source else "OUT"
         raise UserError(f"prepare {dataset} takes {wanted}, but {len(paths)} paths were given")
-    if not needs_source:
+    if "seconds" in datasets.find(dataset).options:
         options["seconds"] = seconds
-    source = datasets.load(dataset, paths[0] if needs_source else None, **options)
+    source = datasets.load(dataset, source_tree(paths[0]) if needs_source else None, **options)
     if dry_run:
         _print_plan(source, paths[-1], seconds)
         return
@@ -711,5 +712,18 @@ def _print_model(path) -> None:
     )
 
 
+def run() -> None:
+    """The console script."""
+    try:
+        main()
+    except SystemExit as end:
+        storage = sys.modules.get("vipann_tf.records.storage")
+        if storage is None or not storage.aborts_at_exit():
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)
+
+
 if __name__ == "__main__":
-    main()
+    run()

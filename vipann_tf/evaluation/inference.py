@@ -13,6 +13,7 @@ import tensorflow as tf
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
 from vipann_tf.models.vipann import VIPANN
+from vipann_tf.records.reading import naming_damage
 from vipann_tf.uncertainty import decomposition
 from vipann_tf.uncertainty.draws import probability_standard_error
 
@@ -120,14 +121,15 @@ def predict_batches(
 def _portions(batches, prefix) -> Iterator[list[dict[str, tf.Tensor]]]:
     """Batches with `features` in place of `waveform`, in lists of at most `FEATURE_BYTES`."""
     portion, size = [], 0
-    for batch in batches:
-        batch = dict(batch)
-        features = prefix(batch.pop("waveform"))
-        if portion and size + _bytes(features) > FEATURE_BYTES:
-            yield portion
-            portion, size = [], 0
-        portion.append({**batch, "features": features})
-        size += _bytes(features)
+    with naming_damage():
+        for batch in batches:
+            batch = dict(batch)
+            features = prefix(batch.pop("waveform"))
+            if portion and size + _bytes(features) > FEATURE_BYTES:
+                yield portion
+                portion, size = [], 0
+            portion.append({**batch, "features": features})
+            size += _bytes(features)
     if portion:
         yield portion
 

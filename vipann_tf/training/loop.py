@@ -17,6 +17,7 @@ from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipe import Training
 from vipann_tf.training.checkpoints import Checkpoints
 from vipann_tf.training.distribution import distribute, is_multiworker
+from vipann_tf.records.reading import naming_damage
 from vipann_tf.training.run import TrainingRun
 from vipann_tf.training.summaries import Summaries
 from vipann_tf.training.validation import Validation
@@ -130,7 +131,8 @@ def train(
         stack.enter_context(_lost_workers(strategy, run))
         exhausted = agree(validation is not None and validation.exhausted)
         while done < steps and not exhausted:
-            batch = next(batches)
+            with naming_damage():
+                batch = next(batches)
             end = [int(strategy.experimental_local_results(batch.pop(key))[0][0]) for key in ("epoch", "index")]
             clip_ids = batch.pop("clip_id")
             result = {name: float(value) for name, value in step(batch).items()}

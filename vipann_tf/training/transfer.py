@@ -20,6 +20,7 @@ from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipe import TransferRecipe, Variational
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
+from vipann_tf.records.reading import naming_damage
 from vipann_tf.records.schema import DatasetInfo, read_info
 from vipann_tf.saved_model.export import check_vacant, export
 from vipann_tf.saved_model.load import read_variables
@@ -223,9 +224,10 @@ def with_pooled_features(stream: Stream, model: VIPANN, data, splits: list[str])
     """The same stream with the frozen trunk's output, computed once a clip, for its waveforms."""
     pooled = tf.function(model.pooled, [tf.TensorSpec([None, None])], autograph=False)
     features, clip_ids = [], []
-    for batch in evaluation_batches(data, splits, _EMBED_BATCH):
-        features.append(pooled(batch["waveform"]))
-        clip_ids.append(batch["clip_id"])
+    with naming_damage():
+        for batch in evaluation_batches(data, splits, _EMBED_BATCH):
+            features.append(pooled(batch["waveform"]))
+            clip_ids.append(batch["clip_id"])
     table = tf.concat(features, 0)
     keys = tf.concat(clip_ids, 0)
     rows = tf.lookup.StaticHashTable(

@@ -16,6 +16,7 @@ from vipann_tf.models.randomness import Draw
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipe import Validation as Settings
 from vipann_tf.records.pipeline import evaluation_batches
+from vipann_tf.records.reading import naming_damage
 from vipann_tf.records.schema import read_info
 from vipann_tf.uncertainty import decomposition
 
@@ -163,10 +164,11 @@ class Validation:
         for index in tf.range(1, samples + 1, dtype=tf.int64):
             kernels = self._kernels(index)
             probs, labels = [], []
-            for batch in evaluation_batches(self._data, self._splits, _BATCH):
-                features = self._prefix(batch["waveform"])
-                probs.append(self._suffix(features, index, kernels))
-                labels.append(batch["labels"])
+            with naming_damage():
+                for batch in evaluation_batches(self._data, self._splits, _BATCH):
+                    features = self._prefix(batch["waveform"])
+                    probs.append(self._suffix(features, index, kernels))
+                    labels.append(batch["labels"])
             moments = decomposition.add(moments, tf.concat(probs, 0))
         answers = decomposition.finish(moments, self._task)
         return answers.probabilities.numpy(), tf.concat(labels, 0).numpy()
