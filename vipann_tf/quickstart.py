@@ -81,7 +81,7 @@ def run(cli: click.Group, out: str, *, overwrite: bool) -> None:
     click.secho("\nMade:", bold=True)
     click.echo(
         f"  {place / 'models'}   three SavedModels; TensorFlow Serving takes each as it is\n"
-        f"  {place / 'results'}  metrics.json, predictions.csv, reliability.png\n"
+        f"  {place / 'results'}  report.html to read; metrics.json, predictions.csv, reliability.png\n"
         f"  {place / 'data'}     two dataset directories\n"
         "Next: your own sounds, one folder a class:\n"
         "  vipann-tf prepare folder SOUNDS data/mine\n"
