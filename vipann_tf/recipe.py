@@ -53,6 +53,9 @@ class Data(_Section):
     train: list[str] | None = pydantic.Field(
         None, description="Splits to train on; by default `train`, or all folds but the held-out one."
     )
+    on_corrupt: Literal["stop", "skip"] = pydantic.Field(
+        "stop", description="What to do at a damaged record; `skip` logs it and goes on."
+    )
     balance: bool = pydantic.Field(False, description="Sample rare labels more often.")
 
 

@@ -45,7 +45,7 @@ def test_a_flipped_bit_is_named(data, record, inside):
     place = offsets(data)[record]
     flip(data, place + inside)
     assert find_damage(data / SHARD) == [place]
-    message = rf"{SHARD}: the record at byte {place} is damaged; .* on_corrupt: skip"
+    message = rf"{SHARD}: the record at byte {place} is damaged; .* data.on_corrupt=skip"
     with pytest.raises(UserError, match=message):
         ids(evaluation_batches(data, ["train"], 5))
     with pytest.raises(UserError, match=message):

@@ -186,7 +186,7 @@ def _describe(path: str) -> str:
     where = f"the record at byte {damage[0]}" if damage else "its end"
     return (
         f"{path}: {where} is damaged; copy or prepare it again, or go on without it by"
-        " on_corrupt: skip"
+        " data.on_corrupt=skip"
     )
 
 

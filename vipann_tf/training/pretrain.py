@@ -67,6 +67,7 @@ def pretrain(
             seed=recipe.training.seed,
             position=position,
             balance=recipe.data.balance,
+            on_corrupt=recipe.data.on_corrupt,
         ),
         data=data,
         dataset=dataset,

@@ -107,6 +107,7 @@ def transfer(
             seed=recipe.training.seed,
             position=position,
             balance=recipe.data.balance,
+            on_corrupt=recipe.data.on_corrupt,
         )
 
     cached = recipe.mode == "fixed" and architecture.trunk == "deterministic" and not recipe.augment.any
