@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from oracles import LARGEST_Z, assert_mean, assert_normal_variance, linear, sample
 
-from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense, inverse_softplus
+from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
 from vipann_tf.models.randomness import Draw, TrainingNoise, randomness
 
 SAMPLES = 3000
@@ -89,10 +89,10 @@ def test_inputs_and_outputs_have_signs_of_their_own(kind):
     """By the fourth moments of the perturbations p and q of two equal examples in a step.
 
     Given signs r and s of inputs and outputs, p and q are normal with the correlation
-    s_p s_q sum_i r_pi r_qi a_i / sum_i a_i, where i counts the independent signs that reach an output
-    and a_i is the variance that comes with one. So E[p^2 q^2] = 1 + 2 sum_i a_i^2 / (sum_i a_i)^2 in
-    units of the variance: 3 without signs of inputs. Of two outputs E[p q p' q'] is 0, but for the
-    signs of outputs.
+    s_p s_q sum_i r_pi r_qi a_i / sum_i a_i, where i counts the independent signs that reach an
+    output and a_i is the variance that comes with one. So in units of the variance
+    E[p^2 q^2] = 1 + 2 sum_i a_i^2 / (sum_i a_i)^2, which would be 3 without signs of inputs. For
+    two outputs E[p q p' q'] is 0, which it would not be without signs of outputs.
     """
     loc, stddev, inputs, outputs = drawn(kind, TrainingNoise)
     variances = np.square(inputs)[0:1], np.square(stddev)
@@ -267,12 +267,6 @@ def test_initial_posterior():
     dense = FlipoutDense(2, initial_stddev=1)  # a whole number is one, too
     dense.build([None, 3])
     np.testing.assert_allclose(dense.kernel_stddev(), 1.0, rtol=1e-6)
-
-
-@pytest.mark.parametrize("stddev", [1e-6, 0.05, 1.0, 40.0])
-def test_inverse_softplus(stddev):
-    assert np.logaddexp(0, inverse_softplus(stddev)) == pytest.approx(stddev, rel=1e-6)
-    assert np.logaddexp(0, inverse_softplus(tf.constant(stddev))) == pytest.approx(stddev, rel=1e-5)
 
 
 def test_shapes_are_declared():

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from networks import KINDS, STOCHASTIC
+from scipy import special
 
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
@@ -86,11 +87,18 @@ def test_a_fresh_process_draws_the_same_network():
     np.testing.assert_allclose(here["probs"], there["probs"], atol=1e-6)
 
 
-def test_multiclass_probabilities_sum_to_1():
-    model = networks.network("det-flip", {"task": "multiclass", "labels": 4})
-    probs = ask(model, CLIPS, Draw(3, 2))
-    np.testing.assert_allclose(probs.sum(axis=-1), 1, rtol=1e-5)
-    np.testing.assert_allclose(ask(model, CLIPS, None), tf.nn.softmax(model(CLIPS)), rtol=1e-5)
+@pytest.mark.parametrize(
+    ("task", "function"), [("multilabel", special.expit), ("multiclass", special.softmax)]
+)
+def test_probabilities_of_logits_and_temperature(task, function):
+    model = networks.network("det-flip", {"task": task, "labels": 4})
+    features, draw = model.prefix(CLIPS), Draw(3, 2)
+    logits = model.suffix_logits(features, draw).numpy()
+    along = {"axis": -1} if task == "multiclass" else {}
+    np.testing.assert_allclose(model.suffix(features, draw), function(logits, **along), rtol=1e-5)
+    cooler = model.suffix(features, draw, temperature=2.5)
+    np.testing.assert_allclose(cooler, function(logits / 2.5, **along), rtol=1e-5)
+    np.testing.assert_allclose(model.suffix_logits(features, None), model(CLIPS), rtol=1e-4)
 
 
 def test_embedding_and_pooled_features_lead_to_the_logits(tiny):

@@ -1,4 +1,4 @@
-"""The divergence of the Flipout layers against TensorFlow Probability and a closed-form optimum."""
+"""Posterior, prior and divergence against TensorFlow Probability and a closed-form optimum."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import tf_keras
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
 from vipann_tf.models.loss import kl_scale
 from vipann_tf.models.objective import Objective
+from vipann_tf.models.posterior import inverse_softplus
 from vipann_tf.models.randomness import TrainingNoise, randomness
 
 
@@ -71,6 +72,12 @@ def test_set_posterior_takes_standard_deviations():
     np.testing.assert_array_equal(layer.kernel_loc, np.arange(12).reshape([4, 3]))
     np.testing.assert_allclose(layer.kernel_stddev(), stddev, rtol=1e-5)
     np.testing.assert_array_equal(layer.kernel_posterior.stddev(), layer.kernel_stddev())
+
+
+@pytest.mark.parametrize("stddev", [1e-6, 0.05, 1.0, 40.0])
+def test_inverse_softplus(stddev):
+    assert np.logaddexp(0, inverse_softplus(stddev)) == pytest.approx(stddev, rel=1e-6)
+    assert np.logaddexp(0, inverse_softplus(tf.constant(stddev))) == pytest.approx(stddev, rel=1e-5)
 
 
 def test_kl_is_lowest_where_posterior_and_prior_meet():
