@@ -30,7 +30,14 @@ def make_strategy(devices: Devices = "auto") -> tf.distribute.Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if devices == "mirrored" or (devices == "auto" and len(gpus) > 1):
-        return tf.distribute.MirroredStrategy(gpus or tf.config.list_logical_devices("CPU"))
+        if gpus:
+            return tf.distribute.MirroredStrategy(gpus)
+        # Collective operations between logical devices of one CPU are keyed by process-wide numbers,
+        # which two strategies in one process can confuse (seen: "Shape mismatch in the collective").
+        return tf.distribute.MirroredStrategy(
+            tf.config.list_logical_devices("CPU"),
+            cross_device_ops=tf.distribute.ReductionToOneDevice(),
+        )
     return tf.distribute.get_strategy()
 
 
