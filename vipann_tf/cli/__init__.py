@@ -1,0 +1,53 @@
+"""The command line: parse, call one function, print. TensorFlow is imported inside commands."""
+
+import os
+import sys
+
+import click
+
+from vipann_tf import __version__
+from vipann_tf.cli import data, evaluation, models, prediction, training
+from vipann_tf.cli.command import Command, Group
+from vipann_tf.cli.options import common
+
+__all__ = ["main", "run"]
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vipann-tf")
+def main():
+    """Bayesian audio tagging: train, transfer, evaluate and serve networks that know when they do
+    not know."""
+    # TensorFlow's start-up notices would drown a command's own output.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@click.command(cls=Command)
+@click.option(
+    "--out", default="quickstart", show_default=True, metavar="DIR", help="Directory to make."
+)
+@common("overwrite")
+def quickstart(out, overwrite):
+    """Do the main job once, on synthetic sounds: prepare, pretrain, transfer, evaluate, predict."""
+    from vipann_tf import quickstart as steps
+
+    steps.run(main, out, overwrite=overwrite)
+
+
+for _module in (data, training, evaluation, prediction, models):
+    for _command in _module.COMMANDS:
+        main.add_command(_command)
+main.add_command(quickstart)
+
+
+def run() -> None:
+    """The console script."""
+    try:
+        main()
+    except SystemExit as end:
+        storage = sys.modules.get("vipann_tf.records.storage")
+        if storage is None or not storage.aborts_at_exit():
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)

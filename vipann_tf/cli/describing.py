@@ -1,0 +1,80 @@
+"""What the commands print of dataset and model directories."""
+
+import click
+
+
+def print_plan(source, out, seconds) -> None:
+    """Prints what a preparation would write."""
+    from vipann_tf import terminal
+    from vipann_tf.records.plan import plan_shards
+
+    plan = plan_shards(source, seconds=seconds)
+    click.echo(
+        f"{out} would hold dataset {source.name}, {source.task}, {len(source.labels)} labels, "
+        f"{plan.clips} clips of {plan.seconds:g} s ({plan.hours:.2f} h), {plan.bytes / 1e9:.2f} GB"
+    )
+    rows = [(name, str(clips)) for name, clips in plan.splits.items()]
+    terminal.table({"split": "left", "clips": "right"}, rows)
+    rows = [(name, str(clips)) for name, clips in plan.label_counts.items()]
+    terminal.table({"label": "left", "clips": "right"}, rows)
+    if plan.rejected:
+        click.echo(
+            f"{len(plan.rejected)} of {plan.inputs} inputs would be rejected before decoding"
+        )
+
+
+def print_dataset(path, info) -> None:
+    """Prints what a dataset directory holds."""
+    from vipann_tf import terminal
+
+    hours = info.clips * info.clip_seconds / 3600
+    click.echo(
+        f"{path}: dataset {info.name}, {info.task}, {len(info.labels)} labels, {info.clips} clips "
+        f"of {info.clip_seconds:g} s ({hours:.2f} h) at {info.sample_rate_hz} Hz"
+    )
+    rows = [(name, str(split.clips), str(split.shards)) for name, split in info.splits.items()]
+    terminal.table({"split": "left", "clips": "right", "shards": "right"}, rows)
+    if info.rejected:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in info.rejected.items())
+        click.echo(f"Rejected: {reasons} (see rejected.csv)")
+
+
+def print_unfinished(path, run) -> None:
+    """Prints how far a training is."""
+    recipe = run["description"]["recipe"]
+    what = "pretrain"
+    if "strategy" in recipe:
+        what = f"transfer {recipe['strategy']} ({recipe['mode']})"
+    click.echo(
+        f"{path}: unfinished {what}, step {run['step']} of {run['steps']}, "
+        f"last written {run['seconds_ago']:.0f} s ago"
+    )
+    for name in ("log", "scores"):
+        if run[name]:
+            click.echo(", ".join(f"{key} {float(value):.4g}" for key, value in run[name].items()))
+    click.echo("The command that began it goes on with it.")
+
+
+def print_model(path) -> None:
+    """Prints what a model directory holds."""
+    from vipann_tf.saved_model import metadata
+
+    info = metadata.read_info(path)
+    network = info.architecture
+    click.echo(
+        f"{metadata.version_directory(path)}: ResNet-{network.depth} of width {network.width:g}, "
+        f"{network.trunk} trunk, {network.head} head, {network.task}, {network.labels} labels"
+    )
+    made = info.recipe.get("strategy")
+    if info.data is not None:
+        how = f"{info.origin} {made} ({info.recipe['mode']})" if made else info.origin
+        held = f", held out {', '.join(info.data.held_out)}" if info.data.held_out else ""
+        click.echo(
+            f"{how} on {info.data.dataset}: {info.data.clips} clips of "
+            f"{', '.join(info.data.splits)}{held}; {info.training['steps']} steps in "
+            f"{info.training['seconds']:.0f} s, last loss {info.training['loss']:.3f}"
+        )
+    click.echo(
+        f"takes waveforms at {info.sample_rate_hz} Hz; serving_default averages "
+        f"{info.samples if network.stochastic else 1} draws of seed {info.seed}"
+    )

@@ -1,0 +1,154 @@
+"""evaluate, compare, calibrate and rank: what a model is worth, and what would make it better."""
+
+import os
+import sys
+
+import click
+
+from vipann_tf.cli.command import Command
+from vipann_tf.cli.describing import print_model
+from vipann_tf.cli.options import common
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@click.option("--split", help="Split to score; by default what was held out, or eval.")
+@click.option(
+    "--ood",
+    multiple=True,
+    metavar="DIR",
+    help="Dataset directory of sounds that the model was not made for; may be repeated.",
+)
+@common("data", "samples", "seed", "out", "overwrite")
+def evaluate(model, data, split, ood, samples, seed, out, overwrite):
+    """Score a model: accuracy, calibration and uncertainty, as numbers and as a report."""
+    import shlex
+
+    from vipann_tf import terminal
+    from vipann_tf.evaluation.evaluate import evaluate as run
+    from vipann_tf.findings import print_evaluation
+
+    with terminal.progress("Evaluating") as show:
+        summary = run(
+            model,
+            data,
+            out,
+            split=split,
+            samples=samples,
+            seed=seed,
+            ood=ood,
+            command=shlex.join(["vipann-tf", *sys.argv[1:]]),
+            overwrite=overwrite,
+            on_progress=show,
+        )
+    print_evaluation(summary)
+    click.echo(f"Wrote {out}: read {os.path.join(out, 'report.html')}")
+
+
+@click.command(cls=Command)
+@click.argument("results", nargs=-1, required=True, metavar="RESULTS_DIR...")
+@common("out", "overwrite")
+def compare(results, out, overwrite):
+    """Compare models by what evaluate wrote: numbers, and differences on the same clips."""
+    from vipann_tf import terminal
+    from vipann_tf.evaluation.compare import compare as run
+    from vipann_tf.findings import print_comparison
+
+    with terminal.progress("Comparing") as show:
+        rows = run(results, out, overwrite=overwrite, on_progress=show)
+    print_comparison(rows)
+    click.echo(f"Wrote {out}: read {os.path.join(out, 'compare.md')}")
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="NAME",
+    help="Split to fit on, none that trained the model; by default a validation split, else what "
+    "was held out. May be repeated.",
+)
+@click.option(
+    "--coverage",
+    type=float,
+    default=0.9,
+    show_default=True,
+    help="Probability that a prediction set is to hold the truth.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["aps", "threshold"]),
+    default="aps",
+    show_default=True,
+    help="Multiclass sets: aps grows on hard clips, threshold is smallest on average.",
+)
+@common("data", "samples", "seed", "out")
+def calibrate(model, splits, coverage, method, data, samples, seed, out):
+    """Make a model's confidence right: a temperature and prediction sets, in a new version at
+    --out."""
+    from vipann_tf import terminal
+    from vipann_tf.evaluation.calibrate import calibrate as run
+    from vipann_tf.findings import print_calibration
+
+    with terminal.progress("Calibrating") as show:
+        found = run(
+            model,
+            data,
+            out,
+            splits=splits,
+            samples=samples,
+            seed=seed,
+            coverage=coverage,
+            method=method,
+            on_progress=show,
+        )
+    print_calibration(found)
+    print_model(out)
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@click.option(
+    "--by",
+    type=click.Choice(["epistemic", "aleatoric", "total"]),
+    default="epistemic",
+    show_default=True,
+    help="Uncertainty to rank by.",
+)
+@click.option("--top", type=int, default=20, show_default=True, metavar="K", help="Clips to name.")
+@click.option("--diversity", is_flag=True, help="Prefer clips unlike those ranked before.")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="NAME",
+    help="Split to choose from; by default all that the model was not trained on. May be repeated.",
+)
+@common("data", "samples", "seed")
+@click.option(
+    "--format", "style", type=click.Choice(["table", "csv"]), default="table", show_default=True
+)
+def rank(model, by, top, diversity, splits, data, samples, seed, style):
+    """Say which clips of a dataset are most worth labelling next."""
+    from vipann_tf import terminal
+    from vipann_tf.evaluation.rank import rank as run
+    from vipann_tf.findings import print_ranking
+
+    with terminal.progress("Ranking") as show:
+        ranked = run(
+            model,
+            data,
+            by=by,
+            top=top,
+            diversity=diversity,
+            splits=splits,
+            samples=samples,
+            seed=seed,
+            on_progress=show,
+        )
+    print_ranking(ranked, by, style)
+
+
+COMMANDS = (evaluate, compare, calibrate, rank)

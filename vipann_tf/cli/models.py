@@ -1,0 +1,88 @@
+"""import, export and info: model directories from elsewhere, for elsewhere, and explained."""
+
+import click
+
+from vipann_tf.cli.command import Command
+from vipann_tf.cli.describing import print_dataset, print_model, print_unfinished
+from vipann_tf.cli.options import common
+
+
+@click.command("import", cls=Command)
+@click.argument("checkpoint")
+@click.option("--labels", metavar="CSV", help="Label names; by default AudioSet's 527.")
+@click.option(
+    "--signs",
+    type=click.Choice(["channel", "activation"]),
+    help="Of Flipout layers; by default as the weights were trained.",
+)
+@common("out", "overwrite")
+def import_(checkpoint, labels, signs, out, overwrite):
+    """Turn a published PANNs or VI-PANN checkpoint (.pth) into a model directory."""
+    from vipann_tf.checkpoints.importing import import_checkpoint
+
+    import_checkpoint(checkpoint, out, labels=labels, signs=signs, overwrite=overwrite)
+    print_model(out)
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@common("samples", "seed", "out")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    help="What it computes with; its variables stay float32.",
+)
+@click.option(
+    "--draws",
+    type=click.Choice(["sampled", "stored"]),
+    help="Draw the networks in each request, or keep them in the SavedModel.",
+)
+@click.option("--seconds", type=float, metavar="S", help="Take waveforms of this length only.")
+@click.option(
+    "--version", type=int, metavar="N", help="Number of the version; by default the next one."
+)
+@click.option(
+    "--metrics",
+    multiple=True,
+    metavar="FILE",
+    help="metrics.json of an evaluation, for the model card; may be repeated.",
+)
+@click.option("--licence", metavar="TEXT", help="Of the weights, for the model card.")
+def export(model, samples, seed, out, precision, draws, seconds, version, metrics, licence):
+    """Write a version of a model with other settings of serving, at --out."""
+    from vipann_tf.saved_model.reexport import reexport
+
+    folder = reexport(
+        model,
+        out,
+        samples=samples,
+        seed=seed,
+        precision=precision,
+        draws=draws,
+        fixed_seconds=seconds,
+        evaluations=metrics,
+        licence=licence,
+        version=version,
+    )
+    print_model(folder)
+
+
+@click.command(cls=Command)
+@click.argument("path")
+def info(path):
+    """Say what a model or dataset directory is."""
+    from vipann_tf.records import schema
+    from vipann_tf.records.storage import join, size
+
+    if size(join(path, schema.INFO_FILE)) is not None:
+        print_dataset(path, schema.read_info(path))
+        return
+    from vipann_tf.training.run import unfinished
+
+    if run := unfinished(path):
+        print_unfinished(path, run)
+    else:
+        print_model(path)
+
+
+COMMANDS = (import_, export, info)

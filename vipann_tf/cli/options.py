@@ -1,0 +1,46 @@
+"""Options that several commands have, each written once."""
+
+import click
+
+STRATEGIES = ("det", "drop", "flip", "det-flip")
+DEVICES = ("auto", "none", "mirrored", "multiworker")
+
+
+def common(*names):
+    """A decorator that gives a command options by name, in this order."""
+    options = {
+        "data": click.option("--data", required=True, metavar="DIR", help="Dataset directory."),
+        "out": click.option("--out", required=True, metavar="DIR", help="Directory to make."),
+        "overwrite": click.option("--overwrite", is_flag=True, help="Replace what is at --out."),
+        "set": click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override a value of the recipe, e.g. training.epochs=5; may be repeated.",
+        ),
+        "devices": click.option(
+            "--devices",
+            type=click.Choice(DEVICES),
+            default="auto",
+            show_default=True,
+            help="GPUs of this machine (mirrored), machines of TF_CONFIG (multiworker), or one.",
+        ),
+        "samples": click.option(
+            "--samples", type=int, metavar="T", help="Draws; by default those of the export."
+        ),
+        "seed": click.option(
+            "--seed", type=int, metavar="N", help="Seed of the draws; by default the export's."
+        ),
+    }
+
+    def decorate(function):
+        for name in reversed(names):
+            function = options[name](function)
+        return function
+
+    return decorate
+
+
+# What pretrain and transfer have in common.
+training_options = common("data", "out", "set", "devices", "overwrite")

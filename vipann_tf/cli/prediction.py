@@ -1,0 +1,128 @@
+"""predict: labels and uncertainty of recordings, short or long."""
+
+import sys
+
+import click
+
+from vipann_tf.cli.command import Command
+from vipann_tf.cli.options import common
+from vipann_tf.errors import UserError
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@common("samples", "seed")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    metavar="K",
+    help="Labels to show a file.",
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "csv", "raven", "audacity"]),
+    default="table",
+    show_default=True,
+    help="With --window: csv and json hold every window; table, a Raven selection table and "
+    "Audacity labels what was detected.",
+)
+@click.option(
+    "--window",
+    type=float,
+    metavar="S",
+    help="Listen to a long recording by windows of this length, one FILE; memory does not grow.",
+)
+@click.option(
+    "--hop",
+    type=float,
+    metavar="S",
+    help="With --window: from one window to the next; by default a quarter of it.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    metavar="P",
+    help="With --window: probability from which a label counts as detected.",
+)
+@click.option("--plot", metavar="FILE.png", help="With --window: draw the timeline.")
+@click.option(
+    "--server",
+    metavar="HOST:PORT",
+    help="Ask a running TensorFlow Serving (gRPC) that serves MODEL; HOST:PORT/NAME where it calls "
+    "it otherwise.",
+)
+@click.option(
+    "--deadline",
+    type=float,
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="With --server: seconds that a request may take.",
+)
+def predict(
+    model, files, samples, seed, top, style, window, hop, threshold, plot, server, deadline
+):
+    """Label audio files, and say how sure the model is of each."""
+    if window is not None:
+        asked = {"samples": samples, "seed": seed, "server": server, "deadline_s": deadline}
+        if len(files) != 1:
+            raise UserError(f"--window takes one FILE, but {len(files)} were given")
+        hop = window / 4 if hop is None else hop
+        _listen(model, files[0], window, hop, asked, style, top, threshold, plot)
+        return
+    for name, given in {"--hop": hop, "--plot": plot}.items():
+        if given is not None:
+            raise UserError(
+                f"{name} is for long recordings; give --window too, such as --window 10"
+            )
+    if style in ("raven", "audacity"):
+        raise UserError(f"--format {style} needs --window, such as --window 10")
+
+    from vipann_tf.answers import print_answers
+    from vipann_tf.saved_model.predict import Predictor
+
+    predictor = Predictor(model, samples=samples, seed=seed, server=server, deadline_s=deadline)
+    answers = predictor.answer(files)
+    print_answers(answers, predictor.labels, top=top, style=style)
+    for answer in answers:
+        if answer.error:
+            click.echo(f"Error: {answer.path}: {answer.error}", err=True)
+    if any(answer.error for answer in answers):
+        sys.exit(1)
+
+
+def _listen(model, path, window, hop, asked, style, top, threshold, plot) -> None:
+    """Prints the timeline of a recording."""
+    from vipann_tf import terminal
+    from vipann_tf.audio.decoding import DecodeError, duration_s
+    from vipann_tf.evaluation.timeline_files import timeline
+    from vipann_tf.evaluation.timeline_figure import TimelineFigure
+    from vipann_tf.saved_model.timeline import Listener
+
+    listener = Listener(model, window_s=window, hop_s=hop, **asked)
+    try:
+        seconds = duration_s(path)
+        shown = timeline(
+            style, sys.stdout, path, listener.labels, top=top, threshold=threshold
+        )
+        figure = TimelineFigure(listener.labels, seconds) if plot else None
+        with terminal.progress("Listening") as show:
+            for heard in listener.listen(path, show):
+                shown.add(heard)
+                if figure is not None:
+                    figure.add(heard)
+    except DecodeError as error:
+        raise UserError(f"{path}: {error}") from error
+    shown.close()
+    if figure is not None:
+        figure.write(plot)
+        click.echo(f"Wrote {plot}", err=True)
+
+
+COMMANDS = (predict,)

@@ -1,0 +1,154 @@
+"""pretrain and transfer."""
+
+import os
+
+import click
+
+from vipann_tf.cli.command import Command
+from vipann_tf.cli.describing import print_model
+from vipann_tf.cli.options import STRATEGIES, training_options
+from vipann_tf.errors import UserError
+
+
+@click.command(cls=Command)
+@click.argument("recipe")
+@training_options
+def pretrain(recipe, data, out, settings, devices, overwrite):
+    """Train a network from scratch, as RECIPE (a YAML file) says."""
+    from vipann_tf.recipe import PretrainRecipe, load_recipe
+
+    resolved = load_recipe(PretrainRecipe, recipe, settings)
+
+    from vipann_tf import terminal
+    from vipann_tf.training.distribution import make_strategy
+    from vipann_tf.training.pretrain import pretrain as run
+
+    with terminal.progress("Pretraining") as show:
+        version = run(
+            resolved,
+            data,
+            out,
+            strategy=make_strategy(devices),
+            overwrite=overwrite,
+            on_progress=_training_note(show),
+        )
+    if version is not None:
+        print_model(out)
+
+
+@click.command(cls=Command)
+@click.option("--strategy", type=click.Choice(STRATEGIES), help="What is Bayesian, and how.")
+@click.option(
+    "--base", required=True, metavar="MODEL", help="Model directory of the pretrained network."
+)
+@click.option(
+    "--mode", type=click.Choice(["fixed", "finetune"]), help="Train the head alone, or all."
+)
+@click.option("--test-fold", type=int, metavar="K", help="Fold to hold out.")
+@click.option(
+    "--folds",
+    metavar="all|K,K,...",
+    help="Cross-validate: hold out each fold in turn, train, evaluate, and give mean and interval.",
+)
+@click.option("--final", is_flag=True, help="With --folds: train a model on all folds, too.")
+@click.option("--recipe", metavar="FILE", help="YAML file; the defaults without.")
+@training_options
+def transfer(
+    strategy, base, mode, test_fold, folds, final, recipe, data, out, settings, devices, overwrite
+):
+    """Transfer a pretrained network to the labels of another dataset."""
+    from vipann_tf.recipe import TransferRecipe, load_recipe
+
+    if folds and test_fold is not None:
+        raise UserError("--test-fold holds out one fold and --folds each in turn; give one of them")
+    if final and not folds:
+        raise UserError(
+            "--final goes with --folds; without it, name all folds: --set data.train=[...]"
+        )
+    chosen = {"strategy": strategy, "mode": mode}
+    settings = [*settings, *(f"{key}={value}" for key, value in chosen.items() if value)]
+    resolved = load_recipe(TransferRecipe, recipe, settings)
+
+    from vipann_tf import terminal
+    from vipann_tf.training.distribution import make_strategy
+
+    common = dict(strategy=make_strategy(devices), overwrite=overwrite)
+    if folds:
+        from vipann_tf.training.cross_validation import cross_validate
+
+        with terminal.progress("Cross-validating") as show:
+            summary = cross_validate(
+                resolved,
+                base,
+                data,
+                out,
+                folds=_fold_numbers(folds),
+                final=final,
+                on_progress=lambda name, progress: _training_note(show, f"{name}: ")(progress),
+                **common,
+            )
+        print_cross_validation(out, summary)
+        return
+    from vipann_tf.training.transfer import transfer as run
+
+    with terminal.progress("Transferring") as show:
+        version = run(
+            resolved,
+            base,
+            data,
+            out,
+            test_fold=test_fold,
+            on_progress=_training_note(show),
+            **common,
+        )
+    if version is not None:
+        print_model(out)
+
+
+def _training_note(show, prefix=""):
+    """Progress of a training as one line."""
+
+    def on_progress(progress):
+        note = (
+            f"{prefix}loss {progress.loss:.3f} = NLL {progress.nll:.3f} "
+            f"+ KL {progress.kl_term:.3f}, {progress.steps_per_s:.2g} steps/s, "
+            f"{progress.clips_per_s:.0f} clips/s"
+        )
+        if progress.scores:
+            name, value = next(iter(progress.scores.items()))
+            note += f", validation {name} {value:.3f}"
+        show(progress.step, progress.steps, note)
+
+    return on_progress
+
+
+def _fold_numbers(text: str) -> list[int] | None:
+    if text == "all":
+        return None
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise UserError(f"--folds is {text!r}; give all, or numbers such as 1,2,3") from None
+
+
+def print_cross_validation(out, summary) -> None:
+    from vipann_tf import terminal
+
+    numbers = summary["metrics"] | {
+        f"mean {name} (nats)": value for name, value in summary["uncertainty"].items()
+    }
+    columns = {"metric": "left", "mean": "right", "95 % from": "right", "to": "right"}
+    columns |= {name: "right" for name in summary["folds"]}
+    rows = [
+        (
+            name,
+            *(terminal.number(value[key]) for key in ("mean", "low", "high")),
+            *(terminal.number(x) for x in value["values"]),
+        )
+        for name, value in numbers.items()
+    ]
+    terminal.table(columns, rows, f"{summary['dataset']}, {len(summary['folds'])} folds")
+    click.echo(f"Wrote {os.path.join(out, 'cross_validation.json')}")
+
+
+COMMANDS = (pretrain, transfer)
