@@ -1,0 +1,1 @@
+"""Networks of the same shape as ours, built from what other libraries offer."""
