@@ -7,10 +7,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vipann_tf.saved_model.metadata import ConformalThresholds
 from vipann_tf.saved_model.predict import Answer
 
 
-def print_answers(answers: Sequence[Answer], labels: list[str], *, top: int, style: str) -> None:
+def print_answers(
+    answers: Sequence[Answer],
+    labels: list[str],
+    *,
+    top: int,
+    style: str,
+    conformal: ConformalThresholds | None = None,
+) -> None:
     """Prints the most probable labels of each file that has an answer, to stdout.
 
     Args:
@@ -18,11 +26,16 @@ def print_answers(answers: Sequence[Answer], labels: list[str], *, top: int, sty
       labels: Label names in the order of the outputs.
       top: Labels to print a file.
       style: `table` (a block a file), `json` (an object a file, one a line) or `csv` (a row a label).
+      conformal: Where the model has them, thresholds of prediction sets, which table and JSON then
+        show; the CSV's columns do not depend on the model.
     """
     answered = [answer for answer in answers if answer.error is None]
     if style == "json":
         for answer in answered:
-            print(json.dumps(_as_dict(answer, labels, top), ensure_ascii=False))
+            row = _as_dict(answer, labels, top)
+            if conformal is not None:
+                row["prediction_set"] = _prediction_set(answer, labels, conformal)
+            print(json.dumps(row, ensure_ascii=False))
     elif style == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(
@@ -35,10 +48,12 @@ def print_answers(answers: Sequence[Answer], labels: list[str], *, top: int, sty
                 writer.writerow([answer.path, row[0], *(f"{x:.6f}" for x in row[1:]), *clip])
     else:
         for answer in answered:
-            _print_block(answer, labels, top)
+            _print_block(answer, labels, top, conformal)
 
 
-def _print_block(answer: Answer, labels: list[str], top: int) -> None:
+def _print_block(
+    answer: Answer, labels: list[str], top: int, conformal: ConformalThresholds | None
+) -> None:
     print(f"{answer.path} ({answer.seconds:.1f} s)")
     for label, probability, *_ in _top(answer, labels, top):
         print(f"  {probability:.3f}  {label}")
@@ -46,6 +61,51 @@ def _print_block(answer: Answer, labels: list[str], top: int) -> None:
         f"  uncertainty {answer.total:.3f} nats = {answer.aleatoric:.3f} aleatoric (the sound's) "
         f"+ {answer.epistemic:.3f} epistemic (the model's)"
     )
+    if conformal is not None:
+        for name, members in _prediction_set(answer, labels, conformal).items():
+            if name != "coverage":
+                print(f"  {_SETS[name].format(conformal.coverage)}: {_listed(members)}")
+
+
+# What the sets of `_prediction_set` say, by their names.
+_SETS = {
+    "labels": "one of these, with {:.0%} coverage",
+    "present": "heard, with {:.0%} coverage",
+    "undecided": "neither heard nor excluded",
+}
+_SHOWN_OF_A_SET = 8
+
+
+def _listed(members: list[str]) -> str:
+    """Names in a line, the last of many as a number."""
+    more = len(members) - _SHOWN_OF_A_SET
+    shown = ", ".join(members[:_SHOWN_OF_A_SET]) or "none"
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _prediction_set(answer: Answer, labels: list[str], conformal: ConformalThresholds) -> dict:
+    """The labels that cannot be excluded, the most probable first; see `uncertainty.conformal`.
+
+    One label a clip: `labels`. Several: `present`, whose absence can be excluded, and `undecided`.
+    """
+    from vipann_tf.evaluation.prediction_sets import restored
+
+    probs = answer.probabilities[np.newaxis].astype(np.float64)
+    order = np.argsort(-answer.probabilities, kind="stable")
+
+    def names(member) -> list[str]:
+        return [labels[i] for i in order if member[i]]
+
+    if conformal.method != "label":
+        # float32 probabilities do not sum to one as exactly as is asked for.
+        (member,) = restored(conformal).sets(probs / probs.sum())
+        return {"coverage": conformal.coverage, "labels": names(member)}
+    (present,), (absent,) = restored(conformal).sets(probs)
+    return {
+        "coverage": conformal.coverage,
+        "present": names(present & ~absent),
+        "undecided": names(present & absent),
+    }
 
 
 def _top(answer: Answer, labels: list[str], top: int) -> list[tuple[str, float, float, float]]:

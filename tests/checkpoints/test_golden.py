@@ -125,9 +125,8 @@ def test_flipout_draws(network, golden, waveforms, signs, draws, key):
 
 
 @slow
-@of("deterministic", "resnet22", "resnet38")
+@of("deterministic", "flipout", "resnet22", "resnet38")
 def test_exported_model(network, golden, waveforms, tmp_path):
-    depth = network.architecture.depth
     info = ModelInfo(
         origin="import",
         architecture=network.architecture,
@@ -138,18 +137,26 @@ def test_exported_model(network, golden, waveforms, tmp_path):
         variables=[],
     )
     export(network, tmp_path / "model", info, list(checkpoints.audioset_labels()))
-    loaded = load_signatures(tmp_path / "model")
-    serve, embed = loaded.signatures["serving_default"], loaded.signatures["embed"]
+    signatures = load_signatures(tmp_path / "model").signatures
 
-    def probabilities(samples):
-        return serve(waveform=tf.constant(waveforms[:, :samples]))["probabilities"]
+    def ask(signature, output, samples=320000):
+        return signatures[signature](waveform=tf.constant(waveforms[:, :samples]))[output]
 
-    assert_close(
-        probabilities(320000), golden["det_probs" if depth == 54 else f"resnet{depth}_probs"]
-    )
+    if network.architecture.trunk == "flipout":
+        assert_close(ask("posterior_mean", "logits"), golden["flip_mean_logits"])
+        return
+    depth = network.architecture.depth
+    probs = golden["det_probs" if depth == 54 else f"resnet{depth}_probs"]
+    assert_close(ask("serving_default", "probabilities"), probs)
     if depth == 54:
-        for key, samples in [("det_logits_5s", 160000), ("det_logits_98765", 98765)]:
-            assert_close(probabilities(samples), tf.sigmoid(golden[key]))
+        for key, samples in [
+            ("det_logits", 320000),
+            ("det_logits_5s", 160000),
+            ("det_logits_98765", 98765),
+        ]:
+            assert_close(ask("posterior_mean", "logits", samples), golden[key])
+            assert_close(
+                ask("serving_default", "probabilities", samples), tf.sigmoid(golden[key])
+            )
     else:
-        embedding = embed(waveform=tf.constant(waveforms))["embedding"]
-        assert_close(embedding, golden[f"resnet{depth}_embedding"])
+        assert_close(ask("embed", "embedding"), golden[f"resnet{depth}_embedding"])

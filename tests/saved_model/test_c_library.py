@@ -85,7 +85,8 @@ def test_answers_are_the_keras_models(exported, waveforms, program, kind):
     asker.add("serving_default", waveforms, "epistemic")
     asker.add("serving_default", waveforms[2:3], "probabilities")
     asker.add("embed", waveforms[:2], "embedding")
-    together, epistemic, alone, embedding = asker.answers()
+    asker.add("posterior_mean", waveforms[:2], "logits")
+    together, epistemic, alone, embedding, logits = asker.answers()
     expected = model.expected(waveforms)
     close = dict(rtol=0, atol=1e-5)
     together = together.reshape(7, len(LABELS))
@@ -95,6 +96,9 @@ def test_answers_are_the_keras_models(exported, waveforms, program, kind):
     expected = model.keras.embed(tf.constant(waveforms[:2])).numpy()
     limit = 1e-5 * max(1.0, np.abs(expected).max())
     np.testing.assert_allclose(embedding.reshape(2, -1), expected, rtol=0, atol=limit)
+    expected = model.keras(tf.constant(waveforms[:2]), training=False).numpy()
+    limit = 1e-5 * max(1.0, np.abs(expected).max())
+    np.testing.assert_allclose(logits.reshape(2, -1), expected, rtol=0, atol=limit)
 
 
 def test_bad_requests_are_told_apart_and_survived(exported, waveforms, program):

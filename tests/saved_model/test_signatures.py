@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import expit, softmax
 
 from vipann_tf.saved_model.signatures import OUTPUTS
 
@@ -63,15 +64,33 @@ class TestAgainstKeras:
         assert scale > 0
         np.testing.assert_allclose(answer["embedding"], expected, rtol=0, atol=1e-5 * max(scale, 1))
 
+    def test_posterior_mean_is_the_mean_networks(self, exported, waveforms, kind):
+        model = exported(kind)
+        answer = ask(model, "posterior_mean", waveform=waveforms[:2])
+        expected = model.keras(tf.constant(waveforms[:2]), training=False).numpy()
+        scale = np.abs(expected).max()
+        assert scale > 0
+        np.testing.assert_allclose(answer["logits"], expected, rtol=0, atol=1e-5 * max(scale, 1))
+        task = model.keras.architecture.task
+        probs = softmax(expected, axis=-1) if task == "multiclass" else expit(expected)
+        np.testing.assert_allclose(answer["probabilities"], probs, **CLOSE)
+
     def test_names_types_and_shapes(self, exported, kind):
         signatures = exported(kind).signatures
-        assert set(signatures) == {"serving_default", "monte_carlo", "embed", "wav"}
+        assert set(signatures) == {
+            "serving_default",
+            "monte_carlo",
+            "embed",
+            "posterior_mean",
+            "wav",
+        }
         waveform = {"waveform": ([None, None], tf.float32)}
         draws = {"num_samples": ([], tf.int32), "seed": ([], tf.int64)}
         inputs = {
             "serving_default": waveform,
             "monte_carlo": {**waveform, **draws},
             "embed": waveform,
+            "posterior_mean": waveform,
             "wav": {"wav": ([None], tf.string)},
         }
         for name, expected in inputs.items():
@@ -99,7 +118,9 @@ NAN = np.where(np.arange(32000) == 77, np.nan, GOOD).astype(np.float32)
 INFINITE = np.where(np.arange(32000) < 2, np.inf, GOOD).astype(np.float32)
 
 
-@pytest.mark.parametrize("signature", ["serving_default", "embed", "monte_carlo"])
+@pytest.mark.parametrize(
+    "signature", ["serving_default", "embed", "posterior_mean", "monte_carlo"]
+)
 @pytest.mark.parametrize(
     "waveform, texts",
     [

@@ -36,7 +36,7 @@ def test_every_record_is_a_request_that_the_savedmodel_answers(exported, kind):
         assert all(np.isfinite(value).all() for value in signature(**inputs).values())
         asked.append(request.model_spec.signature_name)
     # `monte_carlo` would be refused, and the version with it, where request batching is on.
-    assert asked == ["serving_default", "embed", "wav"]
+    assert asked == ["serving_default", "embed", "posterior_mean", "wav"]
     assert (model.path / "1" / WARMUP).stat().st_size < 40_000
 
 
@@ -61,4 +61,4 @@ def test_requests_have_the_length_of_the_models_clips(exported):
     assert inputs["waveform"].shape == (1, 32_000)  # the least that the network takes
     fixed = requests(info.model_copy(update={"fixed_seconds": 2.0}))
     assert fixed[0][1]["waveform"].shape == (1, 64_000)
-    assert [signature for signature, _ in fixed] == ["serving_default", "embed"]
+    assert [signature for signature, _ in fixed] == ["serving_default", "embed", "posterior_mean"]

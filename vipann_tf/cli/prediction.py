@@ -89,7 +89,8 @@ def predict(
 
     predictor = Predictor(model, samples=samples, seed=seed, server=server, deadline_s=deadline)
     answers = predictor.answer(files)
-    print_answers(answers, predictor.labels, top=top, style=style)
+    conformal = predictor.info.calibration.conformal
+    print_answers(answers, predictor.labels, top=top, style=style, conformal=conformal)
     for answer in answers:
         if answer.error:
             click.echo(f"Error: {answer.path}: {answer.error}", err=True)

@@ -127,7 +127,7 @@ def _how_to_ask(info, name) -> str:
     return (
         f"```\nvipann-tf predict {name} some.wav\n```\n\n"
         "TensorFlow Serving takes the directory as it is. Signatures: `serving_default`, `monte_carlo`, "
-        "`embed`, `wav`; label names in `assets/labels.csv`.\n" + wav
+        "`embed`, `posterior_mean`, `wav`; label names in `assets/labels.csv`.\n" + wav
     ).rstrip()
 
 

@@ -7,6 +7,7 @@ graph is then a third of what signatures that trace for themselves would write.
 import numpy as np
 import tensorflow as tf
 
+from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
 from vipann_tf.models.resnet import EMBEDDING_LAYERS
 from vipann_tf.models.vipann import VIPANN
@@ -53,10 +54,12 @@ class Signatures:
         self._features = _traced(self._features_of, waveforms)
         self._sample = _traced(self._sample_of, waveforms, samples, seed)
         self._default = _traced(self._default_of, waveforms)
+        self._mean = _traced(self._mean_of, waveforms)
         self.functions = {
             "serving_default": _traced(self._serving_default, waveforms),
             "monte_carlo": _traced(self._monte_carlo, waveforms, samples, seed),
             "embed": _traced(self._embed, waveforms),
+            "posterior_mean": _traced(self._posterior_mean, waveforms),
             "wav": _traced(self._wav, tf.TensorSpec([None], tf.string, name="wav")),
         }
 
@@ -80,10 +83,14 @@ class Signatures:
         return {**self._decompose(probs), "sample_probabilities": tf.transpose(probs, [1, 0, 2])}
 
     def _embed(self, waveform):
-        features = self._features(self._checked(waveform))
-        stop = self._model.trunk_depth + EMBEDDING_LAYERS
-        embedding = self._model.network(features, start=self._common, stop=stop, training=False)
-        return {"embedding": tf.cast(embedding, tf.float32)}
+        embedding, _ = self._mean(self._checked(waveform))
+        return {"embedding": embedding}
+
+    def _posterior_mean(self, waveform):
+        _, logits = self._mean(self._checked(waveform))
+        temperature = self._info.calibration.temperature
+        probs = probabilities(logits / temperature, self._model.architecture.task)
+        return {"logits": logits, "probabilities": probs}
 
     def _wav(self, wav_files):
         probs = wav.answer_by_length(
@@ -100,6 +107,15 @@ class Signatures:
         return self._model.network(
             self._model.frontend(waveform), stop=self._common, training=False
         )
+
+    def _mean_of(self, waveform) -> tuple[tf.Tensor, tf.Tensor]:
+        """Embedding and logits, float32, of the posterior-mean network."""
+        network = self._model.network
+        stop = self._model.trunk_depth + EMBEDDING_LAYERS
+        features = self._features(waveform)
+        embedding = network(features, start=self._common, stop=stop, training=False)
+        logits = network(embedding, start=stop, training=False)
+        return tf.cast(embedding, tf.float32), tf.cast(logits, tf.float32)
 
     def _default_of(self, waveform) -> tf.Tensor:
         """Probabilities [T, batch, labels] of the draws chosen at export."""

@@ -53,13 +53,14 @@ def requests(info: ModelInfo) -> list[tuple[str, dict[str, np.ndarray]]]:
     """Requests of one row: (signature, inputs by name).
 
     `monte_carlo` is left out: a server with request batching refuses its scalars, and a version whose
-    warm-up fails is not served. A larger batch might be over the server's limit. The waveforms are constant: TensorFlow's protos hold such a tensor in a few bytes, and computing is
-    the same for them as for any sound.
+    warm-up fails is not served. A larger batch might be over the server's limit. The waveforms are
+    constant: TensorFlow's protos hold such a tensor in a few bytes, and computing is the same for
+    them as for any sound.
     """
     seconds = info.fixed_seconds or info.clip_seconds
     samples = int(round(max(seconds, MIN_SECONDS) * info.sample_rate_hz))
     waveform = {"waveform": np.zeros([1, samples], np.float32)}
-    asked = [("serving_default", waveform), ("embed", waveform)]
+    asked = [(name, waveform) for name in ("serving_default", "embed", "posterior_mean")]
     if info.fixed_seconds is None:
         silence = tf.audio.encode_wav(tf.zeros([8000, 1]), 8000).numpy()  # one second, resampled
         asked.append(("wav", {"wav": np.array([silence], object)}))
