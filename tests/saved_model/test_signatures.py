@@ -72,7 +72,8 @@ class TestAgainstKeras:
         assert scale > 0
         np.testing.assert_allclose(answer["logits"], expected, rtol=0, atol=1e-5 * max(scale, 1))
         task = model.keras.architecture.task
-        probs = softmax(expected, axis=-1) if task == "multiclass" else expit(expected)
+        scaled = expected / model.info.calibration.temperature
+        probs = softmax(scaled, axis=-1) if task == "multiclass" else expit(scaled)
         np.testing.assert_allclose(answer["probabilities"], probs, **CLOSE)
 
     def test_names_types_and_shapes(self, exported, kind):
