@@ -19,6 +19,7 @@ from vipann_tf.models.architecture import (
     Architecture,
     Kind,
 )
+from vipann_tf.models.batch_norm import BatchNorm
 from vipann_tf.models.dropout import Dropout
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
 
@@ -92,7 +93,7 @@ class LayerFactory:
     def norm(
         self, name: str, scale: float = 1.0, dtype: str | None = None
     ) -> tf_keras.layers.Layer:
-        return tf_keras.layers.BatchNormalization(
+        return BatchNorm(
             momentum=BATCH_NORM_MOMENTUM,
             epsilon=BATCH_NORM_EPSILON,
             gamma_initializer=tf_keras.initializers.Constant(scale),
