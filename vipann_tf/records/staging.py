@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 
 from vipann_tf.errors import UserError
 from vipann_tf.records import storage
+from vipann_tf.records.locking import locked
 
 __all__ = ["WORK", "resumable_directory", "staged_directory"]
 
@@ -120,7 +120,7 @@ class _Place:
             try:
                 os.makedirs(self._parent, exist_ok=True)
                 stage = self._new_name()
-                _lock(stage, locks)
+                locks.enter_context(locked(stage))
                 for stale in self._stale(stage, locks):
                     if keep and not os.listdir(stage) and keep in os.listdir(stale):
                         # By its new name, a worker that outlived its run can't reach it.
@@ -162,7 +162,7 @@ class _Place:
             if not entry.startswith(self._prefix) or path == stage or not os.path.isdir(path):
                 continue
             try:
-                _lock(path, locks)
+                locks.enter_context(locked(path))
             except BlockingIOError as error:
                 os.rmdir(stage)
                 raise UserError(
@@ -170,10 +170,3 @@ class _Place:
                     " directory"
                 ) from error
             yield path
-
-
-def _lock(directory: str, locks: contextlib.ExitStack) -> None:
-    """Locks a directory until `locks` closes or the process ends, however it ends."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    locks.callback(os.close, descriptor)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

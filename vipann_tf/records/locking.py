@@ -1,0 +1,40 @@
+"""Locks that the system drops with the process that holds them, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+
+__all__ = ["locked"]
+
+# Network file systems that can't lock a directory.
+_NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def locked(directory: str | os.PathLike) -> Iterator[None]:
+    """Holds a directory's lock: no file is left behind, and renaming the directory keeps it.
+
+    Where the file system has no such locks, a warning is logged and nothing is locked.
+
+    Raises:
+      BlockingIOError: Where another process holds it, or this one already.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            _log.warning(
+                "%s can't be locked (%s); use it for one run at a time", directory, error.strerror
+            )
+        yield
+    finally:
+        os.close(descriptor)
