@@ -99,6 +99,11 @@ class Training(_Section):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     synchronized_batch_norm: bool = False
     xla: bool = pydantic.Field(False, description="Compile the step with XLA; one device only.")
+    deterministic_ops: bool | None = pydantic.Field(
+        None,
+        description="Operations that give the same bits in every run; slower on a GPU. By default "
+        "where there is none.",
+    )
     checkpoint_every_steps: Count = 500
     keep_checkpoints: Count = 3
 
@@ -177,11 +182,6 @@ class TransferRecipe(_Section):
     variational: Variational = Variational()
     export: Export = Export()
     dropout_dense: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.5
-    signs: Signs | None = pydantic.Field(
-        None,
-        description="Where the trunk of `flip` draws its signs: per `channel` or per `activation`; by "
-        "default as its base does.",
-    )
 
 
 Recipe = TypeVar("Recipe", PretrainRecipe, TransferRecipe)

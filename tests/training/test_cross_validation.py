@@ -9,9 +9,12 @@ from tiny import transfer_recipe
 
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
+from vipann_tf.records.locking import locked
 from vipann_tf.saved_model.metadata import read_info
+from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.training import cross_validation
 from vipann_tf.training.cross_validation import cross_validate, student_interval
+from vipann_tf.training.distribution import make_strategy
 
 
 def test_interval_by_hand():
@@ -70,8 +73,52 @@ def test_folds_are_resumable(bases, events, tmp_path):
     assert json.loads((out / "cross_validation.json").read_text()) == summary
 
     other = transfer_recipe("det-flip", "fixed", "training.seed=1")
-    with pytest.raises(UserError, match="fold1 was trained by another recipe; choose another --out"):
+    with pytest.raises(UserError) as error:
         cross_validate(other, *arguments[1:], folds=[1, 3])
+    assert "fold1 was trained otherwise: recipe.training." in str(error.value)
+    assert "recipe.training.seed differ; choose another --out, or train every fold anew" in str(error.value)
+    with pytest.raises(UserError, match="otherwise: base.architecture.head, base.arch.* differ"):
+        cross_validate(recipe, bases["dropout"], events, out, folds=[1])
+
+
+@pytest.mark.usefixtures("eager", "quick_evaluation")
+def test_an_interrupted_overwrite_goes_on(bases, events, tmp_path):
+    """The same command, `--overwrite` included, trains anew only what it had not yet replaced."""
+    recipe = transfer_recipe("det-flip", "fixed", "training.checkpoint_every_steps=1")
+    arguments = (recipe, bases["deterministic"], events, tmp_path / "cv")
+    cross_validate(*arguments, folds=[1, 3])
+    (tmp_path / "cv" / "fold1" / "evaluation" / "metrics.json").write_text("{}")
+    seen = []
+
+    def on_progress(name, progress):
+        seen.append((name, progress.step))
+        if len(seen) == 3:
+            raise Killed
+
+    again = dict(folds=[1, 3], overwrite=True, on_progress=on_progress)
+    with pytest.raises(Killed):
+        cross_validate(*arguments, **again)
+    summary = cross_validate(*arguments, **again)
+    assert seen == [("fold1", 1), ("fold1", 2), ("fold3", 1), ("fold3", 1), ("fold3", 2)]
+    assert summary["metrics"]["accuracy"]["values"] == [0.1, 0.3]  # evaluated anew
+    for fold in ("fold1", "fold3"):
+        assert [x.name for x in finished_versions(tmp_path / "cv" / fold)] == ["2"]
+
+    # Once it is finished, the same command begins again.
+    cross_validate(*arguments, **again)
+    assert seen[5:] == [("fold1", 1), ("fold1", 2), ("fold3", 1), ("fold3", 2)]
+
+
+def test_places_and_devices(bases, events, tmp_path):
+    arguments = (transfer_recipe("det", "fixed"), bases["deterministic"], events)
+    with pytest.raises(UserError, match="s3://b/cv is in an object store, .* choose a local --out"):
+        cross_validate(*arguments, "s3://b/cv")
+    with pytest.raises(UserError, match="2 folds at once take a device each; leave --devices out"):
+        cross_validate(*arguments, tmp_path / "cv", parallel=2, strategy=make_strategy("none"))
+    (tmp_path / "cv").mkdir()
+    with locked(tmp_path / "cv"):
+        with pytest.raises(UserError, match="another process is training into .*cv right now"):
+            cross_validate(*arguments, tmp_path / "cv")
 
 
 def test_no_folds(bases, tagging, tmp_path):
@@ -81,7 +128,7 @@ def test_no_folds(bases, tagging, tmp_path):
 
 @pytest.mark.usefixtures("eager")
 def test_the_command(bases, events, tmp_path):
-    """With the real evaluation."""
+    """With the real evaluation, and two folds in processes of their own."""
 
     def run(*options):
         arguments = ["transfer", "--strategy", "det", "--mode", "fixed", *options]
@@ -89,7 +136,7 @@ def test_the_command(bases, events, tmp_path):
         short = ["--set", "training.steps=1", "--set", "training.batch_size=4"]
         return CliRunner().invoke(main, [*arguments, *map(str, places), *short])
 
-    result = run("--folds", "2,5")
+    result = run("--folds", "2,5", "--parallel-folds", "2")
     assert result.exit_code == 0, result.output
     summary = json.loads((tmp_path / "cv" / "cross_validation.json").read_text())
     accuracy = summary["metrics"]["accuracy"]
@@ -104,6 +151,10 @@ def test_the_command(bases, events, tmp_path):
         ("--final",): "--final goes with --folds",
         ("--folds", "1,x"): "--folds is '1,x'; give all, or numbers such as 1,2,3",
         ("--folds", "2,9"): "split 'fold9' is unknown",
+        ("--parallel-folds", "2"): "--parallel-folds goes with --folds, such as --folds all",
+        ("--folds", "all", "--parallel-folds", "2", "--devices", "mirrored"): (
+            "--parallel-folds gives each fold one device, --devices mirrored each step several"
+        ),
     }.items():
         result = run(*options)
         assert result.exit_code == 1 and message in result.output, result.output

@@ -11,13 +11,13 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import light_export, log_rows
+from tiny import log_rows, pretrain_recipe, shallow, stand_ins
 
 from vipann_tf import cli
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model.load import read_variables
-from vipann_tf.training import transfer
 from vipann_tf.training.distribution import distribute, is_chief, is_multiworker, make_strategy
+from vipann_tf.training.pretrain import pretrain
 
 HERE = pathlib.Path(__file__).parent
 STEPS = 20
@@ -45,20 +45,42 @@ def test_one_device_gets_whole_batches():
     ]
 
 
-class Trainings:
-    """Processes that train the same network on the same batches: Bayesian head, mixup, KL sum."""
+COMMON = (
+    *(f"training.steps={STEPS}", "training.batch_size=4", "training.checkpoint_every_steps=5"),
+    "augment.mixup_alpha=1.0",
+    *("objective.kl_reduction=sum", "objective.kl_weight=0.01"),
+)
+# What is trained: (strategy, mode, settings). Adam's first steps have the size of the learning rate
+# whatever that of the gradient, so a weight that hardly matters may go either way by rounding.
+WHAT = {
+    "head": (
+        *("det-flip", "fixed"),
+        (
+            *("validation.splits=[fold2]", "validation.samples=1"),
+            *("optimizer.ema_momentum=0.9",),
+        ),
+    ),
+    "trunk": (
+        *("flip", "finetune"),
+        (
+            *("training.synchronized_batch_norm=true", "augment.spec_augment=true"),
+            *("optimizer.learning_rate=1e-4",),
+        ),
+    ),
+}
 
-    def __init__(self, bases, events, folder):
+
+class Trainings:
+    """Runs that train the same network on the same batches, however many devices share them."""
+
+    def __init__(self, what, base, events, folder):
         self.folder = folder
+        strategy, mode, settings = WHAT[what]
         self._common = [
-            *("transfer", "--strategy", "det-flip", "--mode", "fixed", "--test-fold", "1"),
-            *("--base", str(bases["deterministic"]), "--data", str(events)),
+            *("transfer", "--strategy", strategy, "--mode", mode, "--test-fold", "1"),
+            *("--base", str(base), "--data", str(events)),
         ]
-        self._settings = [
-            *(f"training.steps={STEPS}", "training.batch_size=4", "training.checkpoint_every_steps=5"),
-            *("augment.mixup_alpha=1.0", "objective.kl_reduction=sum", "objective.kl_weight=0.01"),
-            *("validation.splits=[fold2]", "optimizer.ema_momentum=0.9"),
-        ]
+        self._settings = [*COMMON, *settings]
 
     def _command(self, out, devices) -> list[str]:
         settings = [text for setting in self._settings for text in ("--set", setting)]
@@ -68,7 +90,7 @@ class Trainings:
         """In this process."""
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("TF_CONFIG", raising=False)
-            patch.setattr(transfer, "export", light_export)
+            stand_ins(patch.setattr)
             cli.main(self._command(out, devices), standalone_mode=False)
         return self.folder / out
 
@@ -111,16 +133,47 @@ def finish(process: subprocess.Popen) -> str:
 
 
 @pytest.fixture(scope="module")
-def trainings(bases, events, tmp_path_factory):
-    return Trainings(bases, events, tmp_path_factory.mktemp("distributed"))
+def base(tagging, tmp_path_factory):
+    """A Flipout network of one residual block."""
+    out = tmp_path_factory.mktemp("distributed") / "base"
+    with pytest.MonkeyPatch.context() as patch:
+        stand_ins(patch.setattr)
+        shallow(patch.setitem)
+        pretrain(pretrain_recipe("flipout"), tagging, out)
+    return out
 
 
 @pytest.fixture(scope="module")
-def one_device(trainings):
-    return trainings.run("one", "none")
+def heads(bases, events, tmp_path_factory):
+    return Trainings("head", bases["deterministic"], events, tmp_path_factory.mktemp("heads"))
+
+
+@pytest.fixture(scope="module")
+def trunks(base, events, tmp_path_factory):
+    return Trainings("trunk", base, events, tmp_path_factory.mktemp("trunks"))
+
+
+@pytest.fixture
+def shallow_networks(monkeypatch):
+    shallow(monkeypatch.setitem)
+
+
+@pytest.fixture(scope="module")
+def one_device(trunks):
+    with pytest.MonkeyPatch.context() as patch:
+        shallow(patch.setitem)
+        return trunks.run("one", "none")
 
 
 def check_same(model, reference) -> None:
+    one, other = (dict(np.load(place / "gradients.npz")) for place in (model, reference))
+    assert one.keys() == other.keys() and one
+    apart = {name: np.linalg.norm(one[name] - other[name]) for name in other}
+    sizes = {name: np.linalg.norm(other[name]) for name in other}
+    assert np.linalg.norm(list(apart.values())) < 1e-5 * np.linalg.norm(list(sizes.values()))
+    for name in one:  # some are sums of much that cancels
+        assert apart[name] < 1e-4 * sizes[name], name
+
     rows, expected = log_rows(model), log_rows(reference)
     assert len(rows) == len(expected) == STEPS
     for row, wanted in zip(rows, expected):
@@ -135,21 +188,33 @@ def check_same(model, reference) -> None:
         np.testing.assert_allclose(one[name], other[name], atol=2e-4, err_msg=name)
 
 
-def test_two_devices(trainings, one_device):
+def needs_two_devices() -> None:
     if len(tf.config.list_logical_devices("CPU")) < 2:
         pytest.skip("the CPU was not split into two devices before TensorFlow started")
-    check_same(trainings.run("two", "mirrored"), one_device)
 
 
-def test_two_workers(trainings, one_device):
+def test_two_devices_train_a_head(heads):
+    """On cached features, whose dataset is another one."""
+    needs_two_devices()
+    check_same(heads.run("two", "mirrored"), heads.run("one", "none"))
+
+
+@pytest.mark.usefixtures("shallow_networks")
+def test_two_devices_train_all(trunks, one_device):
+    needs_two_devices()
+    check_same(trunks.run("two", "mirrored"), one_device)
+
+
+@pytest.mark.usefixtures("shallow_networks")
+def test_two_workers(trunks, one_device):
     """One loses the other on the way; started again, they end as one device."""
-    first, second = trainings.pair("workers", kill_at=8)
+    first, second = trunks.pair("workers", kill_at=8)
     assert second.wait(timeout=TIMEOUT_S) == -signal.SIGKILL
     output, _ = first.communicate(timeout=TIMEOUT_S)
     assert first.returncode == 1, output[-3000:]
     (line,) = [line for line in output.splitlines() if line.startswith("Error: ")]
     assert "worker 1 was lost; see its output, then start all of them again" in line
 
-    outputs = [finish(process) for process in trainings.pair("workers")]
-    assert "det-flip" in outputs[0] and "det-flip" not in outputs[1]  # one of them reports
-    check_same(trainings.folder / "workers", one_device)
+    outputs = [finish(process) for process in trunks.pair("workers")]
+    assert "transfer flip" in outputs[0] and "flip" not in outputs[1]  # one of them reports
+    check_same(trunks.folder / "workers", one_device)

@@ -1,5 +1,6 @@
 """Every shipped recipe trains: two steps of a narrow network on the smallest data."""
 
+import json
 import pathlib
 
 import pytest
@@ -8,7 +9,7 @@ from tiny import log_rows
 from vipann_tf.recipe import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.metadata import read_info
 from vipann_tf.training.pretrain import pretrain
-from vipann_tf.training.transfer import transfer
+from vipann_tf.training.transfer import STRATEGIES, transfer
 
 RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
 SMALL = ("training.steps=2", "training.batch_size=4", "export.samples=1")
@@ -24,13 +25,45 @@ def test_pretraining(tagging, tmp_path, name):
     assert read_info(tmp_path / "m").recipe == recipe.model_dump(mode="json")
 
 
+# The embedded default is a recipe of one strategy; the others take each.
+FOR_ONE = {"quickstart": ["det-flip"]}
+
+
+def transfer_settings(strategy: str) -> list[str]:
+    return [*SMALL, f"strategy={strategy}", "data.train=[fold1,fold2]"]
+
+
+def distinct_trainings() -> dict[str, tuple[TransferRecipe, list[str]]]:
+    """Recipe and names, by an id: recipes that differ in no more than what is shortened here train
+    the same, and do so once."""
+    found = {}
+    for name in sorted(x.stem for x in RECIPES.glob("transfer/*.yaml")):
+        for strategy in FOR_ONE.get(name, STRATEGIES):
+            recipe = load_recipe(TransferRecipe, f"transfer/{name}", transfer_settings(strategy))
+            # With the number of steps given, that of epochs is not read.
+            content = recipe.model_dump(mode="json")
+            content["training"]["epochs"] = None
+            found.setdefault(json.dumps(content), (recipe, []))[1].append(name)
+    return {f"{recipe.strategy}-{'-'.join(names)}": (recipe, names) for recipe, names in found.values()}
+
+
+TRAININGS = distinct_trainings()
+
+
+def test_every_recipe_is_among_the_trainings():
+    named = {(name, recipe.strategy) for recipe, names in TRAININGS.values() for name in names}
+    files = {x.stem for x in RECIPES.glob("transfer/*.yaml")}
+    assert named == {(name, strategy) for name in files for strategy in FOR_ONE.get(name, STRATEGIES)}
+    for recipe, names in TRAININGS.values():
+        for name in names:
+            if "_" in name:  # the mode is part of the name
+                assert name.endswith(recipe.mode)
+
+
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("name", sorted(x.stem for x in RECIPES.glob("transfer/*.yaml")))
-def test_transfer(bases, events, tmp_path, name):
-    settings = [*SMALL, "strategy=det-flip", "data.train=[fold1,fold2]"]
-    recipe = load_recipe(TransferRecipe, f"transfer/{name}", settings)
-    transfer(recipe, bases["deterministic"], events, tmp_path / "m")
+@pytest.mark.parametrize("training", list(TRAININGS))
+def test_transfer(bases, events, tmp_path, training):
+    recipe, _ = TRAININGS[training]
+    transfer(recipe, bases[STRATEGIES[recipe.strategy][0]], events, tmp_path / "m")
     assert len(log_rows(tmp_path / "m")) == 2
-    assert read_info(tmp_path / "m").recipe["mode"] == recipe.mode
-    if "_" in name:  # the mode is part of the name
-        assert name.endswith(recipe.mode)
+    assert read_info(tmp_path / "m").recipe == recipe.model_dump(mode="json")

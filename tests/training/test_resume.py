@@ -1,22 +1,16 @@
-"""Stopped anyhow and started again, a run ends as the undisturbed one."""
+"""Stopped between two steps and started again, a run ends as the undisturbed one."""
 
 import os
 import pathlib
-import resource
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
-from tiny import eagerly, light_export, log_bytes, log_rows, pretrain_recipe, same_weights, transfer_recipe
+from tiny import cheapest_run, eagerly, log_bytes, log_rows, pretrain_recipe, same_weights
 
-from vipann_tf import cli
 from vipann_tf.errors import UserError
+from vipann_tf.records.locking import locked
 from vipann_tf.records.schema import read_info
-from vipann_tf.training import transfer as transfer_module
 from vipann_tf.training.pretrain import pretrain
-from vipann_tf.training.transfer import transfer
 
 RANDOM_EVERYTHING = (
     "augment.mixup_alpha=1.0",
@@ -85,14 +79,6 @@ def train(bases, events, tmp_path):
         return cheapest_run(bases, events, tmp_path / "m", *settings, **options)
 
     return run
-
-
-def cheapest_run(bases, events, out, *settings, **options):
-    recipe = transfer_recipe(
-        "det-flip", "fixed", "training.steps=4", "training.checkpoint_every_steps=1", *settings
-    )
-    transfer(recipe, bases["deterministic"], events, out, test_fold=1, **options)
-    return out
 
 
 def checkpoint_files(tmp_path) -> list[pathlib.Path]:
@@ -175,59 +161,31 @@ def test_a_loss_that_is_not_finite(train, tmp_path):
     assert [file.name for file in checkpoint_files(tmp_path) if file.suffix == ".index"] == ["ckpt-1.index"]
 
 
-@pytest.fixture
-def no_more_than():
-    """Limits the size of files, which is what a full disk looks like to a writer."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.usefixtures("eager")
-def test_a_full_disk(train, smooth, tmp_path, no_more_than):
-    def fill(progress):
+def test_two_runs_at_once(train, tmp_path):
+    """The second is refused, and the first does not notice."""
+    refused = []
+
+    def second(progress):
         if progress.step == 2:
-            no_more_than(4096)
+            with pytest.raises(UserError) as error:
+                train()
+            refused.append(str(error.value))
 
+    train(on_progress=second)
+    assert refused == [
+        f"another process is training into {tmp_path / 'm'} right now; wait for it, or choose another "
+        "--out"
+    ]
+    assert len(log_rows(tmp_path / "m")) == 4
+    with locked(tmp_path / "m"), pytest.raises(UserError, match="another process is training"):
+        train(overwrite=True)
+
+
+def test_an_object_store_is_refused(bases, events):
     with pytest.raises(UserError) as error:
-        train(on_progress=fill)
-    assert f"can't save the checkpoint of step 2 in {tmp_path}" in str(error.value)
-    assert "the same command goes on" in str(error.value) and "\n" not in str(error.value)
-
-    no_more_than(10)
-    with pytest.raises(UserError, match="can't write in .*: File too large; make room"):
-        train()
-
-    no_more_than(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
-    train()
-    assert log_bytes(tmp_path / "m") == log_bytes(smooth)
-    assert same_weights(tmp_path / "m", smooth)
-
-
-def test_sigkill(bases, events, tmp_path, monkeypatch):
-    """The real thing: another process, graphs, the command line, killed when it comes."""
-
-    def arguments(out):
-        return [
-            *("transfer", "--strategy", "det-flip", "--mode", "fixed"),
-            *("--base", str(bases["deterministic"]), "--data", str(events), "--test-fold", "1"),
-            *("--out", str(tmp_path / out), "--set", "training.steps=150"),
-            *("--set", "training.batch_size=4", "--set", "training.checkpoint_every_steps=7"),
-        ]
-
-    command = [sys.executable, "-m", "vipann_tf.cli", *arguments("m")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    log = tmp_path / "m" / "training" / "log.csv"
-    deadline = time.monotonic() + 240
-    while process.poll() is None and time.monotonic() < deadline:
-        if log.is_file() and log.read_bytes().count(b"\n") > 20:
-            break
-        time.sleep(0.002)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL, process.stderr.read().decode()
-
-    monkeypatch.setattr(transfer_module, "export", light_export)
-    for out in ("m", "smooth"):
-        cli.main(arguments(out), standalone_mode=False)
-    assert log_bytes(tmp_path / "m") == log_bytes(tmp_path / "smooth")
-    assert same_weights(tmp_path / "m", tmp_path / "smooth")
+        cheapest_run(bases, events, "s3://bucket/m")
+    assert str(error.value) == (
+        "s3://bucket/m is in an object store, where nothing can be renamed or locked; choose a local "
+        "--out, and copy the finished model"
+    )

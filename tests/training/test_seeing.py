@@ -1,5 +1,7 @@
 """What a running or interrupted training shows."""
 
+import re
+
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
@@ -8,7 +10,9 @@ from tiny import log_rows, transfer_recipe
 
 from vipann_tf import terminal
 from vipann_tf.cli import main
+from vipann_tf.records.locking import locked
 from vipann_tf.training.loop import Progress
+from vipann_tf.training.run import TrainingRun
 from vipann_tf.training.transfer import transfer
 
 
@@ -58,7 +62,11 @@ def test_curves_and_histograms(bases, events, tmp_path):
 
 @pytest.mark.usefixtures("eager")
 def test_info_of_an_unfinished_run(bases, events, tmp_path):
-    recipe = transfer_recipe("det-flip", "fixed", "training.steps=4", "validation.splits=[fold2]")
+    recipe = transfer_recipe(
+        "det-flip",
+        "fixed",
+        *("training.steps=4", "training.checkpoint_every_steps=2", "validation.splits=[fold2]"),
+    )
     with pytest.raises(Killed):
         transfer(
             recipe,
@@ -66,13 +74,42 @@ def test_info_of_an_unfinished_run(bases, events, tmp_path):
             test_fold=1,
             on_progress=killed_at(3),
         )
+
+    def info() -> list[str]:
+        result = CliRunner().invoke(main, ["info", str(tmp_path / "m")])
+        assert result.exit_code == 0, result.output
+        return result.output.splitlines()
+
+    first, step, loss, scores, last = info()
+    assert first == f"{tmp_path / 'm'}: unfinished transfer det-flip (fixed)"
+    assert step.startswith("step 3 of 4, last written 0:00:")
+    assert loss.startswith("loss ") and loss.endswith(", learning rate 0.001, epoch 0")
+    total, nll, kl = (float(x) for x in re.findall(r"\d[\d.e-]*", loss)[:3])
+    assert total == pytest.approx(nll + kl, rel=1e-3)
+    assert scores.startswith("validation at step 3: accuracy ") and ", nll " in scores
+    assert last == "The command that began it goes on from step 2."
+    with locked(tmp_path / "m"):
+        lines = info()
+        assert lines[0].endswith(": running transfer det-flip (fixed)") and len(lines) == 4
+
+
+@pytest.mark.usefixtures("eager")
+def test_info_after_a_kill_at_the_very_end(bases, events, tmp_path, monkeypatch):
+    """The model is written, what it no longer needs not yet removed."""
+
+    def killed(run):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingRun, "finish", killed)
+        with pytest.raises(Killed):
+            recipe = transfer_recipe("det", "fixed")
+            transfer(recipe, bases["deterministic"], events, tmp_path / "m", test_fold=1)
+    assert (tmp_path / "m" / "training").is_dir()
     result = CliRunner().invoke(main, ["info", str(tmp_path / "m")])
-    assert result.exit_code == 0, result.output
-    first, log, scores, last = result.output.splitlines()
-    assert f"{tmp_path / 'm'}: unfinished transfer det-flip (fixed), step 3 of 4, last written" in first
-    assert log.startswith("step 3, epoch ") and "learning_rate 0.001" in log
-    assert scores.startswith("step 3, accuracy ")
-    assert last == "The command that began it goes on with it."
+    assert result.exit_code == 0 and "unfinished" not in result.output
+    assert "transfer det (fixed) on " in result.output
+    assert len(log_rows(tmp_path / "m")) == 2
 
 
 def test_seconds_left():

@@ -3,13 +3,17 @@
 import contextlib
 import csv
 import pathlib
+import shutil
 
+import numpy as np
 import tensorflow as tf
 
+from vipann_tf.models.architecture import STAGE_BLOCKS
 from vipann_tf.recipe import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import write_metadata
-from vipann_tf.training import pretrain, transfer
+from vipann_tf.saved_model.versions import finished_versions, next_version
+from vipann_tf.training import fit, pretrain, transfer
 
 KINDS = ("deterministic", "dropout", "flipout")
 NETWORK = ("model.depth=22", "model.width=0.0625")
@@ -27,16 +31,22 @@ def transfer_recipe(strategy: str, mode: str, *settings: str, path=None) -> Tran
     return load_recipe(TransferRecipe, path, [*chosen, *SHORT, *settings])
 
 
-def light_export(model, directory, info, labels, *, overwrite=False) -> pathlib.Path:
+def light_export(model, directory, info, labels, *, overwrite=False, extras=None) -> pathlib.Path:
     """Stands in for `export`: all of a model directory but the SavedModel's graph, which takes
     longer to write than these trainings."""
-    version = pathlib.Path(directory) / "1"
-    version.mkdir(parents=True, exist_ok=True)
+    old = finished_versions(directory)
+    version = pathlib.Path(directory) / str(next_version(directory))
+    version.mkdir(parents=True)
     named = model.named_variables()
     write_metadata(version, info.model_copy(update={"variables": list(named)}), labels)
     values = tf.train.Checkpoint(network_variables=list(named.values()))
     values.write(str(version / "variables" / "variables"))
     (version / "saved_model.pb").touch()
+    for name, source in (extras or {}).items():
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        copy(source, version / "assets.extra" / name)
+    for folder in old:
+        shutil.rmtree(folder)
     return version
 
 
@@ -69,3 +79,46 @@ def eagerly(monkeypatch):
         yield
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+def cheapest_run(bases, events, out, *settings, **options):
+    """A head on pooled features, four steps, a checkpoint after each."""
+    recipe = transfer_recipe(
+        "det-flip", "fixed", "training.steps=4", "training.checkpoint_every_steps=1", *settings
+    )
+    transfer.transfer(recipe, bases["deterministic"], events, out, test_fold=1, **options)
+    return out
+
+
+def shallow(set_item) -> None:
+    """One residual block: the others would repeat it.
+
+    Args:
+      set_item: `MonkeyPatch.setitem`, or what does as it.
+    """
+    set_item(STAGE_BLOCKS, 22, (0, 0, 0, 1))
+
+
+def stand_ins(set_attribute) -> None:
+    """Exports without a graph, and writes the gradients of the first step to NAME/gradients.npz.
+
+    Args:
+      set_attribute: `MonkeyPatch.setattr`, or what does as it.
+    """
+    train = fit.train
+
+    def train_and_tell(model, *args, run, on_progress, **kwargs):
+        def progress(seen):
+            if seen.step == 1 and run.writes:
+                # Adam's first moment after one step is a tenth of its gradient.
+                values = [10 * moment.numpy() for moment in model.optimizer._momentums]
+                names = [variable.name for variable in model.trainable_variables]
+                np.savez(run.folder.parent / "gradients.npz", **dict(zip(names, values)))
+            if on_progress is not None:
+                on_progress(seen)
+
+        return train(model, *args, run=run, on_progress=progress, **kwargs)
+
+    set_attribute(fit, "train", train_and_tell)
+    set_attribute(pretrain, "export", light_export)
+    set_attribute(transfer, "export", light_export)

@@ -1,21 +1,24 @@
 """One process of a distributed training: `worker.py KILL_AT COMMAND...`.
 
-COMMAND is that of the command line. With KILL_AT above 0 the process kills itself after that step.
+COMMAND is that of the command line, its networks are the `tiny.shallow` ones. With KILL_AT above 0
+the process kills itself after that step.
 """
 
+import operator
 import os
 import signal
 import sys
 
-from tiny import light_export
+from tiny import shallow, stand_ins
 
 from vipann_tf import cli
-from vipann_tf.training import loop, transfer
+from vipann_tf.training import loop
 
 
 def main():
     kill_at, *command = sys.argv[1:]
-    transfer.export = light_export
+    stand_ins(setattr)
+    shallow(operator.setitem)
     append = loop.TrainingRun.log
 
     def log(run, row):

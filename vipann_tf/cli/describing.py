@@ -1,5 +1,7 @@
 """What the commands print of dataset and model directories."""
 
+import datetime
+
 import click
 
 
@@ -45,14 +47,24 @@ def print_unfinished(path, run) -> None:
     what = "pretrain"
     if "strategy" in recipe:
         what = f"transfer {recipe['strategy']} ({recipe['mode']})"
-    click.echo(
-        f"{path}: unfinished {what}, step {run['step']} of {run['steps']}, "
-        f"last written {run['seconds_ago']:.0f} s ago"
-    )
-    for name in ("log", "scores"):
-        if run[name]:
-            click.echo(", ".join(f"{key} {float(value):.4g}" for key, value in run[name].items()))
-    click.echo("The command that began it goes on with it.")
+    state = "running" if run["running"] else "unfinished"
+    written = datetime.timedelta(seconds=round(run["seconds_ago"]))
+    click.echo(f"{path}: {state} {what}")
+    click.echo(f"step {run['step']} of {run['steps']}, last written {written} ago")
+    if run["log"]:
+        row = {key: float(value) for key, value in run["log"].items()}
+        click.echo(
+            f"loss {row['loss']:.4g} = NLL {row['nll']:.4g} + KL {row['kl'] * row['kl_scale']:.4g}, "
+            f"learning rate {row['learning_rate']:.3g}, epoch {row['epoch']:.0f}"
+        )
+    if run["scores"]:
+        scores = dict(run["scores"])
+        step = scores.pop("step")
+        shown = ", ".join(f"{key} {float(value):.4g}" for key, value in scores.items() if value)
+        click.echo(f"validation at step {step}: {shown}")
+    if not run["running"]:
+        start = f"from step {run['checkpoint']}" if run["checkpoint"] else "from the beginning"
+        click.echo(f"The command that began it goes on {start}.")
 
 
 def print_model(path) -> None:

@@ -24,7 +24,10 @@ def common(*names):
             type=click.Choice(DEVICES),
             default="auto",
             show_default=True,
-            help="GPUs of this machine (mirrored), machines of TF_CONFIG (multiworker), or one.",
+            help="What shares every batch. none: one GPU, or the CPU; mirrored: all GPUs of this "
+            "machine; multiworker: the machines that the environment variable TF_CONFIG names, where "
+            "the same command is started on each; auto: the first of multiworker (TF_CONFIG is "
+            "set), mirrored (several GPUs) and none that fits.",
         ),
         "samples": click.option(
             "--samples", type=int, metavar="T", help="Draws; by default those of the export."

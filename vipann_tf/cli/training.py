@@ -51,10 +51,30 @@ def pretrain(recipe, data, out, settings, devices, overwrite):
     help="Cross-validate: hold out each fold in turn, train, evaluate, and give mean and interval.",
 )
 @click.option("--final", is_flag=True, help="With --folds: train a model on all folds, too.")
+@click.option(
+    "--parallel-folds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="With --folds: train so many at once, each on a GPU of its own or a share of the cores.",
+)
 @click.option("--recipe", metavar="FILE", help="YAML file; the defaults without.")
 @training_options
 def transfer(
-    strategy, base, mode, test_fold, folds, final, recipe, data, out, settings, devices, overwrite
+    strategy,
+    base,
+    mode,
+    test_fold,
+    folds,
+    final,
+    parallel_folds,
+    recipe,
+    data,
+    out,
+    settings,
+    devices,
+    overwrite,
 ):
     """Transfer a pretrained network to the labels of another dataset."""
     from vipann_tf.recipe import TransferRecipe, load_recipe
@@ -65,6 +85,13 @@ def transfer(
         raise UserError(
             "--final goes with --folds; without it, name all folds: --set data.train=[...]"
         )
+    if parallel_folds > 1 and not folds:
+        raise UserError("--parallel-folds goes with --folds, such as --folds all")
+    if parallel_folds > 1 and devices not in ("auto", "none"):
+        raise UserError(
+            f"--parallel-folds gives each fold one device, --devices {devices} each step several; "
+            "give one of them"
+        )
     chosen = {"strategy": strategy, "mode": mode}
     settings = [*settings, *(f"{key}={value}" for key, value in chosen.items() if value)]
     resolved = load_recipe(TransferRecipe, recipe, settings)
@@ -72,7 +99,10 @@ def transfer(
     from vipann_tf import terminal
     from vipann_tf.training.distribution import make_strategy
 
-    common = dict(strategy=make_strategy(devices), overwrite=overwrite)
+    # Parallel folds: this process trains nothing and must leave the GPUs to them.
+    common = dict(
+        strategy=None if parallel_folds > 1 else make_strategy(devices), overwrite=overwrite
+    )
     if folds:
         from vipann_tf.training.cross_validation import cross_validate
 
@@ -84,6 +114,7 @@ def transfer(
                 out,
                 folds=_fold_numbers(folds),
                 final=final,
+                parallel=parallel_folds,
                 on_progress=lambda name, progress: _training_note(show, f"{name}: ")(progress),
                 **common,
             )

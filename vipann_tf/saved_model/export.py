@@ -1,6 +1,7 @@
 """Writing model directories."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -10,6 +11,7 @@ from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model.card import model_card
 from vipann_tf.saved_model.metadata import (
     MAX_SAMPLES,
+    METADATA_JSON,
     MIN_SECONDS,
     MODEL_CARD,
     ModelInfo,
@@ -37,6 +39,7 @@ def export(
     labels: list[str],
     *,
     overwrite: bool = False,
+    extras: Mapping[str, Path] | None = None,
 ) -> Path:
     """Writes a new model directory; its version appears when it is complete.
 
@@ -47,6 +50,7 @@ def export(
       labels: Label names in the order of the outputs.
       overwrite: Whether to replace the versions that are there. The new one then has the next number,
         since a server does not load a number anew; it is there before the others go.
+      extras: Files and folders to copy to assets.extra, by their names there.
 
     Returns:
       The version folder.
@@ -56,7 +60,7 @@ def export(
     """
     check_vacant(directory, overwrite=overwrite)
     old = finished_versions(directory)
-    version = add_version(model, directory, info, labels)
+    version = add_version(model, directory, info, labels, extras=extras)
     for folder in old:
         shutil.rmtree(folder)
     return version
@@ -69,11 +73,12 @@ def add_version(
     labels: list[str],
     *,
     version: int | None = None,
+    extras: Mapping[str, Path] | None = None,
 ) -> Path:
     """Writes one more version of a model, beside those that are there.
 
     Args:
-      model, directory, info, labels: As `export` takes them.
+      model, directory, info, labels, extras: As `export` takes them.
       version: Its number; by default one more than the highest.
 
     Returns:
@@ -94,6 +99,9 @@ def add_version(
         write_warmup(stage, info)
         text = model_card(info, labels, name=Path(directory).name)
         (stage / MODEL_CARD).write_text(text, encoding="utf-8")
+        for name, source in (extras or {}).items():
+            copy = shutil.copytree if source.is_dir() else shutil.copyfile
+            copy(source, stage / METADATA_JSON.parent / name)
     return Path(directory) / str(number)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vipann_tf.errors import UserError
+from vipann_tf.records.storage import is_remote
 
 
 def finished_versions(directory: str | Path) -> list[Path]:
@@ -81,7 +82,17 @@ def staged_version(directory: str | Path, version: int) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+def check_local(directory: str | Path) -> None:
+    """Raises a `UserError` where a model directory would lie in an object store."""
+    if is_remote(directory):
+        raise UserError(
+            f"{directory} is in an object store, where nothing can be renamed or locked; choose a "
+            "local --out, and copy the finished model"
+        )
+
+
 def _check_directory(directory: str | Path) -> None:
+    check_local(directory)
     path = Path(directory)
     if path.exists() and not path.is_dir():
         raise UserError(f"{directory} is a file; choose a directory for --out")

@@ -1,14 +1,14 @@
 """Checkpoints of an unfinished training: the newest one that can be read counts."""
 
 import logging
-import re
+import shutil
 from pathlib import Path
 
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
+from vipann_tf.training.run import checkpoint_steps
 
-_NAME = re.compile(r"ckpt-(\d+)\.index")
 # A damaged index or data file, one cut short, one of other shapes, one without a variable.
 _UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 _log = logging.getLogger(__name__)
@@ -27,9 +27,10 @@ class Checkpoints:
 
     def __init__(self, folder: Path, keep: int, tracked: dict, *, scratch: Path | None = None):
         self.folder = Path(folder)
+        self._written = Path(scratch or folder)
         self._checkpoint = tf.train.Checkpoint(**tracked)
         self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(scratch or folder), keep
+            self._checkpoint, str(self._written), keep
         )
 
     def restore(self) -> None:
@@ -41,12 +42,13 @@ class Checkpoints:
         Raises:
           UserError: There are checkpoints and none can be read.
         """
-        paths = self._newest_first()
+        steps = checkpoint_steps(self.folder)
+        paths = [steps[step] for step in sorted(steps, reverse=True)]
         for number, path in enumerate(paths):
             try:
                 self._checkpoint.restore(str(path)).assert_existing_objects_matched()
             except _UNREADABLE as error:
-                _log.warning("%s can't be read (%s)", path, _first_line(error))
+                _log.warning("%s can't be read (%s)", path, first_line(error))
                 continue
             if number:
                 _log.warning("going on from the checkpoint before, %s", path)
@@ -66,21 +68,22 @@ class Checkpoints:
         try:
             self._manager.save(step)
         except (tf.errors.OpError, OSError) as error:
+            self._discard(step)
             raise UserError(
-                f"can't save the checkpoint of step {step} in {self.folder}: {_first_line(error)}; "
+                f"can't save the checkpoint of step {step} in {self.folder}: {first_line(error)}; "
                 "make room, then the same command goes on from the checkpoint before"
             ) from error
 
-    def _newest_first(self) -> list[Path]:
-        # By the files, not by the list that is kept beside them: that can be damaged too.
-        found = {}
-        if self.folder.is_dir():
-            for file in self.folder.iterdir():
-                if match := _NAME.fullmatch(file.name):
-                    found[int(match[1])] = file.with_suffix("")
-        return [found[step] for step in sorted(found, reverse=True)]
+    def _discard(self, step: int) -> None:
+        """Frees the room that half a checkpoint takes."""
+        for part in self._written.glob(f"ckpt-{step}[._]*"):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of TensorFlow or of the system says, without the stack that it came by."""
     text = getattr(error, "message", None) or str(error)
     return text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__

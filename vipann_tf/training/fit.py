@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import tensorflow as tf
@@ -13,13 +14,15 @@ from vipann_tf.recipe import PretrainRecipe, TransferRecipe
 from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.training import augmentation
+from vipann_tf.training.checkpoints import first_line
 from vipann_tf.training.distribution import is_chief, is_multiworker
 from vipann_tf.training.loop import Progress, Stream, train
 from vipann_tf.training.optimizer import averaged_variables, make_optimizer
-from vipann_tf.training.run import TrainingRun
+from vipann_tf.training.run import TrainingRun, sole_process
 from vipann_tf.training.validation import Validation
 
-# Writes a model directory: (model, directory, info, labels, overwrite=...) -> version folder.
+# Writes a model directory: (model, directory, info, labels, overwrite=..., extras=...) -> version
+# folder.
 Export = Callable[..., Path]
 
 
@@ -82,75 +85,90 @@ def fit(
             seed=recipe.export.seed,
         )
     writes = is_chief(strategy)
-    run = TrainingRun(
-        out,
-        {"recipe": recipe.model_dump(mode="json"), "data": dataset.fingerprint, **description},
-        steps=steps,
-        overwrite=overwrite,
-        writes=writes,
-    )
-    with strategy.scope():
-        model.compile(
-            optimizer=make_optimizer(
-                recipe.optimizer,
-                steps=steps,
-                precision=training.precision,
-                trunk_variables=[
-                    variable for layer in model.trunk_layers() for variable in layer.trainable_variables
-                ],
-            )
+    with ExitStack() as stack:
+        if writes:
+            stack.enter_context(sole_process(out))
+        run = TrainingRun(
+            out,
+            {"recipe": recipe.model_dump(mode="json"), "data": dataset.fingerprint, **description},
+            steps=steps,
+            overwrite=overwrite,
+            writes=writes,
         )
-    model.prepare_training(
-        recipe.objective,
-        clips=clips,
-        seed=training.seed,
-        augment_waveform=augmentation.on_waveform(recipe.augment, dataset.sample_rate_hz),
-        augment_log_mel=augmentation.on_log_mel(recipe.augment),
-        start=start,
-    )
-    exported = _exported_twin(model, recipe, strategy)
+        with strategy.scope():
+            model.compile(
+                optimizer=make_optimizer(
+                    recipe.optimizer,
+                    steps=steps,
+                    precision=training.precision,
+                    trunk_variables=[
+                        variable
+                        for layer in model.trunk_layers()
+                        for variable in layer.trainable_variables
+                    ],
+                )
+            )
+        model.prepare_training(
+            recipe.objective,
+            clips=clips,
+            seed=training.seed,
+            augment_waveform=augmentation.on_waveform(recipe.augment, dataset.sample_rate_hz),
+            augment_log_mel=augmentation.on_log_mel(recipe.augment),
+            start=start,
+        )
+        exported = _exported_twin(model, recipe, strategy)
 
-    def refresh():
-        if exported is not model:
-            _copy(model, exported)
+        def refresh():
+            if exported is not model:
+                _copy(model, exported)
 
-    if validation is not None:
-        validation.start(exported)
-    outcome = train(
-        model,
-        stream,
-        steps=steps,
-        settings=training,
-        run=run,
-        strategy=strategy,
-        validation=validation,
-        refresh=refresh,
-        on_progress=on_progress,
-    )
-    refresh()
-    if validation is not None:
-        validation.restore_best()
-        outcome |= validation.outcome()
-    if not writes:
-        return None
-    info = ModelInfo(
-        origin=origin,
-        architecture=model.architecture,
-        sample_rate_hz=dataset.sample_rate_hz,
-        clip_seconds=dataset.clip_seconds,
-        samples=recipe.export.samples,
-        seed=recipe.export.seed,
-        variables=[],
-        data=TrainingData(
-            dataset=dataset.name, splits=list(splits), held_out=list(held_out), clips=clips
-        ),
-        base=base,
-        recipe=recipe.model_dump(mode="json"),
-        training=outcome,
-    )
-    version = export(exported, out, info, dataset.labels, overwrite=overwrite)
-    run.finish(version)
-    return version
+        if validation is not None:
+            validation.start(exported)
+        outcome = train(
+            model,
+            stream,
+            steps=steps,
+            settings=training,
+            run=run,
+            strategy=strategy,
+            validation=validation,
+            refresh=refresh,
+            on_progress=on_progress,
+        )
+        refresh()
+        if validation is not None:
+            validation.restore_best()
+            outcome |= validation.outcome()
+        if not writes:
+            return None
+        info = ModelInfo(
+            origin=origin,
+            architecture=model.architecture,
+            sample_rate_hz=dataset.sample_rate_hz,
+            clip_seconds=dataset.clip_seconds,
+            samples=recipe.export.samples,
+            seed=recipe.export.seed,
+            variables=[],
+            data=TrainingData(
+                dataset=dataset.name, splits=list(splits), held_out=list(held_out), clips=clips
+            ),
+            base=base,
+            recipe=recipe.model_dump(mode="json"),
+            training=outcome,
+        )
+        version = _export(export, exported, out, info, dataset.labels, overwrite, run)
+        run.finish()
+        return version
+
+
+def _export(export: Export, model, out, info, labels, overwrite: bool, run: TrainingRun) -> Path:
+    try:
+        return export(model, out, info, labels, overwrite=overwrite, extras=run.kept_files())
+    except (tf.errors.OpError, OSError) as error:
+        raise UserError(
+            f"can't write the model in {out}: {first_line(error)}; make room, then the same command "
+            f"writes it from the last checkpoint in {run.checkpoints}"
+        ) from error
 
 
 def _exported_twin(model: VIPANN, recipe, strategy: tf.distribute.Strategy) -> VIPANN:

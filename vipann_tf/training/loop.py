@@ -91,7 +91,8 @@ def train(
       on_progress: Called after every step.
 
     Returns:
-      Outcome: `steps` taken, `seconds` and the mean `loss`, `nll` and `kl_term` of the last tenth.
+      Outcome: `steps` taken, `seconds` since the start or the resumption, and, in the process that
+      writes the log, the mean `loss`, `nll` and `kl_term` of the last tenth.
 
     Raises:
       UserError: The loss is not finite, a worker was lost, or the process was told to stop (by
@@ -126,7 +127,7 @@ def train(
         batches = iter(
             distribute(strategy, _with_ends(stream(tuple(position.numpy().tolist()))), settings.batch_size)
         )
-        started, first, recent, scores = time.monotonic(), done, [], {}
+        started, first, saved, scores = time.monotonic(), done, done, {}
         stop_requested = stack.enter_context(_stop_requests())
         stack.enter_context(_lost_workers(strategy, run))
         exhausted = agree(validation is not None and validation.exhausted)
@@ -151,8 +152,6 @@ def train(
             run.log(row)
             summaries.training(done, row)
             kl_term = result["kl"] * result["kl_scale"]
-            recent = recent[-max(steps // 10, 1) + 1 :] if steps >= 20 else []
-            recent.append((result["loss"], result["nll"], kl_term))
             if validation is not None and (done % validation.every_steps == 0 or done == steps):
                 refresh()
                 scores = validation.score(done)
@@ -176,15 +175,23 @@ def train(
                 )
             if done % settings.checkpoint_every_steps == 0:
                 checkpoints.save(done)
+                saved = done
                 summaries.posterior(done, model)
-    loss, nll, kl_term = np.mean(recent, axis=0) if recent else (float("nan"),) * 3
+        if saved != done:
+            # What comes now, the export, may fail too.
+            checkpoints.save(done)
     return {
         "steps": done,
         "seconds": round(time.monotonic() - started, 1),
-        "loss": float(loss),
-        "nll": float(nll),
-        "kl_term": float(kl_term),
+        **_mean_losses(run.last_rows(max(steps // 10, 1))),
     }
+
+
+def _mean_losses(rows: list[dict[str, float]]) -> dict[str, float]:
+    if not rows:
+        return {}
+    losses = [(row["loss"], row["nll"], row["kl"] * row["kl_scale"]) for row in rows]
+    return dict(zip(("loss", "nll", "kl_term"), np.mean(losses, axis=0).tolist()))
 
 
 def _step_function(model: VIPANN, strategy: tf.distribute.Strategy, xla: bool):

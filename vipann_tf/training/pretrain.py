@@ -13,6 +13,7 @@ from vipann_tf.records.pipeline import training_batches
 from vipann_tf.records.schema import DatasetInfo, read_info
 from vipann_tf.saved_model.export import check_vacant, export
 from vipann_tf.training import fit
+from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.loop import Progress
 
 
@@ -46,6 +47,7 @@ def pretrain(
     splits = dataset.check_splits(recipe.data.train or ["train"])
     architecture = pretraining_architecture(recipe, dataset)
     strategy = strategy or tf.distribute.get_strategy()
+    set_determinism(recipe.training)
     with strategy.scope():
         model = VIPANN(
             architecture,

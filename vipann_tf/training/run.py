@@ -8,21 +8,50 @@
 """
 
 import csv
+import filecmp
 import io
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from vipann_tf.errors import UserError
+from vipann_tf.records.locking import locked
+from vipann_tf.saved_model.metadata import METADATA_JSON
+from vipann_tf.saved_model.versions import finished_versions
 
 RUN_JSON = "run.json"
 LOG_CSV = "log.csv"
+KEPT_LOG = "training_log.csv"
 VALIDATION_CSV = "validation.csv"
+CHECKPOINTS = "checkpoints"
+_CHECKPOINT = re.compile(r"ckpt-(\d+)\.index")
 LOG_FIELDS = ("step", "epoch", "loss", "nll", "kl", "kl_scale", "learning_rate")
+
+
+@contextmanager
+def sole_process(directory: str | Path) -> Iterator[None]:
+    """Keeps other processes from training into a directory, which is made where it is not there.
+
+    Raises:
+      UserError: Another one does right now.
+    """
+    directory = Path(directory)
+    with ExitStack() as stack:
+        with _writing(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(locked(directory))
+            except BlockingIOError as error:
+                raise UserError(
+                    f"another process is training into {directory} right now; wait for it, or choose "
+                    "another --out"
+                ) from error
+        yield
 
 
 class TrainingRun:
@@ -49,13 +78,13 @@ class TrainingRun:
         writes: bool = True,
     ):
         self.folder = Path(directory) / "training"
-        self.checkpoints = self.folder / "checkpoints"
+        self.checkpoints = self.folder / CHECKPOINTS
         self.writes = writes
         file = self.folder / RUN_JSON
         description = json.loads(json.dumps(description))
         if file.is_file():
             before = json.loads(file.read_text(encoding="utf-8"))
-            differing = _differences(before["description"], description)
+            differing = differing_keys(before["description"], description)
             if differing and not overwrite:
                 raise UserError(
                     f"{directory} holds an unfinished run that differs in {', '.join(differing)}; "
@@ -67,7 +96,7 @@ class TrainingRun:
             with _writing(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 content = {"steps": steps, "description": description}
-                _replace(file, json.dumps(content, indent=1) + "\n")
+                replace_file(file, json.dumps(content, indent=1) + "\n")
 
     @property
     def tensorboard(self) -> Path | None:
@@ -91,13 +120,23 @@ class TrainingRun:
         """Appends a row of validation scores."""
         self._append(VALIDATION_CSV, {"step": step, **scores})
 
-    def finish(self, version: Path) -> None:
-        """Keeps the logs in the finished model and removes the rest."""
-        extra = version / "assets.extra"
-        shutil.move(self.folder / LOG_CSV, extra / "training_log.csv")
-        for name, kept in ((VALIDATION_CSV, "validation_log.csv"), ("tensorboard", "tensorboard")):
-            if (self.folder / name).exists():
-                shutil.move(self.folder / name, extra / kept)
+    def last_rows(self, count: int) -> list[dict[str, float]]:
+        """The last rows of the log; none in a process that writes none."""
+        rows = _rows(self.folder / LOG_CSV)[-count:] if self.writes else []
+        return [{key: float(value) for key, value in row.items()} for row in rows]
+
+    def kept_files(self) -> dict[str, Path]:
+        """What the finished model keeps, by its name there."""
+        names = {
+            KEPT_LOG: LOG_CSV,
+            "validation_log.csv": VALIDATION_CSV,
+            "tensorboard": "tensorboard",
+        }
+        files = {kept: self.folder / name for kept, name in names.items()}
+        return {kept: file for kept, file in files.items() if file.exists()}
+
+    def finish(self) -> None:
+        """Removes what a finished model does not need."""
         shutil.rmtree(self.folder)
 
     def _append(self, name: str, row: dict) -> None:
@@ -116,13 +155,17 @@ class TrainingRun:
 def unfinished(directory: str | Path) -> dict | None:
     """What is known of the unfinished run in a model directory; `None` where there is none.
 
+    What a process left that was killed between the last two things that it does, to write the model
+    and to remove this, is none.
+
     Returns:
-      `step`, `steps`, `description`, the last rows `log` and `scores` (empty where there is none), and
-      `seconds_ago`, since the last of them was written.
+      `step`, `steps`, `description`, the last rows `log` and `scores` (empty where there is none),
+      `seconds_ago`, since the last of them was written, `checkpoint`, the step of the newest (0
+      where there is none), and `running`, whether a process is at it.
     """
     folder = Path(directory) / "training"
     file = folder / RUN_JSON
-    if not file.is_file():
+    if not file.is_file() or _is_kept(folder / LOG_CSV, directory):
         return None
     log, scores = _rows(folder / LOG_CSV), _rows(folder / VALIDATION_CSV)
     newest = folder / LOG_CSV if log else file
@@ -132,7 +175,35 @@ def unfinished(directory: str | Path) -> dict | None:
         "log": log[-1] if log else {},
         "scores": scores[-1] if scores else {},
         "seconds_ago": max(0.0, time.time() - newest.stat().st_mtime),
+        "checkpoint": max(checkpoint_steps(folder / CHECKPOINTS), default=0),
+        "running": _is_locked(directory),
     }
+
+
+def checkpoint_steps(folder: Path) -> dict[int, Path]:
+    """The checkpoints in a folder: step -> path, as TensorFlow names them.
+
+    By the files, not by the list that is kept beside them: that can be damaged too.
+    """
+    if not folder.is_dir():
+        return {}
+    matches = {file: _CHECKPOINT.fullmatch(file.name) for file in folder.iterdir()}
+    return {int(match[1]): file.with_suffix("") for file, match in matches.items() if match}
+
+
+def _is_kept(log: Path, directory: str | Path) -> bool:
+    """Whether the newest model has this very log."""
+    versions = finished_versions(directory)
+    kept = versions and versions[-1] / METADATA_JSON.parent / KEPT_LOG
+    return bool(kept) and log.is_file() and kept.is_file() and filecmp.cmp(log, kept, shallow=False)
+
+
+def _is_locked(directory: str | Path) -> bool:
+    try:
+        with locked(directory):
+            return False
+    except BlockingIOError:
+        return True
 
 
 def _rewind(file: Path, fields: Sequence[str], step: int) -> None:
@@ -140,7 +211,7 @@ def _rewind(file: Path, fields: Sequence[str], step: int) -> None:
     writer = csv.DictWriter(text, fields, lineterminator="\n")
     writer.writeheader()
     writer.writerows(row for row in _rows(file) if int(row["step"]) <= step)
-    _replace(file, text.getvalue())
+    replace_file(file, text.getvalue())
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
@@ -168,20 +239,20 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _replace(file: Path, text: str) -> None:
+def replace_file(file: Path, text: str) -> None:
     """Writes a file that is never seen half written."""
     draft = file.with_name(f"{file.name}.draft")
     draft.write_text(text, encoding="utf-8")
     os.replace(draft, file)
 
 
-def _differences(before: dict, after: dict, prefix: str = "") -> list[str]:
+def differing_keys(before: dict, after: dict, prefix: str = "") -> list[str]:
     """Dotted keys whose values differ."""
     keys = []
     for key in sorted({*before, *after}):
         old, new = before.get(key), after.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            keys += _differences(old, new, f"{prefix}{key}.")
+            keys += differing_keys(old, new, f"{prefix}{key}.")
         elif old != new:
             keys.append(f"{prefix}{key}")
     return keys

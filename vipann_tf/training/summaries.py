@@ -1,11 +1,15 @@
 """What TensorBoard shows of a training: `tensorboard --logdir NAME`."""
 
+import contextlib
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
 
+from vipann_tf.errors import UserError
 from vipann_tf.models.vipann import VIPANN
+from vipann_tf.training.checkpoints import first_line
 
 # Steps between two points of a curve; the CSV log has every step.
 EVERY_STEPS = 10
@@ -21,6 +25,7 @@ class Summaries:
     """
 
     def __init__(self, folder: Path | None):
+        self._folder = folder
         wanted = folder is not None and importlib.util.find_spec("tensorboard") is not None
         self._writer = tf.summary.create_file_writer(str(folder)) if wanted else None
 
@@ -50,20 +55,32 @@ class Summaries:
         for layer in model.bayesian_layers:
             stage = layer.name.split(".")[0]
             stages.setdefault(stage, []).append(tf.reshape(layer.kernel_stddev(), [-1]))
-        with self._writer.as_default(step):
+        with self._recording(step):
             for stage, parts in stages.items():
                 tf.summary.histogram(f"posterior_stddev/{stage}", tf.concat(parts, 0))
-        self._writer.flush()
 
     def close(self) -> None:
         """Writes what is still held."""
         if self._writer is not None:
-            self._writer.close()
+            # What can't be written has been complained of.
+            with contextlib.suppress(tf.errors.OpError):
+                self._writer.close()
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
         if self._writer is None:
             return
-        with self._writer.as_default(step):
+        with self._recording(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
-        self._writer.flush()
+
+    @contextlib.contextmanager
+    def _recording(self, step: int) -> Iterator[None]:
+        try:
+            with self._writer.as_default(step):
+                yield
+            self._writer.flush()
+        except tf.errors.OpError as error:
+            raise UserError(
+                f"can't write in {self._folder}: {first_line(error)}; make room, then the same command "
+                "goes on from the last checkpoint"
+            ) from error

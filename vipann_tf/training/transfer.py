@@ -26,6 +26,7 @@ from vipann_tf.saved_model.export import check_vacant, export
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import read_info as read_model_info
 from vipann_tf.training import fit
+from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.loop import Progress, Stream
 
 # strategy: (kind of the base's trunk, kind of the new trunk, kind of the new head)
@@ -35,6 +36,8 @@ STRATEGIES = {
     "flip": ("flipout", "flipout", "flipout"),
     "det-flip": ("deterministic", "deterministic", "flipout"),
 }
+# What a model's metadata say of its base.
+BASE_FIELDS = {"origin", "architecture", "data", "training"}
 _EMBED_BATCH = 32
 
 
@@ -83,6 +86,7 @@ def transfer(
     )
     architecture = transferred_architecture(recipe, base_info.architecture, dataset, str(base))
     strategy = strategy or tf.distribute.get_strategy()
+    set_determinism(recipe.training)
     with strategy.scope():
         model = VIPANN(
             architecture,
@@ -120,9 +124,7 @@ def transfer(
         splits=splits,
         held_out=held_out,
         origin="transfer",
-        base=base_info.model_dump(
-            mode="json", include={"origin", "architecture", "data", "training"}
-        ),
+        base=base_info.model_dump(mode="json", include=BASE_FIELDS),
         out=out,
         description={
             "splits": splits,
@@ -186,15 +188,9 @@ def transferred_architecture(
             f"strategy {recipe.strategy} starts from a {base_kind} base, but {name} is {base.trunk}; "
             f"for it use {_strategies_for(base.trunk)}"
         )
-    if recipe.signs is not None and trunk != "flipout":
-        raise UserError(
-            f"signs is {recipe.signs!r}, but strategy {recipe.strategy} has a {trunk} trunk: only "
-            "Flipout convolutions draw signs; leave it out"
-        )
     return base.model_copy(
         update={
             "trunk": trunk,
-            "signs": recipe.signs or base.signs,
             "head": head,
             "labels": len(dataset.labels),
             "task": dataset.task,
