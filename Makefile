@@ -8,7 +8,7 @@ FAST_TESTS = tests/audio tests/uncertainty tests/models/test_conformance.py test
 	tests/models/test_randomness.py tests/models/test_vipann.py tests/records/test_pipeline.py \
 	tests/saved_model/test_signatures.py tests/training/test_transfer.py tests/test_cli.py
 
-.PHONY: help install quickstart test test-newer clean
+.PHONY: help install quickstart test test-newer bench clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -38,6 +38,10 @@ test: install  ## Run the tests.
 
 test-newer: .venv-newer/.installed  ## Run the fast tests on the newer TensorFlow set.
 	.venv-newer/bin/python -m pytest -q $(FAST_TESTS)
+
+bench:  ## Measure everything, against TFP's layers and PyTorch (an hour); rewrites benchmarks/RESULTS.md.
+	$(MAKE) install EXTRAS=test,bench
+	$(BIN)/python -m benchmarks.run
 
 clean:  ## Remove the virtual environments and what quickstart made.
 	rm -rf .venv .venv-newer quickstart
