@@ -6,6 +6,7 @@ import pytest
 
 from vipann_tf.errors import UserError
 from vipann_tf.recipe import PretrainRecipe, TransferRecipe, find_recipe, load_recipe
+from vipann_tf.study.recipe import StudyRecipe
 
 RECIPES = pathlib.Path(__file__).parents[1] / "recipes"
 SHIPPED = sorted(str(file.relative_to(RECIPES)) for file in RECIPES.rglob("*.yaml"))
@@ -119,8 +120,8 @@ def test_shipped_recipes_are_found_by_name():
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_recipes(name):
-    kind = PretrainRecipe if name.startswith("pretrain") else TransferRecipe
-    load_recipe(kind, RECIPES / name)
+    kinds = {"pretrain": PretrainRecipe, "transfer": TransferRecipe, "studies": StudyRecipe}
+    load_recipe(kinds[pathlib.Path(name).parent.name], RECIPES / name)
     header = [
         line for line in (RECIPES / name).read_text(encoding="utf-8").splitlines() if line[:1] == "#"
     ]

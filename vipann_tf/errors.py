@@ -1,4 +1,4 @@
-"""The one exception that means "the user can mend this"."""
+"""The exceptions that mean "the user can mend this"."""
 
 
 class UserError(ValueError):
@@ -7,3 +7,7 @@ class UserError(ValueError):
     The command line prints it as one line and exits with status 1; a library caller may catch it
     as the `ValueError` that it is.
     """
+
+
+class Stopped(UserError):
+    """The process was told to stop; what was done so far is kept, and the same call goes on."""

@@ -4,18 +4,31 @@ A recipe is complete in itself: what the file leaves out has the default shown h
 recipe, defaults included, is stored beside the model that it made.
 """
 
-import difflib
-import sysconfig
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import pydantic
-import yaml
 
-from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Kind, Signs
 from vipann_tf.models.objective import Objective
+from vipann_tf.recipe_files import find_recipe, load_recipe
+
+__all__ = [
+    "Augment",
+    "Data",
+    "Export",
+    "Mode",
+    "Network",
+    "Optimizer",
+    "PretrainRecipe",
+    "Section",
+    "Strategy",
+    "Training",
+    "TransferRecipe",
+    "Validation",
+    "Variational",
+    "find_recipe",
+    "load_recipe",
+]
 
 Strategy = Literal["det", "drop", "flip", "det-flip"]
 Mode = Literal["fixed", "finetune"]
@@ -26,11 +39,13 @@ Count = Annotated[int, pydantic.Field(ge=1)]
 CountOrNone = Annotated[int, pydantic.Field(ge=0)]
 
 
-class _Section(pydantic.BaseModel):
+class Section(pydantic.BaseModel):
+    """A part of a recipe: unknown keys are refused."""
+
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
-class Network(_Section):
+class Network(Section):
     """The network to pretrain; see `vipann_tf.models.architecture.Architecture`."""
 
     kind: Kind = "deterministic"
@@ -47,7 +62,7 @@ class Network(_Section):
     dropout_block: float = 0.1
 
 
-class Data(_Section):
+class Data(Section):
     """Which clips, and how they are read."""
 
     train: list[str] | None = pydantic.Field(
@@ -57,9 +72,14 @@ class Data(_Section):
         "stop", description="What to do at a damaged record; `skip` logs it and goes on."
     )
     balance: bool = pydantic.Field(False, description="Sample rare labels more often.")
+    fraction: Annotated[float, pydantic.Field(gt=0, le=1)] = pydantic.Field(
+        1.0,
+        description="Share of the training clips to train on, label by label; `training.seed` "
+        "chooses them. A smaller share is part of a larger one.",
+    )
 
 
-class Augment(_Section):
+class Augment(Section):
     """Random changes of the training clips; 0 or false leaves one out."""
 
     mixup_alpha: NonNegative = 0.0
@@ -73,7 +93,7 @@ class Augment(_Section):
         return bool(self.mixup_alpha or self.spec_augment or self.time_shift_s or self.gain_db)
 
 
-class Optimizer(_Section):
+class Optimizer(Section):
     """Adam (arXiv 1412.6980), with decoupled weight decay where asked for."""
 
     learning_rate: Positive = 1e-3
@@ -89,7 +109,7 @@ class Optimizer(_Section):
     )
 
 
-class Training(_Section):
+class Training(Section):
     """How long, how precisely, and with which random numbers."""
 
     batch_size: Count = 32
@@ -108,7 +128,7 @@ class Training(_Section):
     keep_checkpoints: Count = 3
 
 
-class Validation(_Section):
+class Validation(Section):
     """Scores on clips that are not trained on, while training."""
 
     splits: list[str] = pydantic.Field([], description="Splits to score; none by default.")
@@ -130,7 +150,7 @@ class Validation(_Section):
         return self
 
 
-class Variational(_Section):
+class Variational(Section):
     """Priors and initial posteriors of Flipout layers."""
 
     prior: Literal["normal", "pretrained"] = pydantic.Field(
@@ -147,14 +167,14 @@ class Variational(_Section):
     )
 
 
-class Export(_Section):
+class Export(Section):
     """What `serving_default` of the SavedModel does."""
 
     samples: Count = 20
     seed: CountOrNone = 0
 
 
-class PretrainRecipe(_Section):
+class PretrainRecipe(Section):
     """Everything `vipann-tf pretrain` needs beside its data."""
 
     model: Network = Network()
@@ -168,7 +188,7 @@ class PretrainRecipe(_Section):
     export: Export = Export()
 
 
-class TransferRecipe(_Section):
+class TransferRecipe(Section):
     """Everything `vipann-tf transfer` needs beside its base model and data."""
 
     strategy: Strategy | None = None
@@ -182,100 +202,3 @@ class TransferRecipe(_Section):
     variational: Variational = Variational()
     export: Export = Export()
     dropout_dense: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.5
-
-
-Recipe = TypeVar("Recipe", PretrainRecipe, TransferRecipe)
-
-
-def load_recipe(kind: type[Recipe], path: str | Path | None, settings: Sequence[str] = ()) -> Recipe:
-    """Reads a recipe and applies overrides.
-
-    Args:
-      kind: `PretrainRecipe` or `TransferRecipe`.
-      path: A YAML file, or the name of a shipped recipe such as `pretrain/quickstart_flipout`;
-        `None` for the defaults.
-      settings: Overrides `section.key=value`, the value being YAML.
-
-    Raises:
-      UserError: The file, a key or a value is wrong; the message names it and what is allowed.
-    """
-    origin = "the defaults"
-    values: dict[str, Any] = {}
-    if path is not None:
-        file = find_recipe(path)
-        origin = str(path)
-        try:
-            values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-        if not isinstance(values, dict):
-            raise UserError(f"{path} holds a {type(values).__name__}; a recipe is a YAML mapping")
-    for setting in settings:
-        _override(values, setting)
-    try:
-        return kind.model_validate(values)
-    except pydantic.ValidationError as error:
-        raise UserError(f"recipe ({origin}): {_explain(kind, error)}") from error
-
-
-def find_recipe(path: str | Path) -> Path:
-    """The file of a recipe: a path, or a name below the shipped `recipes` directory."""
-    if Path(path).is_file():
-        return Path(path)
-    for root in _shipped():
-        for candidate in (root / path, root / f"{path}.yaml"):
-            if candidate.is_file():
-                return candidate
-    names = sorted(
-        str(file.relative_to(root).with_suffix("")) for root in _shipped() for file in root.rglob("*.yaml")
-    )
-    close = difflib.get_close_matches(str(path), names, n=3, cutoff=0.3) or names
-    raise UserError(f"no recipe {path}: give a YAML file, or a shipped recipe such as {', '.join(close)}")
-
-
-def _shipped() -> list[Path]:
-    """Where recipes lie: in a checkout beside the package, else where the wheel put them."""
-    places = (
-        Path(__file__).resolve().parents[1] / "recipes",
-        Path(sysconfig.get_path("data")) / "share" / "vipann-tf" / "recipes",
-    )
-    return [place for place in places if place.is_dir()]
-
-
-def _override(values: dict, setting: str) -> None:
-    key, equals, text = setting.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"--set {setting!r} is not KEY=VALUE, e.g. optimizer.learning_rate=1e-4")
-    *sections, leaf = key.strip().split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise UserError(f"--set {setting!r}: {section} is a value, not a section")
-    try:
-        values[leaf] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {setting!r}: the value is not YAML") from error
-
-
-def _explain(kind: type[pydantic.BaseModel], error: pydantic.ValidationError) -> str:
-    """The first mistakes of a recipe, in one line."""
-    texts = []
-    for item in error.errors()[:3]:
-        key = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "value_error" and isinstance(item["input"], dict):
-            texts.append(f"{key}: {item['msg'].removeprefix('Value error, ')}")
-        elif item["type"] == "extra_forbidden":
-            texts.append(f"unknown key {key}; {_nearest(kind, item['loc'])}")
-        else:
-            message = item["msg"].removeprefix("Value error, ")
-            texts.append(f"{key} is {item['input']!r}: {message[0].lower()}{message[1:]}")
-    return "; ".join(texts)
-
-
-def _nearest(kind: type[pydantic.BaseModel], location: tuple) -> str:
-    """What may stand where an unknown key stands."""
-    for section in location[:-1]:
-        kind = kind.model_fields[section].annotation
-    fields = list(kind.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), fields, n=1)
-    return f"did you mean {close[0]}?" if close else f"allowed are {', '.join(fields)}"

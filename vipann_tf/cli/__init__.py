@@ -6,7 +6,7 @@ import sys
 import click
 
 from vipann_tf import __version__
-from vipann_tf.cli import data, evaluation, models, prediction, training
+from vipann_tf.cli import data, evaluation, models, prediction, study, training
 from vipann_tf.cli.command import Command, Group
 from vipann_tf.cli.options import common
 
@@ -34,7 +34,7 @@ def quickstart(out, overwrite):
     steps.run(main, out, overwrite=overwrite)
 
 
-for _module in (data, training, evaluation, prediction, models):
+for _module in (data, training, evaluation, prediction, models, study):
     for _command in _module.COMMANDS:
         main.add_command(_command)
 main.add_command(quickstart)

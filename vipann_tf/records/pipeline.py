@@ -22,6 +22,7 @@ from vipann_tf.records.balance import balanced, log_factors
 from vipann_tf.records.label_sets import read_label_sets
 from vipann_tf.records.reading import OnCorrupt, ShardReader, open_shards
 from vipann_tf.records.schema import DatasetInfo, parse_record
+from vipann_tf.records.subset import keep_only
 
 __all__ = ["EPOCH", "INDEX", "evaluation_batches", "training_batches"]
 
@@ -50,6 +51,7 @@ def training_batches(
     balance: bool = False,
     cache: bool | None = None,
     shard: tuple[int, int] = (0, 1),
+    only: Sequence[bytes] | None = None,
     on_corrupt: OnCorrupt = "stop",
     on_damage: Callable[[str, int], None] | None = None,
 ) -> tf.data.Dataset:
@@ -71,6 +73,8 @@ def training_batches(
         change the order.
       shard: (index, count) of this process among those that train together: it gets its part of
         every batch, and decodes no other. The batches are the same for any count.
+      only: Ids of the clips to take (`subset.choose`), at least one of them in the splits; `None`
+        takes all. The balance stays that of all clips, of which these are a fair share.
       on_corrupt: Stop at a damaged record (take batches inside `reading.naming_damage` to have it
         named), or skip it.
       on_damage: Called with path and offset of each record skipped; `None` logs a warning.
@@ -97,6 +101,7 @@ def training_batches(
         cache = sum(file.bytes for file in shards) <= CACHE_BYTES
     read = ShardReader(shards, cache=cache, on_corrupt=on_corrupt, on_damage=on_damage)
     factors = _balance_factors(directory, info, splits) if balance else None
+    keep = keep_only(only) if only is not None else lambda records: records
     remote = storage.is_remote(directory)
 
     def epoch_records(current):
@@ -108,6 +113,7 @@ def training_batches(
         records = tf.data.Dataset.from_tensor_slices(order).interleave(
             read, cycle_length=READ_SHARDS_AT_ONCE, block_length=1, **parallel
         )
+        records = keep(records)
         if factors is not None:
             records = balanced(records, *factors, _key(seed, current, _BALANCE_KEY))
         if shuffle_buffer > 1:

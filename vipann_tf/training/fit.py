@@ -34,6 +34,7 @@ def fit(
     data: str | os.PathLike,
     dataset: DatasetInfo,
     splits: Sequence[str],
+    clips: int,
     held_out: Sequence[str],
     origin: str,
     base: dict | None = None,
@@ -54,6 +55,7 @@ def fit(
       data: Dataset directory.
       dataset: What it holds.
       splits, held_out: Splits to train on, and to evaluate on later.
+      clips: Number of clips to train on, all or some of those of the splits.
       origin: `pretrain` or `transfer`.
       base: What the model's metadata are to say of the network that it started from.
       out: Model directory to be, which holds the unfinished run.
@@ -67,7 +69,7 @@ def fit(
     Returns:
       The version folder; `None` in a worker that leaves the writing to another.
     """
-    training, clips = recipe.training, dataset.count(splits)
+    training = recipe.training
     if training.batch_size % strategy.num_replicas_in_sync:
         raise UserError(
             f"training.batch_size is {training.batch_size}; use a multiple of the "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from vipann_tf.errors import UserError
+from vipann_tf.errors import Stopped, UserError
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipe import Training
 from vipann_tf.training.checkpoints import Checkpoints
@@ -95,8 +95,8 @@ def train(
       writes the log, the mean `loss`, `nll` and `kl_term` of the last tenth.
 
     Raises:
-      UserError: The loss is not finite, a worker was lost, or the process was told to stop (by
-        SIGTERM or an interrupt; then a checkpoint has been saved).
+      UserError: The loss is not finite, or a worker was lost.
+      Stopped: The process was told to stop, by SIGTERM or an interrupt; a checkpoint has been saved.
     """
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
@@ -169,7 +169,7 @@ def train(
                 )
             if agree(stop_requested()) and done < steps and not exhausted:
                 checkpoints.save(done)
-                raise UserError(
+                raise Stopped(
                     f"stopped at step {done} of {steps} with a checkpoint in {run.checkpoints}; "
                     "the same command goes on from there"
                 )

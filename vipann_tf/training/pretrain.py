@@ -13,6 +13,7 @@ from vipann_tf.records.pipeline import training_batches
 from vipann_tf.records.schema import DatasetInfo, read_info
 from vipann_tf.saved_model.export import check_vacant, export
 from vipann_tf.training import fit
+from vipann_tf.training.clips import training_clips
 from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.loop import Progress
 
@@ -46,6 +47,7 @@ def pretrain(
     dataset = read_info(data)
     splits = dataset.check_splits(recipe.data.train or ["train"])
     architecture = pretraining_architecture(recipe, dataset)
+    only, clips = training_clips(recipe, data, dataset, splits)
     strategy = strategy or tf.distribute.get_strategy()
     set_determinism(recipe.training)
     with strategy.scope():
@@ -69,11 +71,13 @@ def pretrain(
             seed=recipe.training.seed,
             position=position,
             balance=recipe.data.balance,
+            only=only,
             on_corrupt=recipe.data.on_corrupt,
         ),
         data=data,
         dataset=dataset,
         splits=splits,
+        clips=clips,
         held_out=[],
         origin="pretrain",
         out=out,

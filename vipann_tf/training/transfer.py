@@ -1,12 +1,4 @@
-"""Transfer of a pretrained network to new labels, by the strategies of the VI-PANN paper.
-
-| strategy | base          | trunk                   | new head      |
-| -------- | ------------- | ----------------------- | ------------- |
-| det      | deterministic | deterministic           | deterministic |
-| drop     | dropout       | MC dropout              | MC dropout    |
-| flip     | flipout       | Flipout posterior, kept | Flipout       |
-| det-flip | deterministic | deterministic           | Flipout       |
-"""
+"""Transfer of a pretrained network to new labels, by one of the `strategies`."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -26,16 +18,11 @@ from vipann_tf.saved_model.export import check_vacant, export
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import read_info as read_model_info
 from vipann_tf.training import fit
+from vipann_tf.training.clips import training_clips
 from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.loop import Progress, Stream
+from vipann_tf.training.strategies import STRATEGIES, base_kind, strategies_for
 
-# strategy: (kind of the base's trunk, kind of the new trunk, kind of the new head)
-STRATEGIES = {
-    "det": ("deterministic", "deterministic", "deterministic"),
-    "drop": ("dropout", "dropout", "dropout"),
-    "flip": ("flipout", "flipout", "flipout"),
-    "det-flip": ("deterministic", "deterministic", "flipout"),
-}
 # What a model's metadata say of its base.
 BASE_FIELDS = {"origin", "architecture", "data", "training"}
 _EMBED_BATCH = 32
@@ -72,8 +59,7 @@ def transfer(
       UserError: An argument is wrong, or training failed; the message says why.
     """
     check_vacant(out, overwrite=overwrite)
-    if recipe.strategy is None:
-        raise UserError(f"no strategy is given; choose one of {', '.join(STRATEGIES)}")
+    base_kind(recipe)
     base_info = read_model_info(base)
     dataset = read_info(data)
     if dataset.sample_rate_hz != base_info.sample_rate_hz:
@@ -103,6 +89,8 @@ def transfer(
     if recipe.mode == "fixed":
         model.freeze_trunk()
 
+    only, clips = training_clips(recipe, data, dataset, splits)
+
     def waveforms(position):
         return training_batches(
             data,
@@ -111,6 +99,7 @@ def transfer(
             seed=recipe.training.seed,
             position=position,
             balance=recipe.data.balance,
+            only=only,
             on_corrupt=recipe.data.on_corrupt,
         )
 
@@ -122,6 +111,7 @@ def transfer(
         data=data,
         dataset=dataset,
         splits=splits,
+        clips=clips,
         held_out=held_out,
         origin="transfer",
         base=base_info.model_dump(mode="json", include=BASE_FIELDS),
@@ -175,18 +165,12 @@ def transferred_architecture(
     recipe: TransferRecipe, base: Architecture, dataset: DatasetInfo, name: str
 ) -> Architecture:
     """The new network, once it is known that strategy and base go together."""
-    base_kind, trunk, head = STRATEGIES[recipe.strategy]
-    if recipe.variational.moped_delta is not None:
-        if recipe.strategy != "flip":
-            raise UserError(
-                f"variational.moped_delta goes with strategy flip, not {recipe.strategy}: it starts "
-                "a Flipout trunk from a deterministic base"
-            )
-        base_kind = "deterministic"
-    if base.trunk != base_kind:
+    wanted = base_kind(recipe)
+    _, trunk, head = STRATEGIES[recipe.strategy]
+    if base.trunk != wanted:
         raise UserError(
-            f"strategy {recipe.strategy} starts from a {base_kind} base, but {name} is {base.trunk}; "
-            f"for it use {_strategies_for(base.trunk)}"
+            f"strategy {recipe.strategy} starts from a {wanted} base, but {name} is {base.trunk}; "
+            f"for it use {strategies_for(base.trunk)}"
         )
     return base.model_copy(
         update={
@@ -243,7 +227,3 @@ def with_pooled_features(stream: Stream, model: VIPANN, data, splits: list[str])
         return {**batch, "features": tf.gather(table, rows.lookup(batch["clip_id"]))}
 
     return lambda position: stream(position).map(exchange)
-
-
-def _strategies_for(kind: str) -> str:
-    return " or ".join(name for name, (base, _, _) in STRATEGIES.items() if base == kind)

@@ -1,0 +1,105 @@
+"""study: the paper's comparison, from one recipe."""
+
+import click
+
+from vipann_tf.cli.command import Command
+from vipann_tf.cli.options import common
+
+
+@click.command(cls=Command)
+@click.argument("recipe")
+@click.option("--list", "list_only", is_flag=True, help="Show the plan with its cost; do nothing.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="KEY=VALUE,...",
+    help="Cells of these values alone, e.g. strategy=det|det-flip,mode=fixed; may be repeated. "
+    "Keys: downstream, upstream, strategy, mode, variant, fraction, seed, fold.",
+)
+@click.option("--shard", metavar="i/n", help="The i-th of n parts, for one of n machines.")
+@common("out", "set", "devices")
+def study(recipe, list_only, only, shard, out, settings, devices):
+    """Run a study, as RECIPE (a YAML file) says: a grid of upstream models, strategies, data sets.
+
+    What is finished is skipped, so the same command goes on where it stopped; what fails is
+    reported at the end, and the rest goes on.
+    """
+    from vipann_tf.recipe import load_recipe
+    from vipann_tf.study import grid
+    from vipann_tf.study.recipe import StudyRecipe
+
+    resolved = load_recipe(StudyRecipe, recipe, settings)
+    chosen = grid.shard(grid.select(grid.cells(resolved), only), shard)
+    whole = not only and shard is None
+    if list_only:
+        _print_plan(resolved, out, chosen, whole)
+        return
+
+    from vipann_tf import terminal
+    from vipann_tf.study.run import run_study
+    from vipann_tf.training.distribution import make_strategy
+
+    with terminal.progress("Study") as show:
+        outcome = run_study(
+            resolved,
+            out,
+            chosen,
+            everything=whole,
+            strategy=make_strategy(devices),
+            on_task=_report_task,
+            on_progress=show,
+        )
+    _print_outcome(outcome, out)
+
+
+def _print_plan(recipe, out, chosen, whole) -> None:
+    from pathlib import Path
+
+    from vipann_tf import terminal
+    from vipann_tf.study.places import Places
+    from vipann_tf.study.plan import plan, seconds_left
+
+    tasks = plan(Places(recipe, Path(out)), chosen, everything=whole)
+    terminal.table(
+        {"task": "left", "name": "left", "state": "left", "cost": "right"},
+        [(task.stage, task.name, task.state, _duration(task.seconds)) for task in tasks],
+    )
+    left, unknown = seconds_left(tasks)
+    done = sum(task.state == "finished" for task in tasks)
+    where = f" on {recipe.hardware}" if recipe.hardware else ""
+    text = f"{len(tasks)} tasks, {done} finished; the rest takes about {_duration(left)}{where}"
+    click.echo(text + (f", and {unknown} tasks of unknown cost" if unknown else ""))
+
+
+def _report_task(number, total, task, reason) -> None:
+    if task.state == "running":
+        return
+    text = f"[{number}/{total}] {task.stage} {task.name}: {task.state}"
+    if task.seconds is not None:
+        text += f", {_duration(task.seconds)}"
+    click.echo(f"{text}: {reason}" if reason else text)
+
+
+def _print_outcome(outcome, out) -> None:
+    click.echo(
+        f"{len(outcome.finished)} finished, {len(outcome.failed)} failed"
+        + (f", {len(outcome.elsewhere)} done by another process" if outcome.elsewhere else "")
+    )
+    if outcome.failed:
+        for name, reason in outcome.failed.items():
+            click.echo(f"Failed: {name}: {reason}", err=True)
+        click.echo(f"The reasons are in {out}/records; the same command tries again.", err=True)
+        raise SystemExit(1)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+COMMANDS = (study,)

@@ -1,0 +1,130 @@
+"""Recipe files: YAML with overrides to a typed recipe, or to one line that says what is wrong."""
+
+import difflib
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import pydantic
+import yaml
+
+from vipann_tf.errors import UserError
+
+__all__ = ["find_recipe", "load_recipe"]
+
+Recipe = TypeVar("Recipe", bound=pydantic.BaseModel)
+
+
+def load_recipe(
+    kind: type[Recipe], path: str | Path | None, settings: Sequence[str | Mapping] = ()
+) -> Recipe:
+    """Reads a recipe and applies overrides.
+
+    Args:
+      kind: `PretrainRecipe`, `TransferRecipe` or `vipann_tf.study.recipe.StudyRecipe`.
+      path: A YAML file, or the name of a shipped recipe such as `pretrain/quickstart_flipout`;
+        `None` for the defaults.
+      settings: Overrides: `section.key=value`, the value being YAML, or nested mappings; the last
+        one counts.
+
+    Raises:
+      UserError: The file, a key or a value is wrong; the message names it and what is allowed.
+    """
+    origin = "the defaults"
+    values: dict[str, Any] = {}
+    if path is not None:
+        file = find_recipe(path)
+        origin = str(path)
+        try:
+            values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(values, dict):
+            raise UserError(f"{path} holds a {type(values).__name__}; a recipe is a YAML mapping")
+    for setting in settings:
+        if isinstance(setting, str):
+            _override(values, setting)
+        else:
+            values = _merged(values, setting)
+    try:
+        return kind.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise UserError(f"recipe ({origin}): {_explain(kind, error)}") from error
+
+
+def find_recipe(path: str | Path) -> Path:
+    """The file of a recipe: a path, or a name below the shipped `recipes` directory."""
+    if Path(path).is_file():
+        return Path(path)
+    for root in _shipped():
+        for candidate in (root / path, root / f"{path}.yaml"):
+            if candidate.is_file():
+                return candidate
+    names = sorted(
+        str(file.relative_to(root).with_suffix("")) for root in _shipped() for file in root.rglob("*.yaml")
+    )
+    close = difflib.get_close_matches(str(path), names, n=3, cutoff=0.3) or names
+    raise UserError(f"no recipe {path}: give a YAML file, or a shipped recipe such as {', '.join(close)}")
+
+
+def _shipped() -> list[Path]:
+    """Where recipes lie: in a checkout beside the package, else where the wheel put them."""
+    places = (
+        Path(__file__).resolve().parents[1] / "recipes",
+        Path(sysconfig.get_path("data")) / "share" / "vipann-tf" / "recipes",
+    )
+    return [place for place in places if place.is_dir()]
+
+
+def _override(values: dict, setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {setting!r} is not KEY=VALUE, e.g. optimizer.learning_rate=1e-4")
+    *sections, leaf = key.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise UserError(f"--set {setting!r}: {section} is a value, not a section")
+    try:
+        values[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {setting!r}: the value is not YAML") from error
+
+
+def _merged(values: Mapping, changes: Mapping) -> dict:
+    """The values with those of `changes` in their place, section by section."""
+    result = dict(values)
+    for key, change in changes.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(change, Mapping)
+        result[key] = _merged(old, change) if both else change
+    return result
+
+
+def _explain(kind: type[pydantic.BaseModel], error: pydantic.ValidationError) -> str:
+    """The first mistakes of a recipe, in one line."""
+    texts = []
+    for item in error.errors()[:3]:
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "value_error" and isinstance(item["input"], dict):
+            texts.append(f"{key}: {item['msg'].removeprefix('Value error, ')}")
+        elif item["type"] == "extra_forbidden":
+            texts.append(f"unknown key {key}; {_nearest(kind, item['loc'])}")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            texts.append(f"{key} is {item['input']!r}: {message[0].lower()}{message[1:]}")
+    return "; ".join(texts)
+
+
+def _nearest(kind: type[pydantic.BaseModel], location: tuple) -> str:
+    """What may stand where an unknown key stands."""
+    for section in location[:-1]:
+        # Below a mapping or a list of sections, the section itself is what comes after its key.
+        if section in getattr(kind, "model_fields", ()):
+            kind = kind.model_fields[section].annotation
+        while get_args(kind):
+            kind = next((x for x in reversed(get_args(kind)) if x is not type(None)), None)
+    fields = list(kind.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), fields, n=1)
+    return f"did you mean {close[0]}?" if close else f"allowed are {', '.join(fields)}"

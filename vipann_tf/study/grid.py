@@ -1,0 +1,200 @@
+"""The cells of a study, and parts of it. No TensorFlow in here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from itertools import product
+
+from vipann_tf.errors import UserError
+from vipann_tf.models.architecture import Kind
+from vipann_tf.recipe import PretrainRecipe, TransferRecipe, load_recipe
+from vipann_tf.study.recipe import PLAIN, Block, StudyRecipe, Upstream
+from vipann_tf.training.strategies import base_kind
+
+__all__ = [
+    "Cell",
+    "cells",
+    "pretrain_recipe",
+    "select",
+    "shard",
+    "transfer_recipe",
+    "upstream_kind",
+]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training with its evaluation.
+
+    Attributes:
+      downstream: Name of the data set transferred to.
+      upstream: Name of the network transferred.
+      strategy, mode: Of the transfer.
+      variant: Name of the options that differ from the plain ones.
+      fraction: Share of the training clips.
+      seed: Of the training.
+      fold: The one held out; `None` where there are no folds.
+    """
+
+    downstream: str
+    upstream: str
+    strategy: str
+    mode: str
+    variant: str
+    fraction: float
+    seed: int
+    fold: int | None
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What `--only` can choose by."""
+        return {field.name: _text(getattr(self, field.name)) for field in fields(self)}
+
+    @property
+    def arm(self) -> str:
+        """Its name without data set, fold and seed: what is compared with what."""
+        name = f"{self.strategy}-{self.mode}"
+        if self.variant != PLAIN:
+            name += f"-{self.variant}"
+        if self.fraction != 1:
+            name += f"-{100 * self.fraction:g}pct"
+        return name
+
+    @property
+    def name(self) -> str:
+        """Its name in the study, which is also its path."""
+        last = f"seed{self.seed}" if self.fold is None else f"seed{self.seed}-fold{self.fold}"
+        return f"{self.downstream}/{self.upstream}/{self.arm}/{last}"
+
+
+def cells(recipe: StudyRecipe) -> list[Cell]:
+    """All cells of a study, each once, the folds of an arm together.
+
+    Raises:
+      UserError: A part of the grid can't be: no upstream model from which a strategy can start, a
+        mode without a recipe, or a recipe with a mistake in it.
+    """
+    kinds = {name: upstream_kind(upstream) for name, upstream in recipe.upstream.items()}
+    found = {}
+    for block in recipe.grid:
+        for cell in _of_block(recipe, block, kinds):
+            found[cell] = None
+    return list(found)
+
+
+def _of_block(recipe: StudyRecipe, block: Block, kinds: dict[str, Kind]):
+    names = block.downstream or list(recipe.downstream)
+    for name, strategy, mode, variant, fraction in product(
+        names, block.strategies, block.modes, block.variants, block.fractions
+    ):
+        downstream = recipe.downstream[name]
+        example = Cell(name, "", strategy, mode, variant, fraction, 0, None)
+        wanted = base_kind(transfer_recipe(recipe, example))
+        bases = [x for x in block.upstream or list(recipe.upstream) if kinds[x] == wanted]
+        if not bases:
+            raise UserError(
+                f"{strategy} with {variant} options starts from a {wanted} network, and the study "
+                f"names none: {', '.join(f'{x} is {kind}' for x, kind in kinds.items())}"
+            )
+        folds = [x for x in downstream.fold_numbers if not block.folds or x in block.folds]
+        for base, seed, fold in product(bases, block.seeds, folds):
+            yield Cell(name, base, strategy, mode, variant, fraction, seed, fold)
+
+
+def transfer_recipe(recipe: StudyRecipe, cell: Cell) -> TransferRecipe:
+    """The recipe of a cell's training: that of the mode, then the variant's, then the cell's own.
+
+    Raises:
+      UserError: The mode has none, or a mistake is in it.
+    """
+    by_mode = recipe.downstream[cell.downstream].recipes
+    if cell.mode not in by_mode:
+        raise UserError(
+            f"downstream {cell.downstream} has no recipe for mode {cell.mode}, only for "
+            f"{', '.join(by_mode) or 'none'}; add it, or leave the mode out of the grid"
+        )
+    transfer = by_mode[cell.mode]
+    own = {
+        "strategy": cell.strategy,
+        "mode": cell.mode,
+        "data": {"fraction": cell.fraction},
+        "training": {"seed": cell.seed},
+    }
+    changes = [transfer.settings, recipe.variants.get(cell.variant, {}), own]
+    return load_recipe(TransferRecipe, transfer.recipe, changes)
+
+
+def pretrain_recipe(upstream: Upstream) -> PretrainRecipe:
+    """The recipe of an upstream model that is to be trained."""
+    return load_recipe(PretrainRecipe, upstream.recipe, [upstream.settings])
+
+
+def upstream_kind(upstream: Upstream) -> Kind:
+    """Kind of an upstream model's trunk."""
+    return upstream.kind or pretrain_recipe(upstream).model.kind
+
+
+def select(found: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
+    """The cells that are wanted.
+
+    Args:
+      found: All cells.
+      only: Each `key=value,...`: cells of all these values, several values of a key parted by `|`;
+        cells that any of them names are taken, all where there is none.
+
+    Raises:
+      UserError: A key is unknown, or nothing has such a value.
+    """
+    if not only:
+        return list(found)
+    chosen = {}
+    for text in only:
+        wanted = _parsed(text, found)
+        for cell in found:
+            if all(cell.values[key] in values for key, values in wanted.items()):
+                chosen[cell] = None
+    if not chosen:
+        raise UserError(f"--only {' --only '.join(only)}: the study has no such cell; see --list")
+    return [cell for cell in found if cell in chosen]
+
+
+def _parsed(text: str, found: Sequence[Cell]) -> dict[str, list[str]]:
+    allowed = [field.name for field in fields(Cell)]
+    wanted = {}
+    for part in text.split(","):
+        key, equals, values = (x.strip() for x in part.partition("="))
+        if not equals or key not in allowed:
+            raise UserError(
+                f"--only {text!r}: {part.strip()!r} is not key=value with one of the keys "
+                f"{', '.join(allowed)}"
+            )
+        there = list(dict.fromkeys(cell.values[key] for cell in found))
+        wanted[key] = values.split("|")
+        for value in wanted[key]:
+            if value not in there:
+                raise UserError(
+                    f"--only {text!r}: no {key} is {value!r}; there are {', '.join(there)}"
+                )
+    return wanted
+
+
+def shard(found: Sequence[Cell], text: str | None) -> list[Cell]:
+    """The cells of one of several machines: `2/5` is the second of five parts.
+
+    Every fifth cell, so that dear and cheap ones are spread.
+
+    Raises:
+      UserError: It is no such part.
+    """
+    if text is None:
+        return list(found)
+    index, slash, count = text.partition("/")
+    numbers = slash and index.isdecimal() and count.isdecimal()
+    if not numbers or not 1 <= int(index) <= int(count):
+        raise UserError(f"--shard is {text!r}; give i/n with i from 1 to n, such as 1/4")
+    return list(found[int(index) - 1 :: int(count)])
+
+
+def _text(value) -> str:
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,125 @@
+"""Where the parts of a study lie, and what is known of each from its files. No TensorFlow in here.
+
+    OUT/study.json                 the resolved recipe
+    OUT/data/NAME/                 dataset directories
+    OUT/upstream/NAME/             model directories, each with its evaluation/
+    OUT/cells/DATA/UPSTREAM/ARM/seed0-fold1/   the same
+    OUT/records/STAGE/NAME.json    how the last attempt went, and why it failed
+    OUT/tables/, OUT/plots/, OUT/study.html    made of these at any time
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vipann_tf.records import schema, storage
+from vipann_tf.saved_model.metadata import SAVED_MODEL_PB
+from vipann_tf.saved_model.versions import finished_versions
+from vipann_tf.study.grid import Cell
+from vipann_tf.study.recipe import StudyRecipe
+
+__all__ = ["Places", "Record", "read_record", "write_file", "write_record"]
+
+METRICS_JSON = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """How the last attempt at a part of the study went.
+
+    Attributes:
+      status: `finished`, `stopped` or `failed`.
+      seconds: What it took, with those attempts before that were stopped.
+      reason: Why it failed.
+      traceback: Of an error that is not the user's.
+    """
+
+    status: str
+    seconds: float
+    reason: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Paths of a study's parts.
+
+    Attributes:
+      recipe: The study.
+      out: Its directory.
+    """
+
+    recipe: StudyRecipe
+    out: Path
+
+    def dataset(self, name: str) -> str:
+        """The dataset directory of that name: the recipe's, or one below OUT."""
+        return self.recipe.datasets[name].directory or str(self.out / "data" / name)
+
+    def upstream(self, name: str) -> Path:
+        """The model directory of an upstream network."""
+        model = self.recipe.upstream[name].model
+        return Path(model) if model else self.out / "upstream" / name
+
+    def upstream_evaluation(self, name: str) -> Path:
+        """Results directory of an upstream network, whoever trained it."""
+        return self.out / "upstream" / name / "evaluation"
+
+    def cell(self, cell: Cell) -> Path:
+        """The model directory of a cell."""
+        return self.out / "cells" / cell.name
+
+    def cell_evaluation(self, cell: Cell) -> Path:
+        """The results directory of a cell."""
+        return self.cell(cell) / "evaluation"
+
+    def record(self, stage: str, name: str) -> Path:
+        """The file that says how the last attempt at a task went."""
+        return self.out / "records" / stage / f"{name}.json"
+
+    def dataset_there(self, name: str) -> bool:
+        """Whether a data set is prepared."""
+        return storage.size(storage.join(self.dataset(name), schema.INFO_FILE)) is not None
+
+    def upstream_trained(self, name: str) -> bool:
+        """Whether an upstream network is there."""
+        model = self.upstream(name)
+        return bool(finished_versions(model)) or (model / SAVED_MODEL_PB).is_file()
+
+    def upstream_finished(self, name: str) -> bool:
+        """Whether nothing is left to do for an upstream network."""
+        scored = self.recipe.upstream[name].data is None or has_results(
+            self.upstream_evaluation(name)
+        )
+        return self.upstream_trained(name) and scored
+
+    def finished(self, cell: Cell) -> bool:
+        """Whether nothing is left to do for a cell."""
+        return bool(finished_versions(self.cell(cell))) and has_results(self.cell_evaluation(cell))
+
+
+def has_results(folder: Path) -> bool:
+    """Whether an evaluation is there; its directory is complete or absent."""
+    return (folder / METRICS_JSON).is_file()
+
+
+def read_record(file: Path) -> Record | None:
+    """How the last attempt went; `None` before the first."""
+    try:
+        return Record(**json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def write_record(file: Path, record: Record) -> None:
+    """Writes how an attempt went."""
+    write_file(file, json.dumps(asdict(record), indent=1) + "\n")
+
+
+def write_file(file: Path, text: str) -> None:
+    """Writes a file that is never seen half written, and the directories above it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, file)

@@ -1,0 +1,178 @@
+"""What a study is made of, typed, read from YAML. No TensorFlow in here."""
+
+from typing import Any
+
+import pydantic
+
+from vipann_tf.datasets import find
+from vipann_tf.errors import UserError
+from vipann_tf.models.architecture import Kind, Signs
+from vipann_tf.recipe import Count, CountOrNone, Mode, NonNegative, Positive, Section, Strategy
+
+__all__ = [
+    "PLAIN",
+    "Block",
+    "Cost",
+    "Dataset",
+    "Downstream",
+    "Evaluation",
+    "StudyRecipe",
+    "Transfer",
+    "Upstream",
+]
+
+# The variant that changes nothing.
+PLAIN = "plain"
+
+
+class Dataset(Section):
+    """A dataset directory: one to prepare, as `vipann-tf prepare` does, or one that is there."""
+
+    dataset: str | None = pydantic.Field(None, description="What `vipann-tf prepare` calls it.")
+    source: str | None = pydantic.Field(None, description="Its recordings, where it has any.")
+    options: dict[str, Any] = pydantic.Field({}, description="Of its kind: subset, task, clips ...")
+    seconds: Positive | None = pydantic.Field(None, description="Clip length; by default its own.")
+    directory: str | None = pydantic.Field(None, description="A dataset directory that is there.")
+    clips: Count | None = pydantic.Field(
+        None, description="Clips to expect, for the plan before it is prepared."
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_two(self):
+        if (self.dataset is None) == (self.directory is None):
+            raise ValueError("give either dataset (to be prepared) or directory (prepared already)")
+        if self.dataset is not None:
+            try:
+                find(self.dataset)
+            except UserError as error:
+                raise ValueError(str(error)) from error
+        return self
+
+
+class Upstream(Section):
+    """A pretrained network: trained by a recipe, a model directory, or published weights."""
+
+    recipe: str | None = pydantic.Field(None, description="A recipe of `vipann-tf pretrain`.")
+    settings: dict[str, Any] = pydantic.Field({}, description="What replaces values of the recipe.")
+    model: str | None = pydantic.Field(None, description="A model directory that is there.")
+    checkpoint: str | None = pydantic.Field(None, description="A published .pth, to be imported.")
+    labels: str | None = pydantic.Field(
+        None, description="Of the checkpoint; AudioSet's by default."
+    )
+    signs: Signs | None = pydantic.Field(None, description="Of the checkpoint's Flipout layers.")
+    kind: Kind | None = pydantic.Field(None, description="Of a model or checkpoint.")
+    data: str | None = pydantic.Field(
+        None, description="Data set that it is trained and evaluated on."
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_three(self):
+        given = [name for name in ("recipe", "model", "checkpoint") if getattr(self, name)]
+        if len(given) != 1:
+            raise ValueError("give one of recipe (to be trained), model and checkpoint")
+        if self.recipe and not self.data:
+            raise ValueError("a recipe needs data to train on")
+        if self.recipe and self.kind:
+            raise ValueError("the kind is that of the recipe (model.kind); leave it out here")
+        if not self.recipe and not self.kind:
+            raise ValueError("say its kind: deterministic, dropout or flipout")
+        return self
+
+
+class Transfer(Section):
+    """A recipe of `vipann-tf transfer`, and what replaces its values."""
+
+    recipe: str | None = None
+    settings: dict[str, Any] = {}
+
+
+class Downstream(Section):
+    """A data set to transfer to."""
+
+    data: str
+    folds: Count | list[Count] | None = pydantic.Field(
+        None, description="How many, or which; none where the recipe names the splits."
+    )
+    recipes: dict[Mode, Transfer] = pydantic.Field(description="How each mode is trained.")
+    ood: list[str] = pydantic.Field([], description="Data sets that the model was not made for.")
+
+    @property
+    def fold_numbers(self) -> list[int | None]:
+        """The folds to hold out, `[None]` where there are none."""
+        if self.folds is None:
+            return [None]
+        return list(range(1, self.folds + 1)) if isinstance(self.folds, int) else self.folds
+
+
+class Block(Section):
+    """A part of the grid: everything named, combined. The study is all blocks, each cell once."""
+
+    strategies: list[Strategy]
+    modes: list[Mode]
+    downstream: list[str] | None = pydantic.Field(None, description="By default all.")
+    upstream: list[str] | None = pydantic.Field(
+        None, description="By default all from which the strategy can start."
+    )
+    variants: list[str] = [PLAIN]
+    fractions: list[pydantic.confloat(gt=0, le=1)] = [1.0]
+    seeds: list[CountOrNone] = [0]
+    folds: list[Count] | None = pydantic.Field(None, description="By default all of the data set.")
+
+
+class Evaluation(Section):
+    """How models are scored."""
+
+    samples: Count | None = pydantic.Field(None, description="Draws; by default the model's own.")
+    seed: CountOrNone | None = None
+
+
+class Cost(Section):
+    """What a training with its evaluation takes, for the plan."""
+
+    start_s: NonNegative = 0.0
+    clip_ms: NonNegative = pydantic.Field(0.0, description="For each clip heard in training.")
+
+
+class StudyRecipe(Section):
+    """A study."""
+
+    datasets: dict[str, Dataset]
+    upstream: dict[str, Upstream]
+    downstream: dict[str, Downstream]
+    variants: dict[str, dict[str, Any]] = pydantic.Field(
+        {}, description="Options to compare: name -> values of the transfer recipe."
+    )
+    grid: list[Block]
+    evaluation: Evaluation = Evaluation()
+    costs: dict[str, Cost] = pydantic.Field(
+        {}, description="By `pretrain-<kind>`, `<strategy>-<mode>` and `prepare`."
+    )
+    hardware: str = pydantic.Field(
+        "", description="What the costs were measured or estimated on."
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _names_exist(self):
+        if PLAIN in self.variants:
+            raise ValueError(f"a variant can't be called {PLAIN}, the one that changes nothing")
+        for name, upstream in self.upstream.items():
+            _known(f"upstream.{name}.data", [upstream.data], self.datasets)
+        for name, downstream in self.downstream.items():
+            _known(f"downstream.{name}.data", [downstream.data], self.datasets)
+            _known(f"downstream.{name}.ood", downstream.ood, self.datasets)
+        for i, block in enumerate(self.grid):
+            _known(f"grid.{i}.downstream", block.downstream, self.downstream)
+            _known(f"grid.{i}.upstream", block.upstream, self.upstream)
+            _known(f"grid.{i}.variants", block.variants, [PLAIN, *self.variants])
+        for group in ("datasets", "upstream", "downstream", "variants"):
+            for name in getattr(self, group):
+                # It becomes the name of a directory, and a value of --only.
+                if not name or set(name) & set("/\\,=|") or name.startswith("."):
+                    raise ValueError(f"{group} can't have the name {name!r}: no / \\ , = | in it")
+        return self
+
+
+def _known(key: str, names, allowed) -> None:
+    for name in names or ():
+        if name is not None and name not in allowed:
+            raise ValueError(f"{key} names {name!r}; there are {', '.join(allowed)}")

@@ -1,0 +1,151 @@
+"""What is done for a data set, an upstream network and a cell: what the ordinary commands do."""
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from vipann_tf import datasets
+from vipann_tf.checkpoints.importing import import_checkpoint
+from vipann_tf.errors import UserError
+from vipann_tf.evaluation.evaluate import METRICS_JSON, evaluate
+from vipann_tf.records.prepare import prepare
+from vipann_tf.records.schema import read_info
+from vipann_tf.records.storage import source_tree
+from vipann_tf.saved_model.metadata import read_info as read_model_info
+from vipann_tf.saved_model.versions import finished_versions
+from vipann_tf.study.grid import Cell, pretrain_recipe, transfer_recipe
+from vipann_tf.study.places import Places, has_results
+from vipann_tf.training.pretrain import pretrain
+from vipann_tf.training.transfer import transfer
+
+__all__ = ["prepare_dataset", "run_cell", "train_upstream"]
+
+# Called with done, total and what is being done.
+OnProgress = Callable[[int, int, str], None]
+
+
+def prepare_dataset(places: Places, name: str, on_progress: OnProgress) -> None:
+    """Prepares a data set unless it is there."""
+    if places.dataset_there(name):
+        return
+    wanted = places.recipe.datasets[name]
+    if wanted.directory is not None:
+        read_info(wanted.directory)  # says what is wrong with it
+    options = dict(wanted.options)
+    if "seconds" in datasets.find(wanted.dataset).options:
+        options["seconds"] = wanted.seconds
+    source = source_tree(wanted.source) if wanted.source is not None else None
+    prepare(
+        datasets.load(wanted.dataset, source, **options),
+        places.dataset(name),
+        seconds=wanted.seconds,
+        on_progress=lambda done, total: on_progress(done, total, "clips"),
+    )
+
+
+def train_upstream(
+    places: Places, name: str, strategy: tf.distribute.Strategy | None, on_progress: OnProgress
+) -> None:
+    """Trains or imports an upstream network unless it is there, and evaluates it."""
+    upstream, out = places.recipe.upstream[name], places.upstream(name)
+    if upstream.model is not None:
+        read_model_info(out)  # says what is wrong with it
+    elif upstream.recipe is not None:
+        recipe = pretrain_recipe(upstream)
+        if finished_versions(out):
+            _check_recipe(out, recipe)
+        else:
+            pretrain(
+                recipe,
+                places.dataset(upstream.data),
+                out,
+                strategy=strategy,
+                on_progress=_of_training(on_progress),
+            )
+    elif not finished_versions(out):
+        import_checkpoint(upstream.checkpoint, out, labels=upstream.labels, signs=upstream.signs)
+    if upstream.data is not None:
+        _evaluate(places, out, upstream.data, [], places.upstream_evaluation(name), on_progress)
+
+
+def run_cell(
+    places: Places, cell: Cell, strategy: tf.distribute.Strategy | None, on_progress: OnProgress
+) -> None:
+    """Transfers and evaluates as a cell says; what is there already is kept."""
+    recipe, out = transfer_recipe(places.recipe, cell), places.cell(cell)
+    downstream = places.recipe.downstream[cell.downstream]
+    if finished_versions(out):
+        _check_recipe(out, recipe)
+    else:
+        transfer(
+            recipe,
+            places.upstream(cell.upstream),
+            places.dataset(downstream.data),
+            out,
+            test_fold=cell.fold,
+            strategy=strategy,
+            on_progress=_of_training(on_progress),
+        )
+    _evaluate(
+        places, out, downstream.data, downstream.ood, places.cell_evaluation(cell), on_progress
+    )
+
+
+def _evaluate(
+    places: Places,
+    model: Path,
+    data: str,
+    ood: Sequence[str],
+    out: Path,
+    on_progress: OnProgress,
+) -> None:
+    outside = [places.dataset(name) for name in ood]
+    wanted = places.recipe.evaluation
+    info = read_model_info(model)
+    samples = info.samples if wanted.samples is None else wanted.samples
+    seed = info.seed if wanted.seed is None else wanted.seed
+    if has_results(out) and _same_evaluation(out, info, samples, seed, outside):
+        return
+    command = ["vipann-tf", "evaluate", model, "--data", places.dataset(data), "--out", out]
+    command += ["--samples", samples, "--seed", seed]
+    for directory in outside:
+        command += ["--ood", directory]
+    evaluate(
+        model,
+        places.dataset(data),
+        out,
+        samples=samples,
+        seed=seed,
+        ood=outside,
+        command=shlex.join(map(str, command)),
+        overwrite=True,
+        on_progress=lambda done, total: on_progress(done, total, "clips evaluated"),
+    )
+
+
+def _same_evaluation(out: Path, info, samples: int, seed: int, outside: Sequence[str]) -> bool:
+    summary = json.loads((out / METRICS_JSON).read_text(encoding="utf-8"))
+    draws = samples if info.architecture.stochastic else 1
+    found = (summary["draws"], summary["seed"], len(summary["ood"]))
+    return found == (draws, seed, len(outside))
+
+
+def _check_recipe(model: Path, recipe) -> None:
+    """Raises a `UserError` where a finished model was trained by another recipe."""
+    stored = type(recipe).model_validate(read_model_info(model).recipe)
+    if stored != recipe:
+        raise UserError(
+            f"{model} was trained by another recipe than the study's; delete it to have it trained "
+            "anew, or choose another --out"
+        )
+
+
+def _of_training(on_progress: OnProgress):
+    def show(progress):
+        note = f"loss {progress.loss:.3f}, {progress.steps_per_s:.2g} steps/s"
+        on_progress(progress.step, progress.steps, note)
+
+    return show
