@@ -35,10 +35,14 @@ def study(recipe, list_only, only, shard, out, settings, devices):
         _print_plan(resolved, out, chosen, whole)
         return
 
+    import logging
+
     from vipann_tf import terminal
     from vipann_tf.study.run import run_study
     from vipann_tf.training.distribution import make_strategy
 
+    # Many networks in one process: TensorFlow takes their graphs for one that changes too often.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with terminal.progress("Study") as show:
         outcome = run_study(
             resolved,
@@ -53,13 +57,11 @@ def study(recipe, list_only, only, shard, out, settings, devices):
 
 
 def _print_plan(recipe, out, chosen, whole) -> None:
-    from pathlib import Path
-
     from vipann_tf import terminal
-    from vipann_tf.study.places import Places
+    from vipann_tf.study.places import open_study
     from vipann_tf.study.plan import plan, seconds_left
 
-    tasks = plan(Places(recipe, Path(out)), chosen, everything=whole)
+    tasks = plan(open_study(recipe, out), chosen, everything=whole)
     terminal.table(
         {"task": "left", "name": "left", "state": "left", "cost": "right"},
         [(task.stage, task.name, task.state, _duration(task.seconds)) for task in tasks],

@@ -2,8 +2,8 @@
 
 Clips are put in an order that depends on the seed and their ids alone, and of each stratum the
 first so many are taken: a smaller share is part of a larger one of the same seed, and what is
-chosen does not depend on how the records lie in shards. A clip's stratum is its rarest label (the clip's only
-one in multiclass data); clips without any label are one stratum.
+chosen does not depend on how the records lie in shards. A clip's stratum is its rarest label (its
+only one in multiclass data); clips without any label are one stratum.
 """
 
 from __future__ import annotations

@@ -13,15 +13,26 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vipann_tf.errors import UserError
 from vipann_tf.records import schema, storage
 from vipann_tf.saved_model.metadata import SAVED_MODEL_PB
 from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.study.grid import Cell
 from vipann_tf.study.recipe import StudyRecipe
 
-__all__ = ["Places", "Record", "read_record", "write_file", "write_record"]
+__all__ = [
+    "STUDY_JSON",
+    "Places",
+    "Record",
+    "has_results",
+    "open_study",
+    "read_record",
+    "write_file",
+    "write_record",
+]
 
 METRICS_JSON = "metrics.json"
+STUDY_JSON = "study.json"
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,26 @@ class Places:
     def finished(self, cell: Cell) -> bool:
         """Whether nothing is left to do for a cell."""
         return bool(finished_versions(self.cell(cell))) and has_results(self.cell_evaluation(cell))
+
+
+def open_study(recipe: StudyRecipe, out: str | Path) -> Places:
+    """The study's places, once it is known that `out` holds no other study's data sets.
+
+    Raises:
+      UserError: A data set was prepared otherwise.
+    """
+    places = Places(recipe, Path(out))
+    file = places.out / STUDY_JSON
+    if file.is_file():
+        before = StudyRecipe.model_validate_json(file.read_bytes())
+        for name, dataset in recipe.datasets.items():
+            old = before.datasets.get(name, dataset)
+            if places.dataset_there(name) and old != dataset:
+                raise UserError(
+                    f"{places.dataset(name)} was prepared otherwise than the study now says of "
+                    f"data set {name}; delete it, or choose another --out"
+                )
+    return places
 
 
 def has_results(folder: Path) -> bool:

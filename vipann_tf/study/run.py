@@ -18,14 +18,21 @@ import tf_keras
 from vipann_tf.errors import Stopped, UserError
 from vipann_tf.study.grid import Cell
 from vipann_tf.study.locks import locked
-from vipann_tf.study.places import Places, Record, read_record, write_file, write_record
+from vipann_tf.study.places import (
+    STUDY_JSON,
+    Places,
+    Record,
+    open_study,
+    read_record,
+    write_file,
+    write_record,
+)
 from vipann_tf.study.plan import Task, plan
 from vipann_tf.study.recipe import StudyRecipe
 from vipann_tf.study.stages import prepare_dataset, run_cell, train_upstream
 
-__all__ = ["STUDY_JSON", "Outcome", "open_study", "run_study"]
+__all__ = ["Outcome", "run_study"]
 
-STUDY_JSON = "study.json"
 # Called before and after each task: its place among all, their number, the task (`running` before),
 # and why it failed, where it did.
 OnTask = Callable[[int, int, Task, str], None]
@@ -44,26 +51,6 @@ class Outcome:
     finished: list[Task]
     failed: dict[str, str]
     elsewhere: list[Task]
-
-
-def open_study(recipe: StudyRecipe, out: str | Path) -> Places:
-    """The study's places, once it is known that `out` holds no other study's data sets.
-
-    Raises:
-      UserError: A data set was prepared otherwise.
-    """
-    places = Places(recipe, Path(out))
-    file = places.out / STUDY_JSON
-    if file.is_file():
-        before = StudyRecipe.model_validate_json(file.read_bytes())
-        for name, dataset in recipe.datasets.items():
-            old = before.datasets.get(name, dataset)
-            if places.dataset_there(name) and old != dataset:
-                raise UserError(
-                    f"{places.dataset(name)} was prepared otherwise than the study now says of data "
-                    f"set {name}; delete it, or choose another --out"
-                )
-    return places
 
 
 def run_study(

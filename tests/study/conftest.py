@@ -1,0 +1,42 @@
+"""One study of the smallest size, run once, and what tests of parts of it need."""
+
+import pathlib
+import sys
+
+import pytest
+
+from vipann_tf.recipe import load_recipe
+from vipann_tf.study.grid import cells
+from vipann_tf.study.recipe import StudyRecipe
+
+# `tiny`: trainings without graphs and exports without SavedModels.
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "training"))
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    """The shipped recipe for tests."""
+    return load_recipe(StudyRecipe, "studies/smoke")
+
+
+@pytest.fixture(scope="session")
+def smoke(recipe, tmp_path_factory):
+    """Its directory, finished."""
+    from tiny import eagerly
+
+    from vipann_tf.study.run import run_study
+
+    out = tmp_path_factory.mktemp("study") / "smoke"
+    with pytest.MonkeyPatch.context() as patch, eagerly(patch):
+        outcome = run_study(recipe, out, cells(recipe), everything=True)
+    assert not outcome.failed
+    return out
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """See `tiny.eagerly`."""
+    from tiny import eagerly
+
+    with eagerly(monkeypatch):
+        yield

@@ -1,0 +1,222 @@
+"""A study runs, goes on, survives failures; what a cell gives depends on nothing else."""
+
+import json
+import os
+import shutil
+import signal
+
+import pytest
+from click.testing import CliRunner
+
+from vipann_tf.cli import main
+from vipann_tf.errors import Stopped, UserError
+from vipann_tf.evaluation.stored_results import read_results
+from vipann_tf.recipe import load_recipe
+from vipann_tf.saved_model.metadata import read_info
+from vipann_tf.study import run as module
+from vipann_tf.study.grid import cells, select
+from vipann_tf.study.locks import locked
+from vipann_tf.study.places import Places, read_record
+from vipann_tf.study.recipe import StudyRecipe
+from vipann_tf.study.run import run_study
+
+
+def share_bases(smoke, out):
+    """What cells start from, without the cells."""
+    for part in ("data", "upstream"):
+        shutil.copytree(smoke / part, out / part)
+
+
+def one(recipe, text):
+    [cell] = select(cells(recipe), [text])
+    return cell
+
+
+def same_results(first, second):
+    one, other = read_results(first), read_results(second)
+    assert one.clip_ids == other.clip_ids
+    assert one.probs.tobytes() == other.probs.tobytes()
+    return True
+
+
+def test_every_cell_is_an_ordinary_model_with_its_evaluation(recipe, smoke):
+    places = Places(recipe, smoke)
+    for cell in cells(recipe):
+        info = read_info(places.cell(cell))
+        assert (info.recipe["strategy"], info.recipe["mode"]) == (cell.strategy, cell.mode)
+        assert info.data.held_out == [f"fold{cell.fold}"]
+        assert info.data.clips == (10 if cell.fraction == 0.5 else 20)
+        results = read_results(places.cell_evaluation(cell))
+        assert results.summary["split"] == f"fold{cell.fold}"
+        assert list(results.summary["ood"]) == ["synthetic-ood"]
+        assert results.summary["command"].startswith("vipann-tf evaluate ")
+        assert read_record(places.record("cell", cell.name)).status == "finished"
+    assert read_results(places.upstream_evaluation("flipout")).summary["split"] == "eval"
+    variant = one(recipe, "variant=elbo")
+    assert read_info(places.cell(variant)).recipe["objective"]["kl_reduction"] == "sum"
+
+
+def test_nothing_is_done_twice(recipe, smoke, monkeypatch):
+    def never(*args, **options):
+        raise AssertionError("done twice")
+
+    from vipann_tf.study import stages
+
+    for name in ("prepare", "pretrain", "transfer", "evaluate"):
+        monkeypatch.setattr(stages, name, never)
+    before = {file: file.stat().st_mtime_ns for file in smoke.rglob("*.json")}
+    outcome = run_study(recipe, smoke, cells(recipe), everything=True)
+    assert not outcome.failed and len(outcome.finished) == 3 + 2 + len(cells(recipe))
+    del before[smoke / "study.json"]
+    changed = [file for file, time in before.items() if file.stat().st_mtime_ns != time]
+    assert all(file.parent.parent.name == "records" or "records" in file.parts for file in changed)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_cell_does_not_depend_on_the_others(recipe, smoke, tmp_path):
+    """The last cell alone, in a directory of its own, from data and base made anew."""
+    from tiny import same_weights
+
+    cell = one(recipe, "strategy=det-flip,variant=plain,fold=2")
+    outcome = run_study(recipe, tmp_path, [cell])
+    assert [task.name for task in outcome.finished] == [
+        "tagging", "events", "unheard", "deterministic", cell.name
+    ]  # fmt: skip
+    here, there = Places(recipe, tmp_path), Places(recipe, smoke)
+    assert same_weights(here.upstream("deterministic"), there.upstream("deterministic"))
+    assert same_weights(here.cell(cell), there.cell(cell))
+    assert same_results(here.cell_evaluation(cell), there.cell_evaluation(cell))
+
+
+@pytest.mark.usefixtures("eager")
+def test_an_interrupted_training_goes_on(recipe, smoke, tmp_path):
+    from tiny import log_bytes, same_weights
+
+    share_bases(smoke, tmp_path)
+    cell = one(recipe, "strategy=flip,fold=1")
+    places, reported = Places(recipe, tmp_path), []
+
+    def interrupt(done, total, what):
+        if what.startswith("loss") and done == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Stopped, match="stopped at step 1 of 2 with a checkpoint"):
+        run_study(recipe, tmp_path, [cell], on_progress=interrupt)
+    assert read_record(places.record("cell", cell.name)).status == "stopped"
+
+    def report(number, total, task, reason):
+        reported.append((task.name, task.state))
+
+    steps = []
+    run_study(
+        recipe,
+        tmp_path,
+        [cell],
+        on_task=report,
+        on_progress=lambda done, total, what: what.startswith("loss") and steps.append(done),
+    )
+    assert steps == [2]
+    assert reported[-2:] == [(cell.name, "running"), (cell.name, "finished")]
+    whole = Places(recipe, smoke).cell(cell)
+    assert same_weights(places.cell(cell), whole)
+    assert log_bytes(places.cell(cell)) == log_bytes(whole)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_failed_cell_does_not_end_the_study(recipe, smoke, tmp_path, monkeypatch):
+    share_bases(smoke, tmp_path)
+    chosen = select(cells(recipe), ["strategy=det,fraction=1", "strategy=flip,fold=1"])
+    places, transfer = Places(recipe, tmp_path), module.run_cell
+
+    def fails(places, cell, *rest):
+        if cell.name == chosen[0].name:
+            raise RuntimeError("the memory is full\nof a stack")
+        if cell.name == chosen[2].name:
+            raise UserError("the recipe is wrong")
+        transfer(places, cell, *rest)
+
+    monkeypatch.setattr(module, "run_cell", fails)
+    outcome = run_study(recipe, tmp_path, chosen)
+    assert outcome.failed == {
+        chosen[0].name: "RuntimeError: the memory is full",
+        chosen[2].name: "the recipe is wrong",
+    }
+    record = read_record(places.record("cell", chosen[0].name))
+    assert record.reason == "RuntimeError: the memory is full"
+    assert "in fails" in record.traceback
+    assert read_record(places.record("cell", chosen[2].name)).traceback == ""
+    assert places.finished(chosen[1]) and not places.finished(chosen[0])
+
+    only = ["--only", "strategy=det,fraction=1", "--only", "strategy=flip,fold=1"]
+    command = ["study", "studies/smoke", "--out", str(tmp_path), *only]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1
+    assert f"Failed: {chosen[2].name}: the recipe is wrong" in result.output
+    assert "failed" in CliRunner().invoke(main, [*command, "--list"]).output
+
+    monkeypatch.undo()
+    result = CliRunner().invoke(main, [*command, "--list"])
+    assert result.exit_code == 0 and result.output.count("failed") == 2
+
+
+def test_what_needs_what_failed(recipe, tmp_path, monkeypatch):
+    """Data that can't be prepared fail the networks and cells that need them, once each."""
+    source = {"datasets": {"tagging": {"dataset": "folder", "source": "nowhere", "options": {}}}}
+    broken = load_recipe(StudyRecipe, "studies/smoke", [source])
+    monkeypatch.setattr(module, "prepare_dataset", _only_tagging(module.prepare_dataset))
+    chosen = select(cells(broken), ["strategy=det,fold=1,fraction=1"])
+    outcome = run_study(broken, tmp_path, chosen)
+    assert list(outcome.failed) == ["tagging", "deterministic", chosen[0].name]
+    assert "nowhere" in outcome.failed["tagging"]
+    reason = f"data set tagging failed: {outcome.failed['tagging']}"
+    assert outcome.failed["deterministic"] == reason
+    assert outcome.failed[chosen[0].name] == f"upstream network deterministic failed: {reason}"
+
+
+def _only_tagging(prepare):
+    def prepared(places, name, on_progress):
+        if name == "tagging":
+            prepare(places, name, on_progress)
+
+    return prepared
+
+
+def test_a_cell_that_another_process_has(recipe, smoke):
+    cell = cells(recipe)[0]
+    lock = Places(recipe, smoke).record("cell", cell.name).with_suffix(".lock")
+    with locked(lock, wait=False) as mine:
+        assert mine
+        outcome = run_study(recipe, smoke, [cell])
+    assert [task.name for task in outcome.elsewhere] == [cell.name]
+
+
+def test_other_data_of_the_same_name(recipe, smoke):
+    other = load_recipe(
+        StudyRecipe, "studies/smoke", [{"datasets": {"events": {"options": {"clips": 60}}}}]
+    )
+    with pytest.raises(UserError, match="events was prepared otherwise than the study now says"):
+        run_study(other, smoke, cells(other))
+
+
+def test_a_model_of_another_recipe(recipe, smoke):
+    changes = {"recipes": {"fixed": {"settings": {"optimizer": {"learning_rate": 0.5}}}}}
+    other = load_recipe(StudyRecipe, "studies/smoke", [{"downstream": {"events": changes}}])
+    cell = one(other, "strategy=det,fold=1,fraction=1")
+    outcome = run_study(other, smoke, [cell])
+    assert "was trained by another recipe than the study's" in outcome.failed[cell.name]
+    run_study(recipe, smoke, [cell])  # mended
+    assert read_record(Places(recipe, smoke).record("cell", cell.name)).status == "finished"
+
+
+def test_the_command(smoke):
+    """--list shows what is done and needs no TensorFlow; without it nothing is left to do."""
+    command = ["study", "studies/smoke", "--out", str(smoke)]
+    listed = CliRunner().invoke(main, [*command, "--list"])
+    assert listed.exit_code == 0, listed.output
+    assert "13 tasks, 13 finished; the rest takes about 0 s on two CPU cores" in listed.output
+    part = CliRunner().invoke(main, [*command, "--list", "--only", "strategy=flip", "--shard", "2/2"])
+    assert "flip-fixed/seed0-fold2" in part.output and "fold1" not in part.output
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert "13 finished, 0 failed" in done.output
+    assert json.loads((smoke / "study.json").read_text())["hardware"] == "two CPU cores"
