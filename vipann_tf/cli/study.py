@@ -10,6 +10,9 @@ from vipann_tf.cli.options import common
 @click.argument("recipe")
 @click.option("--list", "list_only", is_flag=True, help="Show the plan with its cost; do nothing.")
 @click.option(
+    "--tables", "tables_only", is_flag=True, help="Make tables and plots of what is finished."
+)
+@click.option(
     "--only",
     multiple=True,
     metavar="KEY=VALUE,...",
@@ -18,11 +21,11 @@ from vipann_tf.cli.options import common
 )
 @click.option("--shard", metavar="i/n", help="The i-th of n parts, for one of n machines.")
 @common("out", "set", "devices")
-def study(recipe, list_only, only, shard, out, settings, devices):
+def study(recipe, list_only, tables_only, only, shard, out, settings, devices):
     """Run a study, as RECIPE (a YAML file) says: a grid of upstream models, strategies, data sets.
 
     What is finished is skipped, so the same command goes on where it stopped; what fails is
-    reported at the end, and the rest goes on.
+    reported at the end, and the rest goes on. Tables and plots are made of what is finished.
     """
     from vipann_tf.recipe import load_recipe
     from vipann_tf.study import grid
@@ -33,6 +36,10 @@ def study(recipe, list_only, only, shard, out, settings, devices):
     whole = not only and shard is None
     if list_only:
         _print_plan(resolved, out, chosen, whole)
+        return
+
+    if tables_only:
+        _write_outcome(resolved, out, chosen)
         return
 
     import logging
@@ -53,7 +60,19 @@ def study(recipe, list_only, only, shard, out, settings, devices):
             on_task=_report_task,
             on_progress=show,
         )
+    if any(task.stage != "prepare" for task in outcome.finished):
+        _write_outcome(resolved, out, grid.cells(resolved))
     _print_outcome(outcome, out)
+
+
+def _write_outcome(recipe, out, cells) -> None:
+    from vipann_tf import terminal
+    from vipann_tf.study.outcome import write_outcome
+    from vipann_tf.study.places import open_study
+
+    with terminal.progress("Tables") as show:
+        tables = write_outcome(open_study(recipe, out), cells, on_progress=show)
+    click.echo(f"Wrote {out}/study.html, {out}/tables ({', '.join(x.name for x in tables)}) and plots")
 
 
 def _print_plan(recipe, out, chosen, whole) -> None:

@@ -25,7 +25,15 @@ from vipann_tf.evaluation.stored_results import StoredResults, read_results
 from vipann_tf.records.staging import staged_directory
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
 
-__all__ = ["Row", "compare", "compared_rows", "difference_rows", "markdown", "model_names"]
+__all__ = [
+    "Row",
+    "compare",
+    "compared_rows",
+    "difference_rows",
+    "markdown",
+    "model_names",
+    "paired_rows",
+]
 
 COMPARE_CSV = "compare.csv"
 _UNCERTAINTY = "mean {} (nats)"
@@ -120,12 +128,28 @@ def difference_rows(results: Sequence[StoredResults], names: Sequence[str], resa
     first: dict[tuple[str, str], int] = {}
     for i, result in enumerate(results):
         base = first.setdefault(result.place, i)
-        yield [] if base == i else _differences(
+        yield [] if base == i else paired_rows(
             result, results[base], names[i], names[base], resamples
         )
 
 
-def _differences(result, base, name: str, against: str, resamples: int) -> list[Row]:
+def paired_rows(
+    result: StoredResults,
+    base: StoredResults,
+    name: str,
+    against: str,
+    resamples: int = RESAMPLES,
+) -> list[Row]:
+    """Returns the differences of one model to another on the clips that both answered.
+
+    Args:
+      result, base: Their results, perhaps of several folds (`stored_results.pooled`).
+      name, against: What to call them.
+      resamples: Of the intervals.
+
+    Raises:
+      UserError: If they have other labels or another truth, or no clip in common.
+    """
     labels, task = result.summary["labels"], result.summary["task"]
     if labels != base.summary["labels"] or task != base.summary["task"]:
         raise UserError(
@@ -147,16 +171,17 @@ def _differences(result, base, name: str, against: str, resamples: int) -> list[
             f"{result.path} and {base.path} disagree on what is true of clip {differs}; evaluate "
             "both on one dataset directory"
         )
+    groups = None if result.groups is None else np.array(result.groups)[mine]
     found = paired_differences(
-        result.probs[mine], base.probs[theirs], truth, task, resamples=resamples
+        result.probs[mine], base.probs[theirs], truth, task, resamples=resamples, groups=groups
     )
-    weights = resample_weights(len(mine), resamples, seed=0)
+    weights = resample_weights(len(mine), resamples, seed=0, groups=groups)
     for kind in KINDS:
         gap = (
             result.uncertainty[result.place[1]][kind][mine]
             - base.uncertainty[base.place[1]][kind][theirs]
         )
-        found[_UNCERTAINTY.format(kind)] = interval(gap.mean(), weights @ gap / len(mine))
+        found[_UNCERTAINTY.format(kind)] = interval(gap.mean(), weights @ gap / weights.sum(axis=1))
     return [
         Row(*result.place, name, against, len(mine), metric, value)
         for metric, value in found.items()

@@ -27,7 +27,13 @@ from vipann_tf.uncertainty.consistency import calibrated_ece
 from vipann_tf.uncertainty.ranking import weighted_auroc, weighted_average_precision
 from vipann_tf.uncertainty.scores import clip_brier, clip_nll
 
-__all__ = ["RESAMPLES", "metric_intervals", "paired_differences", "resampled_metrics"]
+__all__ = [
+    "RESAMPLES",
+    "metric_intervals",
+    "paired_auroc",
+    "paired_differences",
+    "resampled_metrics",
+]
 
 LEVEL = 0.95
 RESAMPLES = 1000  # Efron & Tibshirani 1993, section 13.3, for 95 % intervals
@@ -105,6 +111,39 @@ def paired_differences(
         name: interval(_minus(values[0][name], values[1][name]), drawn[0][name] - drawn[1][name])
         for name in drawn[0]
     }
+
+
+def paired_auroc(parts, inside_ids, outside_ids, *, resamples: int = RESAMPLES, seed: int = 0):
+    """Returns first minus second of the AUROC of telling unfamiliar clips, the mean over parts.
+
+    A part is a fold: its models' scores are not to be compared with another model's, so each has an
+    AUROC of its own. Clips are resampled by their ids, so that a clip has the same weight in both
+    models and in every part.
+
+    Args:
+      parts: For each, two pairs, of the first and of the second model: scores of familiar clips
+        `[clips]` and of unfamiliar ones `[other clips]`.
+      inside_ids, outside_ids: For each part, the ids of its familiar and of its unfamiliar clips.
+      resamples, seed: As in `metric_intervals`.
+
+    Returns:
+      A percentile `Interval`.
+    """
+    weights = []
+    for offset, ids in enumerate((inside_ids, outside_ids)):
+        sizes = [len(x) for x in ids]
+        groups = np.concatenate(ids)
+        drawn = resample_weights(len(groups), resamples, seed + offset, groups)
+        weights.append(np.split(drawn, np.cumsum(sizes)[:-1], axis=1))
+    value, drawn = 0.0, np.zeros(resamples)
+    for models, inside, outside in zip(parts, *weights, strict=True):
+        is_outside = np.repeat([False, True], [inside.shape[1], outside.shape[1]])
+        # The first weighting counts every clip once: the value itself.
+        both = np.vstack([np.ones(len(is_outside)), np.hstack([inside, outside])])
+        for sign, scores in zip((1, -1), models, strict=True):
+            found = sign * weighted_auroc(np.concatenate(scores), is_outside, both) / len(parts)
+            value, drawn = value + found[0], drawn + found[1:]
+    return interval(value, drawn)
 
 
 def resampled_metrics(probs, labels, task: str, weights) -> dict[str, np.ndarray]:

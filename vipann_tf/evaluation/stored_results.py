@@ -5,7 +5,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping
+from typing import Mapping, Sequence
 
 import numpy as np
 
@@ -13,12 +13,13 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.summary import SCHEMA_VERSION
 
-__all__ = ["StoredResults", "read_results"]
+__all__ = ["StoredResults", "pooled", "read_results"]
 
 
 @dataclass(frozen=True)
 class StoredResults:
-    """One model on one split of one dataset, as its results directory tells it.
+    """One model on one split of one dataset, as its results directory tells it; or several models
+    on its folds (see `pooled`).
 
     Probabilities have the six places of predictions.csv.
     """
@@ -29,6 +30,8 @@ class StoredResults:
     probs: np.ndarray  # [clips, labels]
     truth: np.ndarray  # bool [clips, labels]
     uncertainty: Mapping[str, Mapping[str, np.ndarray]]  # set -> kind -> [its clips], nats
+    outside_ids: Mapping[str, tuple[str, ...]]  # out-of-distribution set -> clip ids
+    groups: tuple[str, ...] | None = None  # [clips]: what answers have in common; None for nothing
 
     @property
     def place(self) -> tuple[str, str]:
@@ -46,6 +49,7 @@ def read_results(path: str | os.PathLike) -> StoredResults:
     labels, task_split = summary["labels"], summary["split"]
     table = Path(path) / "predictions.csv"
     ids, probs, truth = [], [], []
+    outside: dict[str, list[str]] = {}
     uncertainty: dict[str, dict[str, list[float]]] = {}
     index = {label: i for i, label in enumerate(labels)}
     try:
@@ -55,6 +59,7 @@ def read_results(path: str | os.PathLike) -> StoredResults:
                 for kind in KINDS:
                     of_set[kind].append(float(row[kind]))
                 if row["set"] != task_split:
+                    outside.setdefault(row["set"], []).append(row["clip_id"])
                     continue
                 ids.append(row["clip_id"])
                 probs.append([float(row[f"p:{label}"]) for label in labels])
@@ -73,8 +78,61 @@ def read_results(path: str | os.PathLike) -> StoredResults:
         name: {kind: np.array(values) for kind, values in kinds.items()}
         for name, kinds in uncertainty.items()
     }
+    outside_ids = {name: tuple(names) for name, names in outside.items()}
     return StoredResults(
-        str(path), summary, tuple(ids), np.array(probs), np.array(truth), arrays
+        str(path), summary, tuple(ids), np.array(probs), np.array(truth), arrays, outside_ids
+    )
+
+
+def pooled(results: Sequence[StoredResults], split: str = "all folds") -> StoredResults:
+    """Returns the answers of several models to splits of one dataset, as if of one model.
+
+    Made for cross-validation, where every clip is answered by the model that has not heard it.
+    Clips that were answered several times (by trainings of other seeds) keep their answers under
+    ids of their own, and `groups` says which are of one clip.
+
+    Args:
+      results: One or more, of the same labels.
+      split: What to call the splits together.
+
+    Raises:
+      UserError: If they are of different datasets or labels.
+    """
+    first = results[0]
+    for other in results[1:]:
+        for key in ("dataset", "labels", "task"):
+            if other.summary[key] != first.summary[key]:
+                raise UserError(
+                    f"{other.path} and {first.path} differ in their {key}; only folds of one "
+                    "dataset can be pooled"
+                )
+    clips = [name for result in results for name in result.clip_ids]
+    seen: dict[str, int] = {}
+    ids = []
+    for name in clips:
+        seen[name] = seen.get(name, 0) + 1
+        ids.append(name if seen[name] == 1 else f"{name} (answer {seen[name]})")
+    outside = dict.fromkeys(name for result in results for name in result.outside_ids)
+    sets = {split: [(result, result.place[1]) for result in results]}
+    sets |= {name: [(x, name) for x in results if name in x.outside_ids] for name in outside}
+    return StoredResults(
+        first.path,
+        {**first.summary, "split": split, "clips": len(clips)},
+        tuple(ids),
+        np.concatenate([result.probs for result in results]),
+        np.concatenate([result.truth for result in results]),
+        {
+            name: {
+                kind: np.concatenate([result.uncertainty[key][kind] for result, key in parts])
+                for kind in KINDS
+            }
+            for name, parts in sets.items()
+        },
+        {
+            name: sum((result.outside_ids[name] for result, _ in sets[name]), ())
+            for name in outside
+        },
+        tuple(clips) if len(seen) < len(clips) else None,
     )
 
 

@@ -1,0 +1,89 @@
+"""The finished cells of a study, read back and gathered into arms: what is compared with what."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vipann_tf.evaluation.stored_results import StoredResults, pooled, read_results
+from vipann_tf.study.grid import Cell
+from vipann_tf.study.places import Places, has_results
+from vipann_tf.study.recipe import PLAIN
+
+__all__ = ["Arm", "read_arms", "read_upstream"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The trainings that differ in seed and fold alone, as far as they are finished.
+
+    Attributes:
+      cell: Any of them, for what they have in common.
+      results: Their evaluations by (seed, fold), in that order.
+      wanted: Number of cells that the study has of it.
+    """
+
+    cell: Cell
+    results: dict[tuple[int, int | None], StoredResults]
+    wanted: int
+
+    @property
+    def name(self) -> str:
+        """Its name, the data set apart."""
+        return self.cell.arm
+
+    @property
+    def options(self) -> str:
+        """Its variant, in words."""
+        return "" if self.cell.variant == PLAIN else self.cell.variant
+
+    def like(self, **changes) -> Cell:
+        """What the arm is, seed and fold apart, with other values."""
+        return replace(self.cell, **{"seed": 0, "fold": None, **changes})
+
+    def pooled(self, keys: Sequence[tuple[int, int | None]] | None = None) -> StoredResults:
+        """All answers as one model's; or those of some seeds and folds."""
+        return pooled([self.results[key] for key in (keys or self.results)])
+
+    def by_fold(self, value: Callable[[StoredResults], float | None]) -> list[float]:
+        """A number of each fold, the mean of its seeds; of each seed where there are no folds.
+
+        Args:
+          value: Takes it from an evaluation; `None` where it is not defined.
+
+        Returns:
+          Numbers; none at all where one is not defined.
+        """
+        units: dict[int | None, list[float | None]] = {}
+        for (seed, fold), result in self.results.items():
+            units.setdefault(seed if fold is None else fold, []).append(value(result))
+        if any(x is None for values in units.values() for x in values):
+            return []
+        return [float(np.mean(values)) for values in units.values()]
+
+
+def read_arms(places: Places, cells: Sequence[Cell]) -> list[Arm]:
+    """The arms of some cells that have a finished one, in the order of the cells."""
+    groups: dict[Cell, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(replace(cell, seed=0, fold=None), []).append(cell)
+    arms = []
+    for members in groups.values():
+        members.sort(key=lambda cell: (cell.seed, cell.fold or 0))
+        found = {
+            (cell.seed, cell.fold): read_results(places.cell_evaluation(cell))
+            for cell in members
+            if places.finished(cell)
+        }
+        if found:
+            arms.append(Arm(members[0], found, len(members)))
+    return arms
+
+
+def read_upstream(places: Places) -> dict[str, StoredResults]:
+    """The evaluations of the upstream networks that are there, by name."""
+    return {
+        name: read_results(places.upstream_evaluation(name))
+        for name in places.recipe.upstream
+        if has_results(places.upstream_evaluation(name))
+    }

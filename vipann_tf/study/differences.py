@@ -1,0 +1,150 @@
+"""Which arm is better, where that is shown: paired differences on the same clips, folds pooled."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from vipann_tf.evaluation.compare import paired_rows
+from vipann_tf.evaluation.intervals import RESAMPLES, paired_auroc
+from vipann_tf.evaluation.results import KINDS
+from vipann_tf.evaluation.stored_results import StoredResults
+from vipann_tf.study.arms import Arm
+from vipann_tf.study.table import Number, Table
+from vipann_tf.study.tables import METRICS
+from vipann_tf.uncertainty.bootstrap import Interval
+
+__all__ = ["difference_table", "ood_difference_table", "pairs"]
+
+_SHARED = ("downstream", "mode", "fraction")
+_SHOWN = ("accuracy", "map", "nll", "ece", "brier")
+_NOTE = (
+    "First less second, on the clips that both answered, each by the model that had not heard it, "
+    "with 95 % bootstrap intervals over clips; better and worse only where they exclude 0. Each is a "
+    "question of its own: of twenty without a difference, one interval excludes 0. What another "
+    "training of the same would give is not in the intervals."
+)
+_HEADINGS = ["data", "mode", "training clips", "first", "second", "clips"]
+
+
+def pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
+    """What is worth comparing: strategies of equal mode, options and share of the clips with each
+    other, and options with none. The second of a pair is what the first is compared with."""
+    found = []
+    for second, first in combinations(arms, 2):
+        one, other = first.cell, second.cell
+        if any(getattr(one, key) != getattr(other, key) for key in _SHARED):
+            continue
+        by_strategy = one.variant == other.variant and one.strategy != other.strategy
+        by_options = one.strategy == other.strategy and not second.options and bool(first.options)
+        by_network = (one.strategy, one.variant) == (other.strategy, other.variant)
+        if by_strategy or by_options or by_network:
+            found.append((first, second))
+    return found
+
+
+def difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Table:
+    """Differences of the metrics of each pair."""
+    rows = []
+    for first, second in pairs(arms):
+        keys = [key for key in first.results if key in second.results]
+        if keys:
+            found = {
+                row.metric: row
+                for row in paired_rows(
+                    first.pooled(keys), second.pooled(keys), first.name, second.name, resamples
+                )
+            }
+            rows.append((first, second, found))
+    shown = [name for name in _SHOWN if any(name in found for _, _, found in rows)]
+    table = Table(
+        "differences",
+        "Differences",
+        _NOTE,
+        [*_HEADINGS, *(METRICS[name][0] for name in shown)],
+    )
+    for first, second, found in rows:
+        clips = next(iter(found.values())).clips
+        numbers = [
+            _judged(found[name].found if name in found else Interval(None), METRICS[name][1])
+            for name in shown
+        ]
+        table.rows.append([*_pair_cells(first, second), str(clips), *numbers])
+    return table
+
+
+def ood_difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Table:
+    """Differences of the out-of-distribution AUROCs of each pair, the mean over folds."""
+    table = Table(
+        "ood_differences",
+        "Differences out of distribution",
+        "AUROC, the mean over folds; clips of both sets are resampled. " + _NOTE,
+        ["set of clips", *_HEADINGS, *KINDS],
+    )
+    for first, second in pairs(arms):
+        keys = [key for key in first.results if key in second.results]
+        if not keys:
+            continue
+        for name in first.results[keys[0]].outside_ids:
+            if all(name in arm.results[key].outside_ids for arm in (first, second) for key in keys):
+                table.rows.append(_ood_row(first, second, keys, name, resamples))
+    return table
+
+
+def _ood_row(first: Arm, second: Arm, keys, name: str, resamples: int) -> list[str | Number]:
+    parts = [_common(first.results[key], second.results[key], name) for key in keys]
+    numbers = []
+    for kind in KINDS:
+        found = paired_auroc(
+            [
+                [
+                    (x.uncertainty[x.place[1]][kind][inside], x.uncertainty[name][kind][outside])
+                    for x, inside, outside in part
+                ]
+                for part in parts
+            ],
+            [np.array(part[0][0].clip_ids)[part[0][1]] for part in parts],
+            [np.array(part[0][0].outside_ids[name])[part[0][2]] for part in parts],
+            resamples=resamples,
+        )
+        numbers.append(_judged(found, more_is_better=True))
+    clips = sum(len(part[0][1]) for part in parts)
+    return [name, *_pair_cells(first, second), str(clips), *numbers]
+
+
+def _common(first: StoredResults, second: StoredResults, name: str):
+    """Each result with the places of the clips that both answered, inside and outside, in the order
+    of the first."""
+    inside, outside = (
+        _places_of(one, other)
+        for one, other in (
+            (first.clip_ids, second.clip_ids),
+            (first.outside_ids[name], second.outside_ids[name]),
+        )
+    )
+    return [(first, inside[0], outside[0]), (second, inside[1], outside[1])]
+
+
+def _places_of(first: Sequence[str], second: Sequence[str]) -> tuple[list[int], list[int]]:
+    place = {clip: i for i, clip in enumerate(second)}
+    mine = [i for i, clip in enumerate(first) if clip in place]
+    return mine, [place[first[i]] for i in mine]
+
+
+def _pair_cells(first: Arm, second: Arm) -> list[str]:
+    cell = first.cell
+    share = f"{100 * cell.fraction:g} %"
+    return [cell.downstream, cell.mode, share, _called(first, second), _called(second, first)]
+
+
+def _called(arm: Arm, other: Arm) -> str:
+    name = f"{arm.cell.strategy}, {arm.options}" if arm.options else arm.cell.strategy
+    same = (arm.cell.strategy, arm.options) == (other.cell.strategy, other.options)
+    return f"{name} of {arm.cell.upstream}" if same else name
+
+
+def _judged(found: Interval, more_is_better: bool) -> Number:
+    verdict = ""
+    if found.excludes_zero:
+        verdict = "better" if (found.value > 0) == more_is_better else "worse"
+    return Number(found, signed=True, verdict=verdict)

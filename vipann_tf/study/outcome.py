@@ -1,0 +1,75 @@
+"""The outcome of a study, finished or not: tables, pictures and a page, made of its cells' files.
+
+    OUT/tables/NAME.csv, .md, .tex     each table; `tables.md` has all of them
+    OUT/plots/NAME.png                 each picture
+    OUT/study.html                     both, in one file that needs no network
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vipann_tf.errors import UserError
+from vipann_tf.evaluation.intervals import RESAMPLES
+from vipann_tf.study.arms import read_arms, read_upstream
+from vipann_tf.study.differences import difference_table, ood_difference_table
+from vipann_tf.study.grid import Cell
+from vipann_tf.study.places import Places, write_file
+from vipann_tf.study.table import Table
+from vipann_tf.study.tables import (
+    downstream_table,
+    ood_table,
+    uncertainty_table,
+    upstream_table,
+)
+
+__all__ = ["write_outcome"]
+
+
+def write_outcome(
+    places: Places,
+    cells: Sequence[Cell],
+    *,
+    resamples: int = RESAMPLES,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Table]:
+    """Writes the tables of what is finished; the same files give the same tables.
+
+    Args:
+      places: The study.
+      cells: Its cells, or those to sum up.
+      resamples: Of the bootstrap intervals of differences.
+      on_progress: Called with the tables made and their number.
+
+    Returns:
+      The tables, without those that would be empty.
+
+    Raises:
+      UserError: Nothing is finished, or a result can't be read.
+    """
+    upstream, arms = read_upstream(places), read_arms(places, cells)
+    if not upstream and not arms:
+        raise UserError(f"{places.out} holds no finished part of this study; run it first")
+    makers: list[Callable[[], Table]] = [
+        lambda: upstream_table(upstream),
+        lambda: downstream_table(arms),
+        lambda: uncertainty_table(upstream, arms),
+        lambda: ood_table(arms),
+        lambda: difference_table(arms, resamples),
+        lambda: ood_difference_table(arms, resamples),
+    ]
+    tables = []
+    for done, make in enumerate(makers, start=1):
+        tables.append(make())
+        if on_progress is not None:
+            on_progress(done, len(makers))
+    tables = [table for table in tables if table.rows]
+    _write_tables(places.out / "tables", tables)
+    return tables
+
+
+def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
+    for table in tables:
+        write_file(folder / f"{table.name}.csv", table.csv())
+        write_file(folder / f"{table.name}.md", table.markdown())
+        write_file(folder / f"{table.name}.tex", table.latex())
+    write_file(folder / "tables.md", "\n".join(table.markdown() for table in tables))

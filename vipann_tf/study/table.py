@@ -1,0 +1,137 @@
+"""A table of numbers with intervals, as CSV, Markdown and LaTeX."""
+
+import csv
+import io
+from dataclasses import dataclass, field
+
+from vipann_tf.uncertainty.bootstrap import Interval
+
+__all__ = ["Number", "Table"]
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A cell that holds a number.
+
+    Attributes:
+      found: The number with its interval; `None` where it is not defined.
+      signed: Whether it is a difference.
+      verdict: `better` or `worse`, where that is shown.
+    """
+
+    found: Interval
+    signed: bool = False
+    verdict: str = ""
+
+    @property
+    def text(self) -> str:
+        """For people: three places."""
+        found, sign = self.found, "+" if self.signed else ""
+        if found.value is None:
+            return "-"
+        text = f"{found.value:{sign}.3f}"
+        if found.low is not None:
+            text += f" ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
+        return text
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings.
+
+    Attributes:
+      name: Of its files.
+      title: A line above it.
+      note: What the numbers are.
+      headings: Of the columns.
+      rows: Cells: text, or numbers.
+    """
+
+    name: str
+    title: str
+    note: str
+    headings: list[str]
+    rows: list[list[str | Number]] = field(default_factory=list)
+
+    def csv(self) -> str:
+        """A number is three columns: itself, `... low`, `... high`; a difference has `... verdict`,
+        too."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        kinds = [self._example(column) for column in range(len(self.headings))]
+        heading = []
+        for name, example in zip(self.headings, kinds, strict=True):
+            heading.append(name)
+            if isinstance(example, Number):
+                heading += [f"{name} low", f"{name} high"]
+                heading += [f"{name} verdict"] if example.signed else []
+        writer.writerow(heading)
+        for row in self.rows:
+            cells = []
+            for cell, example in zip(row, kinds, strict=True):
+                cells += _csv_cells(cell, example)
+            writer.writerow(cells)
+        return text.getvalue()
+
+    def markdown(self) -> str:
+        """With its title; what is better or worse is bold."""
+        lines = [self.headings, ["---"] * len(self.headings)]
+        lines += [[_markdown_cell(cell) for cell in row] for row in self.rows]
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return f"## {self.title}\n\n{self.note}\n\n{table}\n"
+
+    def latex(self) -> str:
+        """A `tabular` with the rules of booktabs."""
+        kinds = [self._example(column) for column in range(len(self.headings))]
+        columns = "".join("r" if isinstance(kind, Number) else "l" for kind in kinds)
+        lines = [f"% {self.title}. {self.note}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+        lines += [_latex_row([_latex(name) for name in self.headings]), r"\midrule"]
+        lines += [_latex_row([_latex_cell(cell) for cell in row]) for row in self.rows]
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+    def _example(self, column: int) -> str | Number:
+        cells = [row[column] for row in self.rows]
+        return next((cell for cell in cells if isinstance(cell, Number)), "")
+
+
+def _csv_cells(cell: str | Number, example: str | Number) -> list[str]:
+    if not isinstance(cell, Number):
+        more = 0 if not isinstance(example, Number) else 3 if example.signed else 2
+        return [cell] + [""] * more
+    found = cell.found
+    numbers = ["" if x is None else f"{x:.6g}" for x in (found.value, found.low, found.high)]
+    return numbers + ([cell.verdict] if cell.signed else [])
+
+
+def _markdown_cell(cell: str | Number) -> str:
+    if not isinstance(cell, Number):
+        return cell.replace("|", "\\|")
+    return f"**{cell.text} {cell.verdict}**" if cell.verdict else cell.text
+
+
+def _latex_cell(cell: str | Number) -> str:
+    if not isinstance(cell, Number):
+        return _latex(cell)
+    if cell.found.value is None:
+        return "--"
+    value, parenthesis, interval = cell.text.partition(" (")
+    text = f"${value}$"
+    if parenthesis:
+        ends = interval.replace(" to ", r",\ ")  # with the closing parenthesis
+        text += rf" {{\scriptsize $({ends}$}}"
+    return rf"\textbf{{{text}}} {cell.verdict}" if cell.verdict else text
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _latex_row(cells: list[str]) -> str:
+    return " & ".join(cells) + r" \\"

@@ -1,0 +1,165 @@
+"""The tables of a study in the paper's arrangement, made of what its cells' evaluations left."""
+
+from collections.abc import Callable, Sequence
+
+from vipann_tf.evaluation.results import KINDS
+from vipann_tf.evaluation.stored_results import StoredResults
+from vipann_tf.study.arms import Arm
+from vipann_tf.study.table import Number, Table
+from vipann_tf.training.cross_validation import student_interval
+from vipann_tf.uncertainty.bootstrap import Interval
+
+__all__ = ["METRICS", "downstream_table", "ood_table", "uncertainty_table", "upstream_table"]
+
+# Names in metrics.json, as the tables call them, and whether more is better.
+METRICS = {
+    "accuracy": ("accuracy", True),
+    "map": ("mAP", True),
+    "auc": ("AUC", True),
+    "d_prime": ("d'", True),
+    "nll": ("NLL", False),
+    "ece": ("ECE", False),
+    "brier": ("Brier", False),
+}
+_ACROSS = (
+    "Means over folds with 95 % intervals of Student's t, which are somewhat too narrow, since "
+    "folds share training clips; over seeds where there are no folds."
+)
+_ARM_HEADINGS = ["data", "network", "strategy", "mode", "options", "training clips", "folds"]
+
+
+def upstream_table(upstream: dict[str, StoredResults]) -> Table:
+    """Each upstream network on the evaluation split of its data; bootstrap intervals over clips."""
+    shown = _present(["map", "auc", "d_prime", "accuracy", "nll", "ece"], upstream.values())
+    uncertain = [kind for kind in KINDS if kind != "total"]
+    table = Table(
+        "upstream",
+        "Upstream networks",
+        "On the evaluation split, with 95 % bootstrap intervals over clips; uncertainty in nats.",
+        ["network", "data", "clips", *(METRICS[name][0] for name in shown), *uncertain],
+    )
+    for name, result in upstream.items():
+        summary = result.summary
+        row = [name, summary["dataset"], str(summary["clips"])]
+        row += [Number(_interval(summary["metrics"].get(metric))) for metric in shown]
+        row += [Number(_interval(summary["uncertainty"][kind])) for kind in uncertain]
+        table.rows.append(row)
+    return table
+
+
+def downstream_table(arms: Sequence[Arm]) -> Table:
+    """Accuracy and calibration of each arm."""
+    every = [result for arm in arms for result in arm.results.values()]
+    shown = _present(["accuracy", "map", "auc", "nll", "ece", "brier"], every)
+    table = Table(
+        "downstream",
+        "Transfer",
+        _ACROSS,
+        [*_ARM_HEADINGS, *(METRICS[name][0] for name in shown)],
+    )
+    for arm in arms:
+        numbers = [
+            _over_folds(arm, lambda result, name=name: _value(result.summary["metrics"].get(name)))
+            for name in shown
+        ]
+        table.rows.append([*_arm_cells(arm), *numbers])
+    return table
+
+
+def uncertainty_table(upstream: dict[str, StoredResults], arms: Sequence[Arm]) -> Table:
+    """Mean uncertainty of each network on each set of clips: upstream, downstream, outside."""
+    table = Table(
+        "uncertainty",
+        "Uncertainty by data set",
+        "Mean over clips, in nats. Upstream (multilabel: summed over labels) with bootstrap "
+        f"intervals over clips; the others: {_ACROSS[0].lower()}{_ACROSS[1:]}",
+        ["set of clips", *_ARM_HEADINGS[1:], *KINDS],
+    )
+    for name, result in upstream.items():
+        numbers = [Number(_interval(result.summary["uncertainty"][kind])) for kind in KINDS]
+        row = [f"{result.summary['dataset']} (upstream)", name, "", "", "", "", ""]
+        table.rows.append(row + numbers)
+    for place in _places(arms):
+        for arm in arms:
+            if _name_of(arm, place) is None:
+                continue
+            numbers = [
+                _over_folds(arm, lambda x, kind=kind: _mean_uncertainty(x, place, kind))
+                for kind in KINDS
+            ]
+            table.rows.append([_name_of(arm, place), *_arm_cells(arm)[1:], *numbers])
+    return table
+
+
+def ood_table(arms: Sequence[Arm]) -> Table:
+    """How well each uncertainty tells clips of other kinds from those of the data set."""
+    table = Table(
+        "ood",
+        "Out of distribution",
+        "AUROC of telling the set from the clips held out, by each kind of uncertainty; 0.5 is "
+        "chance, and what a single network's epistemic uncertainty, always 0, gives. " + _ACROSS,
+        ["set of clips", *_ARM_HEADINGS, *KINDS],
+    )
+    for name in dict.fromkeys(name for arm in arms for name in _outside(arm)):
+        for arm in arms:
+            if name not in _outside(arm):
+                continue
+            numbers = [
+                _over_folds(arm, lambda x, name=name, kind=kind: _auroc(x, name, kind))
+                for kind in KINDS
+            ]
+            table.rows.append([name, *_arm_cells(arm), *numbers])
+    return table
+
+
+def _arm_cells(arm: Arm) -> list[str]:
+    cell = arm.cell
+    done = str(len(arm.results))
+    if len(arm.results) < arm.wanted:
+        done += f" of {arm.wanted}"
+    share = f"{100 * cell.fraction:g} %"
+    return [cell.downstream, cell.upstream, cell.strategy, cell.mode, arm.options, share, done]
+
+
+def _places(arms: Sequence[Arm]) -> list[str | None]:
+    """Sets of clips: `None` for those held out, then the names of those outside."""
+    return [None, *dict.fromkeys(name for arm in arms for name in _outside(arm))]
+
+
+def _outside(arm: Arm) -> list[str]:
+    return list(next(iter(arm.results.values())).summary["ood"])
+
+
+def _name_of(arm: Arm, place: str | None) -> str | None:
+    if place is None:
+        return f"{arm.cell.downstream} (held out)"
+    return f"{place} (outside {arm.cell.downstream})" if place in _outside(arm) else None
+
+
+def _mean_uncertainty(result: StoredResults, place: str | None, kind: str) -> float | None:
+    name = result.place[1] if place is None else place
+    found = result.uncertainty.get(name)
+    return None if found is None else float(found[kind].mean())
+
+
+def _auroc(result: StoredResults, name: str, kind: str) -> float | None:
+    found = result.summary["ood"].get(name)
+    return None if found is None else found["scores"][kind]["auroc"]["value"]
+
+
+def _over_folds(arm: Arm, value: Callable[[StoredResults], float | None]) -> Number:
+    values = arm.by_fold(value)
+    return Number(Interval(*student_interval(values)) if values else Interval(None))
+
+
+def _present(names: Sequence[str], results) -> list[str]:
+    """The metrics that any of the results has."""
+    return [name for name in names if any(name in x.summary["metrics"] for x in results)]
+
+
+def _interval(document: dict | None) -> Interval:
+    return Interval(None) if document is None else Interval(**document)
+
+
+def _value(document: dict | None) -> float | None:
+    return None if document is None else document["value"]
