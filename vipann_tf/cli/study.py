@@ -72,7 +72,7 @@ def _write_outcome(recipe, out, cells) -> None:
 
     with terminal.progress("Tables") as show:
         tables = write_outcome(open_study(recipe, out), cells, on_progress=show)
-    click.echo(f"Wrote {out}/study.html, {out}/tables ({', '.join(x.name for x in tables)}) and plots")
+    click.echo(f"Wrote {out}/tables: {', '.join(table.name for table in tables)}")
 
 
 def _print_plan(recipe, out, chosen, whole) -> None:

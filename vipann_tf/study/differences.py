@@ -20,8 +20,8 @@ _SHARED = ("downstream", "mode", "fraction")
 _SHOWN = ("accuracy", "map", "nll", "ece", "brier")
 _NOTE = (
     "First less second, on the clips that both answered, each by the model that had not heard it, "
-    "with 95 % bootstrap intervals over clips; better and worse only where they exclude 0. Each is a "
-    "question of its own: of twenty without a difference, one interval excludes 0. What another "
+    "with 95 % bootstrap intervals over clips; better and worse only where they exclude 0. Each is "
+    "a question of its own: of twenty without a difference, one interval excludes 0. What another "
     "training of the same would give is not in the intervals."
 )
 _HEADINGS = ["data", "mode", "training clips", "first", "second", "clips"]
