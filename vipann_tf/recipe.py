@@ -202,3 +202,8 @@ class TransferRecipe(Section):
     variational: Variational = Variational()
     export: Export = Export()
     dropout_dense: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.5
+    signs: Signs | None = pydantic.Field(
+        None,
+        description="Where the trunk of `flip` draws its signs: per `channel` or per `activation`; by "
+        "default as its base does.",
+    )

@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
+from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model import export as export_module
 from vipann_tf.saved_model import reexport as reexport_module
-from vipann_tf.saved_model.export import add_version, check_served, export
+from vipann_tf.saved_model.export import add_version, check_served, copy_variables, export
 from vipann_tf.saved_model.load import load_model, load_signatures, read_variables
 from vipann_tf.saved_model.metadata import (
     METADATA_JSON,
@@ -22,7 +23,15 @@ from vipann_tf.saved_model.metadata import (
 from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.saved_model.signatures import OUTPUTS
 
-from .examples import KINDS, LABELS, SAMPLES, TEMPERATURE, small_info, small_model
+from .examples import (
+    KINDS,
+    LABELS,
+    SAMPLES,
+    TEMPERATURE,
+    Exported,
+    small_info,
+    small_model,
+)
 from .test_signatures import CLOSE
 
 
@@ -213,6 +222,26 @@ class TestSettings:
         # Its variables are still the float32 ones: it can be re-exported and transferred.
         for name, value in model.keras.named_variables().items():
             np.testing.assert_array_equal(read_variables(version)[name], value)
+
+    def test_other_signs_are_another_spread_of_the_same_weights(self, exported, waveforms, tmp_path):
+        model = exported("flip")
+        version = reexport(model.path, tmp_path / "signs", signs="activation")
+        info = read_info(version)
+        assert info.architecture.signs == "activation"
+        assert info.metrics == {}  # they were measured with the other spread
+        twin = VIPANN(info.architecture)
+        copy_variables(model.keras, twin)
+        expected = Exported(twin, version, info, {}).expected(waveforms[:1])
+        ask = load_signatures(version).signatures["serving_default"]
+        answer = ask(waveform=tf.constant(waveforms[:1]))
+        for name in OUTPUTS:
+            np.testing.assert_allclose(answer[name], getattr(expected, name), **CLOSE)
+        assert np.abs(answer["probabilities"] - model.expected(waveforms[:1]).probabilities).max() > 1e-4
+
+    def test_signs_need_flipout_convolutions(self, exported, tmp_path):
+        with pytest.raises(UserError, match="signs is 'channel', but the trunk of .* is determin"):
+            reexport(exported("det-flip").path, tmp_path / "x", signs="channel")
+        assert names(tmp_path) == []
 
     @pytest.mark.parametrize("samples", [0, 1001])
     def test_number_of_draws(self, exported, tmp_path, samples):

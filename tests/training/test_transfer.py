@@ -158,6 +158,18 @@ def test_strategy_and_base_must_go_together(bases, events, strategy, kind):
     )
 
 
+def test_signs_are_those_of_the_base_or_of_the_recipe(bases, events):
+    for settings, signs in {(): "channel", ("signs=activation",): "activation"}.items():
+        model = new_model(transfer_recipe("flip", "finetune", *settings), bases["flipout"], events)
+        assert {layer.signs for layer in trunk_layers(model)} == {signs}
+
+
+def test_signs_go_with_flip_alone(bases, events):
+    recipe = transfer_recipe("det-flip", "finetune", "signs=activation")
+    with pytest.raises(UserError, match="signs is 'activation', but strategy det-flip has a determ"):
+        new_model(recipe, bases["deterministic"], events)
+
+
 def test_moped_goes_with_flip_alone(bases, events):
     recipe = transfer_recipe("det", "finetune", "variational.moped_delta=0.2")
     architecture = read_model_info(bases["deterministic"]).architecture

@@ -7,14 +7,16 @@ from vipann_tf.cli.describing import print_dataset, print_model, print_unfinishe
 from vipann_tf.cli.options import common
 
 
+def _signs(help_text):
+    return click.option(
+        "--signs", type=click.Choice(["channel", "activation"]), help=help_text
+    )
+
+
 @click.command("import", cls=Command)
 @click.argument("checkpoint")
 @click.option("--labels", metavar="CSV", help="Label names; by default AudioSet's 527.")
-@click.option(
-    "--signs",
-    type=click.Choice(["channel", "activation"]),
-    help="Of Flipout layers; by default as the weights were trained.",
-)
+@_signs("Of Flipout layers; by default as the weights were trained.")
 @common("out", "overwrite")
 def import_(checkpoint, labels, signs, out, overwrite):
     """Turn a published PANNs or VI-PANN checkpoint (.pth) into a model directory."""
@@ -37,6 +39,7 @@ def import_(checkpoint, labels, signs, out, overwrite):
     type=click.Choice(["sampled", "stored"]),
     help="Draw the networks in each request, or keep them in the SavedModel.",
 )
+@_signs("Where Flipout convolutions draw signs: another spread of the draws, the same weights.")
 @click.option("--seconds", type=float, metavar="S", help="Take waveforms of this length only.")
 @click.option(
     "--version", type=int, metavar="N", help="Number of the version; by default the next one."
@@ -48,7 +51,9 @@ def import_(checkpoint, labels, signs, out, overwrite):
     help="metrics.json of an evaluation, for the model card; may be repeated.",
 )
 @click.option("--licence", metavar="TEXT", help="Of the weights, for the model card.")
-def export(model, samples, seed, out, precision, draws, seconds, version, metrics, licence):
+def export(
+    model, samples, seed, out, precision, draws, signs, seconds, version, metrics, licence
+):
     """Write a version of a model with other settings of serving, at --out."""
     from vipann_tf.saved_model.reexport import reexport
 
@@ -59,6 +64,7 @@ def export(model, samples, seed, out, precision, draws, seconds, version, metric
         seed=seed,
         precision=precision,
         draws=draws,
+        signs=signs,
         fixed_seconds=seconds,
         evaluations=metrics,
         licence=licence,

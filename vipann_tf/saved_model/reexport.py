@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vipann_tf.errors import UserError
-from vipann_tf.saved_model.export import add_version, check_served
+from vipann_tf.models.architecture import Architecture, Signs
+from vipann_tf.models.vipann import VIPANN
+from vipann_tf.saved_model.export import add_version, check_served, copy_variables
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.metadata import Calibration, Draws, Precision, read_info, read_labels
 from vipann_tf.saved_model.versions import next_version
@@ -19,6 +21,7 @@ def reexport(
     seed: int | None = None,
     precision: Precision | None = None,
     draws: Draws | None = None,
+    signs: Signs | None = None,
     fixed_seconds: float | None = None,
     calibration: Calibration | None = None,
     licence: str | None = None,
@@ -33,8 +36,10 @@ def reexport(
       samples, seed: Draws and seed of `serving_default`.
       precision: What the SavedModel computes with; its variables are float32 in both.
       draws: `sampled` draws the kernels in each request, `stored` keeps them in the SavedModel.
+      signs: Where Flipout convolutions draw their signs; the posterior over weights is the same.
       fixed_seconds: The one length of waveform to take.
-      calibration: Applied to the logits of every draw; metrics of another calibration are left out.
+      calibration: Applied to the logits of every draw. Metrics that were measured with another
+        calibration, or with other signs, are left out.
       licence: Of the weights, for the model card.
       evaluations: Files metrics.json of evaluations, for the model card.
       version: Its number; by default one more than the highest in `out`.
@@ -56,14 +61,36 @@ def reexport(
     }
     info = read_info(model)
     info = info.model_copy(update={k: v for k, v in chosen.items() if v is not None})
-    metrics = {} if calibration is not None else dict(info.metrics)
+    architecture = with_signs(info.architecture, signs, model)
+    changed = calibration is not None or architecture != info.architecture
+    metrics = {} if changed else dict(info.metrics)
     for file in evaluations:
         metrics |= read_metrics(file)
-    info = info.model_copy(update={"metrics": metrics})
+    info = info.model_copy(update={"metrics": metrics, "architecture": architecture})
     check_served(info)  # before the weights are read
     next_version(out, version)
     network, _ = load_model(model)
+    if architecture != network.architecture:
+        twin = VIPANN(architecture, dtype=network.network.dtype_policy.name)
+        copy_variables(network, twin)
+        network = twin
     return add_version(network, out, info, read_labels(model), version=version)
+
+
+def with_signs(architecture: Architecture, signs: Signs | None, name) -> Architecture:
+    """The architecture with signs drawn elsewhere; as it is for `None`.
+
+    Raises:
+      UserError: It has no Flipout convolutions.
+    """
+    if signs is None:
+        return architecture
+    if architecture.trunk != "flipout":
+        raise UserError(
+            f"signs is {signs!r}, but the trunk of {name} is {architecture.trunk}: only Flipout "
+            "convolutions draw signs"
+        )
+    return architecture.model_copy(update={"signs": signs})
 
 
 def read_metrics(file: str | Path) -> dict[str, dict]:

@@ -172,9 +172,15 @@ def transferred_architecture(
             f"strategy {recipe.strategy} starts from a {wanted} base, but {name} is {base.trunk}; "
             f"for it use {strategies_for(base.trunk)}"
         )
+    if recipe.signs is not None and trunk != "flipout":
+        raise UserError(
+            f"signs is {recipe.signs!r}, but strategy {recipe.strategy} has a {trunk} trunk: only "
+            "Flipout convolutions draw signs; leave it out"
+        )
     return base.model_copy(
         update={
             "trunk": trunk,
+            "signs": recipe.signs or base.signs,
             "head": head,
             "labels": len(dataset.labels),
             "task": dataset.task,
