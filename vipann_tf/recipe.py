@@ -172,6 +172,11 @@ class Export(Section):
 
     samples: Count = 20
     seed: CountOrNone = 0
+    draws: Literal["sampled", "stored"] | None = pydantic.Field(
+        None,
+        description="Draw the networks in each request, or keep them in the SavedModel; by default a "
+        "random head alone of up to 64 MiB in all is kept.",
+    )
 
 
 class PretrainRecipe(Section):

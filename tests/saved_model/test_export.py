@@ -8,10 +8,17 @@ import pytest
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
+from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model import export as export_module
 from vipann_tf.saved_model import reexport as reexport_module
-from vipann_tf.saved_model.export import add_version, check_served, copy_variables, export
+from vipann_tf.saved_model.export import (
+    add_version,
+    check_served,
+    copy_variables,
+    default_draws,
+    export,
+)
 from vipann_tf.saved_model.load import load_model, load_signatures, read_variables
 from vipann_tf.saved_model.metadata import (
     METADATA_JSON,
@@ -242,6 +249,25 @@ class TestSettings:
         with pytest.raises(UserError, match="signs is 'channel', but the trunk of .* is determin"):
             reexport(exported("det-flip").path, tmp_path / "x", signs="channel")
         assert names(tmp_path) == []
+
+    @pytest.mark.parametrize(
+        "kind, width, samples, draws",
+        [
+            # Kernels of 256 x 256 and 256 x 5 in float32: 63.98 MiB for 251 draws.
+            ("det-flip", 1 / 8, 251, "stored"),
+            ("det-flip", 1 / 8, 252, "sampled"),
+            ("det-flip", 1.0, 20, "sampled"),
+            ("flip", 1 / 16, 1, "sampled"),
+            ("drop", 1 / 16, 1, "sampled"),
+            ("det", 1 / 16, 1, "sampled"),
+        ],
+    )
+    def test_a_small_random_head_is_stored(self, kind, width, samples, draws):
+        trunk, head, task = KINDS[kind]
+        architecture = Architecture(
+            depth=22, width=width, trunk=trunk, head=head, labels=5, task=task
+        )
+        assert default_draws(architecture, samples) == draws
 
     @pytest.mark.parametrize("samples", [0, 1001])
     def test_number_of_draws(self, exported, tmp_path, samples):

@@ -12,6 +12,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipe import PretrainRecipe, TransferRecipe
 from vipann_tf.records.schema import DatasetInfo
+from vipann_tf.saved_model.export import default_draws
 from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.training import augmentation
 from vipann_tf.training.checkpoints import first_line
@@ -150,6 +151,8 @@ def fit(
             clip_seconds=dataset.clip_seconds,
             samples=recipe.export.samples,
             seed=recipe.export.seed,
+            draws=recipe.export.draws
+            or default_draws(model.architecture, recipe.export.samples),
             variables=[],
             data=TrainingData(
                 dataset=dataset.name, splits=list(splits), held_out=list(held_out), clips=clips
