@@ -1,5 +1,6 @@
 """One study of the smallest size, run once, and what tests of parts of it need."""
 
+import contextlib
 import pathlib
 import sys
 
@@ -13,6 +14,19 @@ from vipann_tf.study.recipe import StudyRecipe
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "training"))
 
 
+@contextlib.contextmanager
+def quickly():
+    """Trainings without graphs, exports without SavedModels, evaluations without their report."""
+    from tiny import eagerly
+
+    from vipann_tf.evaluation import evaluate
+
+    with pytest.MonkeyPatch.context() as patch, eagerly(patch):
+        for name in ("write_report", "reliability_diagram"):
+            patch.setattr(evaluate, name, lambda *args, **options: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def recipe():
     """The shipped recipe for tests."""
@@ -22,21 +36,17 @@ def recipe():
 @pytest.fixture(scope="session")
 def smoke(recipe, tmp_path_factory):
     """Its directory, finished."""
-    from tiny import eagerly
-
     from vipann_tf.study.run import run_study
 
     out = tmp_path_factory.mktemp("study") / "smoke"
-    with pytest.MonkeyPatch.context() as patch, eagerly(patch):
+    with quickly():
         outcome = run_study(recipe, out, cells(recipe), everything=True)
     assert not outcome.failed
     return out
 
 
 @pytest.fixture
-def eager(monkeypatch):
-    """See `tiny.eagerly`."""
-    from tiny import eagerly
-
-    with eagerly(monkeypatch):
+def eager():
+    """See `quickly`."""
+    with quickly():
         yield

@@ -73,6 +73,7 @@ def _write_outcome(recipe, out, cells) -> None:
     with terminal.progress("Tables") as show:
         tables = write_outcome(open_study(recipe, out), cells, on_progress=show)
     click.echo(f"Wrote {out}/tables: {', '.join(table.name for table in tables)}")
+    click.echo(f"Wrote {out}/plots, {out}/study.html")
 
 
 def _print_plan(recipe, out, chosen, whole) -> None:

@@ -17,18 +17,22 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def locked(directory: str | os.PathLike) -> Iterator[None]:
+def locked(directory: str | os.PathLike, *, wait: bool = False) -> Iterator[None]:
     """Holds a directory's lock: no file is left behind, and renaming the directory keeps it.
 
     Where the file system has no such locks, a warning is logged and nothing is locked.
 
+    Args:
+      directory: The directory, which is there.
+      wait: Whether to wait until nobody else holds it.
+
     Raises:
-      BlockingIOError: Where another process holds it, or this one already.
+      BlockingIOError: Without `wait`, where another process holds it, or this one already.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise

@@ -71,13 +71,29 @@ def read_arms(places: Places, cells: Sequence[Cell]) -> list[Arm]:
     for members in groups.values():
         members.sort(key=lambda cell: (cell.seed, cell.fold or 0))
         found = {
-            (cell.seed, cell.fold): read_results(places.cell_evaluation(cell))
+            (cell.seed, cell.fold): _read(places, cell)
             for cell in members
             if places.finished(cell)
         }
         if found:
             arms.append(Arm(members[0], found, len(members)))
     return arms
+
+
+def _read(places: Places, cell: Cell) -> StoredResults:
+    """A cell's evaluation; sets outside are called as the study calls them."""
+    result = read_results(places.cell_evaluation(cell))
+    names = places.recipe.downstream[cell.downstream].ood
+    called = dict(zip(result.summary["ood"], names))  # in the order in which they were given
+    return replace(
+        result,
+        summary={
+            **result.summary,
+            "ood": {called.get(name, name): x for name, x in result.summary["ood"].items()},
+        },
+        uncertainty={called.get(name, name): x for name, x in result.uncertainty.items()},
+        outside_ids={called.get(name, name): x for name, x in result.outside_ids.items()},
+    )
 
 
 def read_upstream(places: Places) -> dict[str, StoredResults]:

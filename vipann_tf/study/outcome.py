@@ -8,11 +8,15 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.intervals import RESAMPLES
 from vipann_tf.study.arms import read_arms, read_upstream
 from vipann_tf.study.differences import difference_table, ood_difference_table
+from vipann_tf.study.figures import Picture, pictures
 from vipann_tf.study.grid import Cell
+from vipann_tf.study.page import render_page
 from vipann_tf.study.places import Places, write_file
 from vipann_tf.study.table import Table
 from vipann_tf.study.tables import (
@@ -32,7 +36,7 @@ def write_outcome(
     resamples: int = RESAMPLES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Table]:
-    """Writes the tables of what is finished; the same files give the same tables.
+    """Writes tables, pictures and page of what is finished; the same files give the same ones.
 
     Args:
       places: The study.
@@ -63,8 +67,28 @@ def write_outcome(
         if on_progress is not None:
             on_progress(done, len(makers))
     tables = [table for table in tables if table.rows]
+    shown = pictures(upstream, arms)
     _write_tables(places.out / "tables", tables)
+    _write_pictures(places.out / "plots", shown)
+    page = render_page(
+        places.out.resolve().name,
+        tables,
+        shown,
+        finished=sum(len(arm.results) for arm in arms),
+        wanted=len(cells),
+        hardware=places.recipe.hardware,
+    )
+    write_file(places.out / "study.html", page)
     return tables
+
+
+def _write_pictures(folder: Path, shown: Sequence[Picture]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture in shown:
+        # Without what matplotlib would write of itself: the same study, the same file.
+        FigureCanvasAgg(picture.figure).print_png(
+            folder / f"{picture.name}.png", metadata={"Software": None}
+        )
 
 
 def _write_tables(folder: Path, tables: Sequence[Table]) -> None:

@@ -4,7 +4,7 @@
     OUT/data/NAME/                 dataset directories
     OUT/upstream/NAME/             model directories, each with its evaluation/
     OUT/cells/DATA/UPSTREAM/ARM/seed0-fold1/   the same
-    OUT/records/STAGE/NAME.json    how the last attempt went, and why it failed
+    OUT/records/STAGE/NAME/record.json   how the last attempt went, and why it failed
     OUT/tables/, OUT/plots/, OUT/study.html    made of these at any time
 """
 
@@ -33,6 +33,7 @@ __all__ = [
 
 METRICS_JSON = "metrics.json"
 STUDY_JSON = "study.json"
+RECORD_JSON = "record.json"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Places:
 
     def record(self, stage: str, name: str) -> Path:
         """The file that says how the last attempt at a task went."""
-        return self.out / "records" / stage / f"{name}.json"
+        return self.out / "records" / stage / name / RECORD_JSON
 
     def dataset_there(self, name: str) -> bool:
         """Whether a data set is prepared."""

@@ -9,6 +9,7 @@ import gc
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +17,8 @@ import tensorflow as tf
 import tf_keras
 
 from vipann_tf.errors import Stopped, UserError
+from vipann_tf.records.locking import locked
 from vipann_tf.study.grid import Cell
-from vipann_tf.study.locks import locked
 from vipann_tf.study.places import (
     STUDY_JSON,
     Places,
@@ -114,9 +115,13 @@ class _Runner:
     def run(self, task: Task) -> tuple[Task, str]:
         """The task with its new state, and why it failed."""
         file = self._places.record(task.stage, task.name)
-        # Others wait for data and bases; a cell that another process has is not theirs to do.
-        with locked(file.with_suffix(".lock"), wait=task.stage != "cell") as mine:
-            if not mine:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                # Cells need data and bases, so those are waited for; a cell that another process
+                # has is not this one's to do.
+                stack.enter_context(locked(file.parent, wait=task.stage != "cell"))
+            except BlockingIOError:
                 return replace(task, state="elsewhere"), ""
             before = read_record(file)
             if task.state != "finished" and self._is_finished(task):

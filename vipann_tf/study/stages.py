@@ -129,8 +129,10 @@ def _evaluate(
 def _same_evaluation(out: Path, info, samples: int, seed: int, outside: Sequence[str]) -> bool:
     summary = json.loads((out / METRICS_JSON).read_text(encoding="utf-8"))
     draws = samples if info.architecture.stochastic else 1
-    found = (summary["draws"], summary["seed"], len(summary["ood"]))
-    return found == (draws, seed, len(outside))
+    # Of two sets of one name, the second is called "name (directory)".
+    names = [name.partition(" (")[0] for name in summary["ood"]]
+    wanted = [read_info(directory).name for directory in outside]
+    return (summary["draws"], summary["seed"], names) == (draws, seed, wanted)
 
 
 def _check_recipe(model: Path, recipe) -> None:

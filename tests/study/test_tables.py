@@ -1,0 +1,221 @@
+"""Tables of made-up results against numbers worked out apart."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from made_up import FOLD, study_recipe, write_cell, write_upstream
+
+from vipann_tf.errors import UserError
+from vipann_tf.study.arms import read_arms, read_upstream
+from vipann_tf.study.differences import difference_table, ood_difference_table, pairs
+from vipann_tf.study.grid import cells, select
+from vipann_tf.study.outcome import write_outcome
+from vipann_tf.study.places import Places
+from vipann_tf.study.tables import downstream_table, ood_table, uncertainty_table, upstream_table
+from vipann_tf.training.cross_validation import student_interval
+
+RESAMPLES = 200
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Places, cells and what was found, of a finished study."""
+    recipe = study_recipe()
+    places = Places(recipe, tmp_path_factory.mktemp("made") / "up")
+    found = {cell: write_cell(places, cell) for cell in cells(recipe)}
+    networks = {name: write_upstream(places, name) for name in recipe.upstream}
+    return places, found, networks
+
+
+@pytest.fixture(scope="module")
+def arms(study):
+    return read_arms(study[0], list(study[1]))
+
+
+def rows(table):
+    return list(csv.DictReader(io.StringIO(table.csv())))
+
+
+def of(found, **values):
+    """Results by seed and fold of the cells of these values."""
+    return {
+        (cell.seed, cell.fold): results
+        for cell, results in found.items()
+        if all(getattr(cell, key) == value for key, value in values.items())
+    }
+
+
+def test_downstream(study, arms):
+    """The mean over seeds, then Student's interval over folds."""
+    table = rows(downstream_table(arms))
+    assert [(row["strategy"], row["options"], row["training clips"]) for row in table] == [
+        ("det", "", "100 %"),
+        ("drop", "", "100 %"),
+        ("flip", "", "100 %"),
+        ("det-flip", "", "100 %"),
+        ("det-flip", "elbo", "100 %"),
+        ("det", "", "50 %"),
+    ]
+    assert [row["folds"] for row in table] == ["6", "6", "6", "6", "3", "3"]
+    results = of(study[1], strategy="drop")
+    accuracy = [
+        np.mean([np.mean(~results[seed, fold].wrong) for seed in (0, 1)]) for fold in (1, 2, 3)
+    ]
+    expected = student_interval(accuracy)
+    found = [float(table[1][name]) for name in ("accuracy", "accuracy low", "accuracy high")]
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert {"NLL", "ECE", "Brier"} <= table[0].keys() and "mAP" not in table[0]
+
+
+def test_uncertainty_and_ood(study, arms):
+    table = rows(uncertainty_table(read_upstream(study[0]), arms))
+    places = list(dict.fromkeys(row["set of clips"] for row in table))
+    # Sets outside are called as the study calls them.
+    assert places == ["tagging (upstream)", "a (held out)", "speech (outside a)", "ships (outside a)"]
+    results = of(study[1], strategy="flip")
+    [row] = [x for x in table if x["set of clips"] == places[3] and x["strategy"] == "flip"]
+    values = [
+        np.mean([results[seed, fold].outside["shipsear"].epistemic.mean() for seed in (0, 1)])
+        for fold in (1, 2, 3)
+    ]
+    assert float(row["epistemic"]) == pytest.approx(np.mean(values), rel=1e-4)
+
+    [row] = [
+        x for x in rows(ood_table(arms)) if (x["set of clips"], x["strategy"]) == ("speech", "flip")
+    ]
+    values = []
+    for fold in (1, 2, 3):
+        auroc = []
+        for seed in (0, 1):
+            inside, outside = (
+                x.total for x in (results[seed, fold].answers, results[seed, fold].outside["folder"])
+            )
+            auroc.append(
+                sklearn.metrics.roc_auc_score(
+                    np.r_[np.zeros(len(inside)), np.ones(len(outside))], np.r_[inside, outside]
+                )
+            )
+        values.append(np.mean(auroc))
+    assert float(row["total"]) == pytest.approx(np.mean(values), abs=1e-5)
+
+
+def test_upstream(study):
+    table = rows(upstream_table(read_upstream(study[0])))
+    assert [row["network"] for row in table] == ["deterministic", "dropout", "flipout"]
+    results = study[2]["dropout"]
+    expected = sklearn.metrics.average_precision_score(results.truth, results.answers.probs)
+    assert float(table[1]["mAP"]) == pytest.approx(expected, abs=1e-5)
+    assert {"AUC", "d'", "aleatoric", "epistemic"} <= table[0].keys()
+
+
+def test_pairs(arms):
+    names = [(first.name, second.name) for first, second in pairs(arms)]
+    assert names == [
+        ("drop-fixed", "det-fixed"),
+        ("flip-fixed", "det-fixed"),
+        ("det-flip-fixed", "det-fixed"),
+        ("flip-fixed", "drop-fixed"),
+        ("det-flip-fixed", "drop-fixed"),
+        ("det-flip-fixed", "flip-fixed"),
+        ("det-flip-fixed-elbo", "det-flip-fixed"),
+    ]
+
+
+def test_differences(study, arms):
+    """Of all folds' clips, pooled; what every seed says of a clip stays together."""
+    table = {(row["first"], row["second"]): row for row in rows(difference_table(arms, RESAMPLES))}
+    first, second = (of(study[1], strategy=s, variant="plain", fraction=1.0) for s in ("det-flip", "det"))
+    gap = np.concatenate([second[key].wrong * 1.0 - first[key].wrong for key in sorted(first)])
+    row = table["det-flip", "det"]
+    assert row["clips"] == str(6 * FOLD)
+    assert float(row["accuracy"]) == pytest.approx(gap.mean(), abs=1e-5)
+    # A normal interval of the clips' means over seeds.
+    by_clip = gap.reshape(2, 3 * FOLD).mean(axis=0)
+    half = 1.96 * by_clip.std() / np.sqrt(len(by_clip))
+    low, high = (float(row[f"accuracy {end}"]) for end in ("low", "high"))
+    assert (high - low) / 2 == pytest.approx(half, rel=0.25)
+    assert low > 0 and row["accuracy verdict"] == "better"
+    assert row["NLL verdict"] == "better" and float(row["NLL"]) < 0  # less is better
+    for name in ("accuracy", "NLL", "ECE", "Brier"):
+        for row in table.values():
+            excludes = not float(row[f"{name} low"]) <= 0 <= float(row[f"{name} high"])
+            assert bool(row[f"{name} verdict"]) == excludes
+    # Options have one seed; the pair is of that one.
+    assert table["det-flip, elbo", "det-flip"]["clips"] == str(3 * FOLD)
+
+
+def test_ood_differences(study, arms):
+    table = rows(ood_difference_table(arms, RESAMPLES))
+    aurocs = {
+        (row["set of clips"], row["strategy"]): float(row["total"])
+        for row in rows(ood_table(arms))
+        if not row["options"] and row["training clips"] == "100 %"
+    }
+    compared = 0
+    for row in table:
+        key = [(row["set of clips"], row[name]) for name in ("first", "second")]
+        if all(x in aurocs for x in key):
+            compared += 1
+            assert float(row["total"]) == pytest.approx(aurocs[key[0]] - aurocs[key[1]], abs=2e-5)
+            assert float(row["total low"]) <= float(row["total"]) <= float(row["total high"])
+    assert compared == 12
+
+
+def test_the_same_outcome_twice(study):
+    places, found, _ = study
+
+    def write():
+        write_outcome(places, list(found), resamples=RESAMPLES)
+        files = [places.out / "study.html", *(places.out / "tables").iterdir()]
+        files += (places.out / "plots").iterdir()
+        return {file.name: file.read_bytes() for file in files}
+
+    first = write()
+    assert {f"differences.{kind}" for kind in ("csv", "md", "tex")} <= first.keys()
+    assert {"uncertainty-upstream.png", "reliability-a-fixed.png"} <= first.keys()
+    assert first["risk-coverage-a-fixed.png"][1:4] == b"PNG"
+    assert write() == first
+
+
+def test_the_page(study):
+    places, found, _ = study
+    write_outcome(places, list(found), resamples=20)
+    page = (places.out / "study.html").read_text()
+    assert "30 of 30 cells finished" in page
+    assert page.count("<svg") == 4 and page.count("<table") == 6
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+
+
+def test_partly_finished(tmp_path):
+    """What is there is shown, and that it is not all."""
+    recipe = study_recipe()
+    places = Places(recipe, tmp_path)
+    everything = cells(recipe)
+    with pytest.raises(UserError, match="holds no finished part of this study; run it first"):
+        write_outcome(places, everything)
+    for cell in select(everything, ["strategy=det|flip,seed=0,fold=2,fraction=1"]):
+        write_cell(places, cell)
+    write_cell(places, select(everything, ["strategy=det,seed=0,fold=3,fraction=1"])[0])
+    tables = {table.name: rows(table) for table in write_outcome(places, everything, resamples=20)}
+    assert "upstream" not in tables
+    assert [(row["strategy"], row["folds"]) for row in tables["downstream"]] == [
+        ("det", "2 of 6"), ("flip", "1 of 6")
+    ]  # fmt: skip
+    assert tables["downstream"][1]["accuracy low"] == ""  # one fold has no interval
+    assert [row["clips"] for row in tables["differences"]] == [str(FOLD)]
+    assert "3 of 30 cells finished" in (tmp_path / "study.html").read_text()
+
+
+def test_without_folds(tmp_path):
+    """DCASE has none: seeds take their place."""
+    whole = {"a": {"data": "a", "recipes": {"fixed": {}}}}
+    grid = [{"strategies": ["det"], "modes": ["fixed"], "seeds": [0, 1, 2]}]
+    recipe = study_recipe(downstream=whole, grid=grid)
+    places = Places(recipe, tmp_path)
+    results = [write_cell(places, cell) for cell in cells(recipe)]
+    [row] = rows(downstream_table(read_arms(places, cells(recipe))))
+    expected = student_interval([np.mean(~x.wrong) for x in results])
+    assert [float(row[f"accuracy{end}"]) for end in ("", " low", " high")] == pytest.approx(expected, abs=1e-5)

@@ -1,0 +1,144 @@
+"""The pictures of a study: uncertainty by set of clips, reliability, risk against coverage."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from vipann_tf.evaluation.comparison_figure import COLOURS, uncertainty_comparison
+from vipann_tf.evaluation.plots import INK, MUTED, PERCENT, new_figure, style_axes
+from vipann_tf.evaluation.stored_results import StoredResults
+from vipann_tf.study.arms import Arm
+from vipann_tf.uncertainty.calibration import expected_calibration_error, reliability
+from vipann_tf.uncertainty.selective import risk_coverage, wrong_answers
+
+__all__ = ["Picture", "pictures"]
+
+_DASHES = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1, 1)))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with what is said of it.
+
+    Attributes:
+      name: Of its file.
+      title, note: Above it.
+      figure: The figure.
+    """
+
+    name: str
+    title: str
+    note: str
+    figure: Figure
+
+
+def pictures(upstream: dict[str, StoredResults], arms: Sequence[Arm]) -> list[Picture]:
+    """The pictures of what is there: of the upstream networks, and of each data set and mode, with
+    all training clips and no options."""
+    found = []
+    if upstream:
+        found.append(
+            Picture(
+                "uncertainty-upstream",
+                "Uncertainty, upstream evaluation",
+                "Multilabel: summed over labels, not to be compared with the sets below.",
+                uncertainty_comparison(list(upstream.values()), list(upstream)),
+            )
+        )
+    plain = [arm for arm in arms if not arm.options and arm.cell.fraction == 1]
+    for place in dict.fromkeys((arm.cell.downstream, arm.cell.mode) for arm in plain):
+        here = [arm for arm in plain if (arm.cell.downstream, arm.cell.mode) == place]
+        found += _of_transfers("-".join(place), f"{place[0]}, {place[1]}", here)
+    return found
+
+
+def _of_transfers(name: str, title: str, arms: Sequence[Arm]) -> list[Picture]:
+    results = [arm.pooled() for arm in arms]
+    names = _names(arms)
+    return [
+        Picture(
+            f"uncertainty-{name}",
+            f"Uncertainty, {title}",
+            "Clips held out, each answered by the model that had not heard it, and clips outside. "
+            "Points are clips, bars their middle half, strokes medians, hairs 5 to 95 %.",
+            uncertainty_comparison(results, names),
+        ),
+        Picture(
+            f"reliability-{name}",
+            f"Reliability, {title}",
+            "Answers by their confidence, in bins: on the dashed line, confidence is right; below "
+            "it, too high. Larger points hold more answers.",
+            _overlaid(results, names, _reliability, height=5.0),
+        ),
+        Picture(
+            f"risk-coverage-{name}",
+            f"Risk against coverage, {title}",
+            "Wrong answers among the clips of the least total uncertainty.",
+            _overlaid(results, names, _risk_coverage, height=4.2),
+        ),
+    ]
+
+
+def _names(arms: Sequence[Arm]) -> list[str]:
+    """The strategy, with the network where several of one strategy are there."""
+    strategies = [arm.cell.strategy for arm in arms]
+    return [
+        name if strategies.count(name) == 1 else f"{name} of {arm.cell.upstream}"
+        for name, arm in zip(strategies, arms, strict=True)
+    ]
+
+
+def _overlaid(
+    results: Sequence[StoredResults],
+    names: Sequence[str],
+    draw: Callable[..., None],
+    *,
+    height: float,
+) -> Figure:
+    figure = new_figure(height=height)
+    axes = figure.subplots()
+    for i, (result, name) in enumerate(zip(results, names, strict=True)):
+        colour, dash = COLOURS[i % len(COLOURS)], _DASHES[i % len(_DASHES)]
+        draw(axes, result, name, {"color": colour, "linestyle": dash, "linewidth": 1.8})
+    if draw is _reliability:
+        axes.plot([0, 1], [0, 1], color=INK, linestyle=(0, (4, 3)), linewidth=1.2, zorder=1)
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="share true")
+    else:
+        axes.set(
+            xlim=(0, 1), xlabel="share of clips answered, surest first", ylabel="of these, wrong"
+        )
+        axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_formatter(PERCENT)
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=2,
+        frameon=False,
+        fontsize=10,
+        labelcolor=INK,
+        borderaxespad=0.2,
+    )
+    style_axes(axes)
+    return figure
+
+
+def _reliability(axes, result: StoredResults, name: str, style: dict) -> None:
+    stats = reliability(result.probs, result.truth, result.summary["task"])
+    seen = stats.count > 0
+    error = float(expected_calibration_error(stats))
+    axes.plot(
+        stats.mean_confidence[seen], stats.accuracy[seen], label=f"{name}, ECE {error:.3f}", **style
+    )
+    sizes = 8 + 90 * stats.count[seen] / stats.count.max()
+    axes.scatter(
+        stats.mean_confidence[seen], stats.accuracy[seen], s=sizes, color=style["color"], alpha=0.7
+    )
+
+
+def _risk_coverage(axes, result: StoredResults, name: str, style: dict) -> None:
+    wrong = wrong_answers(result.probs, result.truth, result.summary["task"])
+    curve = risk_coverage(result.uncertainty[result.place[1]]["total"], wrong)
+    axes.plot(curve.coverage, curve.risk, label=name, **style)
+    axes.axhline(wrong.mean(), color=MUTED, linewidth=0.7, zorder=0)

@@ -1,0 +1,53 @@
+"""study.html: the tables and pictures of a study, in one file that needs no network."""
+
+from collections.abc import Sequence
+
+import jinja2
+from markupsafe import Markup
+
+from vipann_tf.evaluation.svg import themed_svg
+from vipann_tf.study.figures import Picture
+from vipann_tf.study.table import Table
+
+__all__ = ["render_page"]
+
+
+def render_page(
+    title: str,
+    tables: Sequence[Table],
+    pictures: Sequence[Picture],
+    *,
+    finished: int,
+    wanted: int,
+    hardware: str = "",
+) -> str:
+    """Returns the page as HTML, in the style of the report of an evaluation.
+
+    Args:
+      title: What the study is called.
+      tables, pictures: What it shows.
+      finished, wanted: Cells.
+      hardware: What it ran on.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [
+                jinja2.PackageLoader("vipann_tf.study", "templates"),
+                jinja2.PackageLoader("vipann_tf.evaluation", "templates"),
+            ]
+        ),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("study.html").render(
+        title=title,
+        style=Markup(environment.loader.get_source(environment, "report.css")[0]),
+        tables=tables,
+        pictures=pictures,
+        charts={x.name: themed_svg(x.figure, x.name, f"{x.title}. {x.note}") for x in pictures},
+        finished=finished,
+        wanted=wanted,
+        hardware=hardware,
+    )
