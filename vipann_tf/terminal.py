@@ -35,20 +35,21 @@ def progress(title: str) -> Iterator[Callable[..., None]]:
 
 def _log_lines(title: str) -> Callable[..., None]:
     last = time.monotonic()
-    first = None
+    first = before = None
 
     def show(done: int, total: int, note: str = "") -> None:
-        nonlocal last, first
+        nonlocal last, first, before
         now = time.monotonic()
-        if first is None or done < first[0]:
+        if before is None or done < before[0] or total != before[1]:  # another task has begun
             first = (done, now)
+        before = (done, total)
         if now - last >= LOG_INTERVAL_S:
             last = now
             left = ""
             if done > first[0]:
                 seconds = (now - first[1]) * (total - done) / (done - first[0])
                 left = f", {datetime.timedelta(seconds=round(seconds))} left"
-            print(f"{title} {done}/{total} {note}{left}".rstrip(), file=sys.stderr, flush=True)
+            print(f"{title} {done}/{total} {note}".rstrip() + left, file=sys.stderr, flush=True)
 
     return show
 

@@ -8,16 +8,30 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from evaluation_examples import example_results
+from light_model import write_light_model
+from sklearn.metrics import roc_auc_score
 
+from vipann_tf import datasets
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.compare import compare
+from vipann_tf.evaluation.compare import compare, evaluated
+from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.evaluation.intervals import paired_differences
 from vipann_tf.evaluation.results import Results, write_clip_csv
 from vipann_tf.evaluation.stored_results import read_results
 from vipann_tf.evaluation.summary import summarise
+from vipann_tf.records.prepare import prepare
 
 RESAMPLES = 60
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A model directory and a dataset directory of one second clips; fold 5 is held out."""
+    root = tmp_path_factory.mktemp("compare")
+    source = datasets.load("synthetic", None, task="multiclass", clips=20, seconds=1.0)
+    write_light_model(root / "model", prepare(source, root / "data", workers=1))
+    return root / "model", root / "data"
 
 
 def _write(results: Results, path):
@@ -88,6 +102,51 @@ def test_differences_are_paired_by_clip_whatever_the_order(task, tmp_path):
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
     assert float(rows["nll"]["high"]) < 0  # it is better, and beyond chance
     assert float(rows["mean epistemic (nats)"]["value"]) == pytest.approx(0, abs=1e-6)
+
+
+def test_differences_in_telling_unfamiliar_clips(tmp_path):
+    first = example_results("multiclass")
+    ((name, outside),) = first.outside.items()
+    noise = np.random.default_rng(3).uniform(0, 0.3, len(outside.clip_ids))
+    changed = dataclasses.replace(outside, epistemic=outside.epistemic + noise)
+    second = dataclasses.replace(_better(first, "m/better"), outside={name: changed})
+    places = [_write(first, tmp_path / "a"), _write(second, tmp_path / "b")]
+    compare(places, tmp_path / "out", resamples=RESAMPLES)
+    inside = first.answers.epistemic
+    truth = [0] * len(inside) + [1] * len(noise)
+    one, two = (
+        roc_auc_score(truth, np.concatenate([inside, x.epistemic])) for x in (outside, changed)
+    )
+    rows = {row["metric"]: row for row in _rows(tmp_path / "out") if row["against"]}
+    row = rows[f"{name}: AUROC of epistemic"]
+    assert two - one > 0.01
+    assert float(row["value"]) == pytest.approx(two - one, abs=2e-3)  # six decimals: ties
+    assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
+    assert float(rows[f"{name}: AUROC of total"]["value"]) == 0
+
+
+def test_models_are_evaluated_first(made, tmp_path):
+    model, data = made
+    results = tmp_path / "before"
+    evaluate(model, data, results)
+    asked = ["compare", str(results), str(model), "--data", str(data)]
+    shown = CliRunner().invoke(main, [*asked, "--out", str(tmp_path / "out")])
+    assert shown.exit_code == 0, shown.output
+    # The same model twice: every difference is nothing.
+    differences = [row for row in _rows(tmp_path / "out") if row["against"]]
+    assert differences and all(float(row["value"] or 0) == 0 for row in differences)
+    assert len(list((tmp_path / "out-results").glob("*/metrics.json"))) == 1
+
+
+def test_what_is_neither_model_nor_results(made, tmp_path):
+    model, data = made
+    with pytest.raises(UserError, match="holds neither results nor a model: no model at"):
+        evaluated([tmp_path / "none"], [data], tmp_path / "r")
+    with pytest.raises(UserError, match=r"is a model; say on which data to evaluate it \(--data"):
+        evaluated([model], [], tmp_path / "r")
+    written = _write(example_results("multiclass"), tmp_path / "a")
+    with pytest.raises(UserError, match="was given, but no model to evaluate on it"):
+        evaluated([written], [data], tmp_path / "r")
 
 
 def test_a_comparison_holds_every_model_and_dataset(tmp_path):

@@ -125,3 +125,18 @@ def test_a_log_file_says_when_it_ends(monkeypatch, capsys):
     now += 60
     show(130, 1000, "loss 0.9")
     assert capsys.readouterr().err == "Training 130/1000 loss 0.9, 0:29:00 left\n"
+
+
+def test_a_second_training_has_a_speed_of_its_own(monkeypatch, capsys):
+    """A study shows one after another by the same function."""
+    now = 1000.0
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now)
+    show = terminal._log_lines("Study")
+    show(1, 100)
+    now += 20
+    show(100, 100)
+    now += 20
+    show(1, 300)
+    now += 30
+    show(31, 300)
+    assert capsys.readouterr().err.splitlines()[-1] == "Study 31/300, 0:04:29 left"

@@ -10,15 +10,18 @@ from vipann_tf.cli.describing import print_model
 from vipann_tf.cli.options import common
 
 
-@click.command(cls=Command)
-@click.argument("model")
-@click.option("--split", help="Split to score; by default what was held out, or eval.")
-@click.option(
+_ood = click.option(
     "--ood",
     multiple=True,
     metavar="DIR",
     help="Dataset directory of sounds that the model was not made for; may be repeated.",
 )
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@click.option("--split", help="Split to score; by default what was held out, or eval.")
+@_ood
 @common("data", "samples", "seed", "out", "overwrite")
 def evaluate(model, data, split, ood, samples, seed, out, overwrite):
     """Score a model: accuracy, calibration and uncertainty, as numbers and as a report."""
@@ -46,16 +49,31 @@ def evaluate(model, data, split, ood, samples, seed, out, overwrite):
 
 
 @click.command(cls=Command)
-@click.argument("results", nargs=-1, required=True, metavar="RESULTS_DIR...")
+@click.argument("results", nargs=-1, required=True, metavar="RESULTS_OR_MODEL...")
+@click.option(
+    "--data",
+    "datasets",
+    multiple=True,
+    metavar="DIR",
+    help="Dataset directory on which models are evaluated first, their results going to "
+    "OUT-results; may be repeated.",
+)
+@_ood
 @common("out", "overwrite")
-def compare(results, out, overwrite):
-    """Compare models by what evaluate wrote: numbers, and differences on the same clips."""
+def compare(results, datasets, ood, out, overwrite):
+    """Compare models: numbers, and differences on the same clips.
+
+    Takes what evaluate wrote, and models, which are then evaluated on --data.
+    """
     from vipann_tf import terminal
     from vipann_tf.evaluation.compare import compare as run
+    from vipann_tf.evaluation.compare import evaluated
     from vipann_tf.findings import print_comparison
 
+    with terminal.progress("Evaluating") as show:
+        places = evaluated(results, datasets, f"{out}-results", ood=ood, on_progress=show)
     with terminal.progress("Comparing") as show:
-        rows = run(results, out, overwrite=overwrite, on_progress=show)
+        rows = run(places, out, overwrite=overwrite, on_progress=show)
     print_comparison(rows)
     click.echo(f"Wrote {out}: read {os.path.join(out, 'compare.md')}")
 

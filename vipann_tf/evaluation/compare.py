@@ -19,10 +19,13 @@ import numpy as np
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.comparison_figure import write_uncertainty_figure
-from vipann_tf.evaluation.intervals import RESAMPLES, paired_differences
+from vipann_tf.evaluation.evaluate import METRICS_JSON, evaluate
+from vipann_tf.evaluation.intervals import RESAMPLES, paired_auroc, paired_differences
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults, read_results
 from vipann_tf.records.staging import staged_directory
+from vipann_tf.saved_model.metadata import version_directory
+from vipann_tf.saved_model.predict import model_name
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "compare",
     "compared_rows",
     "difference_rows",
+    "evaluated",
     "markdown",
     "model_names",
     "paired_rows",
@@ -37,6 +41,7 @@ __all__ = [
 
 COMPARE_CSV = "compare.csv"
 _UNCERTAINTY = "mean {} (nats)"
+_AUROC = "{}: AUROC of {}"
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,51 @@ def compare(
     return rows
 
 
+def evaluated(
+    places: Sequence[str | os.PathLike],
+    datasets: Sequence[str | os.PathLike],
+    out: str | os.PathLike,
+    *,
+    ood: Sequence[str | os.PathLike] = (),
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Results directories of everything named: models are evaluated.
+
+    Args:
+      places: Results directories and model directories.
+      datasets: Dataset directories on which each of the models is evaluated.
+      out: Directory whose `<model>-<dataset>` hold what the models gave; earlier ones are replaced.
+      ood: Dataset directories of sounds that the models were not made for.
+      on_progress: Called as `evaluate` does, model by model.
+
+    Raises:
+      UserError: A place is neither, or there is a model and no dataset, or datasets and no model.
+    """
+    models = [path for path in places if not (Path(path) / METRICS_JSON).exists()]
+    for model in models:
+        try:
+            version_directory(model)
+        except UserError as error:
+            raise UserError(f"{model} holds neither results nor a model: {error}") from error
+    if models and not datasets:
+        raise UserError(f"{models[0]} is a model; say on which data to evaluate it (--data DIR)")
+    if datasets and not models:
+        raise UserError(
+            f"data {datasets[0]} was given, but no model to evaluate on it: every argument holds "
+            "results already"
+        )
+    found = []
+    for place in places:
+        if place not in models:
+            found.append(str(place))
+            continue
+        for data in datasets:
+            folder = Path(out) / f"{model_name(place)}-{Path(data).resolve().name}"
+            evaluate(place, data, folder, ood=ood, overwrite=True, on_progress=on_progress)
+            found.append(str(folder))
+    return found
+
+
 def model_names(results: Sequence[StoredResults]) -> list[str]:
     """What to call each model: the last part of its path, or of the results' where that is taken."""
     last = [Path(result.summary["model"]).name for result in results]
@@ -109,7 +159,7 @@ def compared_rows(results: Sequence[StoredResults], names: Sequence[str]) -> lis
         found.update({_UNCERTAINTY.format(k): summary["uncertainty"][k] for k in KINDS})
         for outside, document in summary["ood"].items():
             for score, values in document["scores"].items():
-                found[f"{outside}: AUROC of {score}"] = values["auroc"]
+                found[_AUROC.format(outside, score)] = values["auroc"]
         if summary.get("prediction_sets"):
             found["coverage of sets"] = summary["prediction_sets"]["coverage"]
         rows += [
@@ -128,9 +178,11 @@ def difference_rows(results: Sequence[StoredResults], names: Sequence[str], resa
     first: dict[tuple[str, str], int] = {}
     for i, result in enumerate(results):
         base = first.setdefault(result.place, i)
-        yield [] if base == i else paired_rows(
-            result, results[base], names[i], names[base], resamples
-        )
+        if base == i:
+            yield []
+            continue
+        pair = (result, results[base], names[i], names[base], resamples)
+        yield paired_rows(*pair) + _unfamiliar_rows(*pair)
 
 
 def paired_rows(
@@ -156,9 +208,8 @@ def paired_rows(
             f"{result.path} and {base.path} answer other labels on {', '.join(result.place)}; "
             "compare models of the same labels"
         )
-    place = {clip: i for i, clip in enumerate(base.clip_ids)}
-    mine = [i for i, clip in enumerate(result.clip_ids) if clip in place]
-    theirs = [place[result.clip_ids[i]] for i in mine]
+    common = _common(result.clip_ids, base.clip_ids)
+    mine, theirs = [i for i, _ in common], [i for _, i in common]
     if not mine:
         raise UserError(
             f"{result.path} and {base.path} have no clip in common; evaluate both on one dataset "
@@ -186,6 +237,46 @@ def paired_rows(
         Row(*result.place, name, against, len(mine), metric, value)
         for metric, value in found.items()
     ]
+
+
+def _unfamiliar_rows(result, base, name: str, against: str, resamples: int) -> list[Row]:
+    """Differences in telling out-of-distribution clips, on the sets that both were asked about."""
+    rows = []
+    inside = _common(result.clip_ids, base.clip_ids)
+    for outside in (x for x in result.outside_ids if x in base.outside_ids):
+        others = _common(result.outside_ids[outside], base.outside_ids[outside])
+        if not others:
+            continue
+        ids = (
+            [[result.clip_ids[i] for i, _ in inside]],
+            [[result.outside_ids[outside][i] for i, _ in others]],
+        )
+        for kind in KINDS:
+            scores = [
+                [
+                    one.uncertainty[key][kind][[pair[which] for pair in pairs]]
+                    for key, pairs in ((one.place[1], inside), (outside, others))
+                ]
+                for which, one in enumerate((result, base))
+            ]
+            found = paired_auroc([scores], *ids, resamples=resamples)
+            rows.append(
+                Row(
+                    *result.place,
+                    name,
+                    against,
+                    len(inside),
+                    _AUROC.format(outside, kind),
+                    found,
+                )
+            )
+    return rows
+
+
+def _common(mine: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, int]]:
+    """Places, in both, of the ids that both have."""
+    place = {clip: i for i, clip in enumerate(theirs)}
+    return [(i, place[clip]) for i, clip in enumerate(mine) if clip in place]
 
 
 def markdown(rows: Sequence[Row]) -> str:
