@@ -18,7 +18,8 @@ def per_label(chosen):
 
 
 @pytest.mark.parametrize(
-    ("fraction", "wanted"), [(0.1, [4, 3, 1]), (0.25, [10, 6, 1]), (0.5, [20, 13, 2]), (1, [40, 25, 3])]
+    ("fraction", "wanted"),
+    [(0.1, [4, 3, 1]), (0.25, [10, 6, 1]), (0.5, [20, 13, 2]), (1, [40, 25, 3])],
 )
 def test_every_label_has_its_share(fraction, wanted):
     """Rounded, halves up, and at least one."""
@@ -66,7 +67,10 @@ def test_batches_of_a_share(tmp_path):
         stream = training_batches(
             tmp_path / "set", ["train"], batch_size=4, seed=1, only=chosen, **options
         )
-        return [(b["epoch"][0].numpy(), b["clip_id"].numpy().tolist()) for b in stream.take(batches)]
+        return [
+            (batch["epoch"][0].numpy(), batch["clip_id"].numpy().tolist())
+            for batch in stream.take(batches)
+        ]
 
     batches = take(6)
     assert [epoch for epoch, _ in batches] == [0, 0, 0, 1, 1, 1]

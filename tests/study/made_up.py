@@ -68,7 +68,9 @@ def write_cell(places: Places, cell: Cell) -> Results:
         command="",
         # As the data sets call themselves, which is not what the study calls them.
         outside={
-            name: _answers(rng, np.zeros((OUTSIDE, 3)), draws, [f"{name}{i}" for i in range(OUTSIDE)])
+            name: _answers(
+                rng, np.zeros((OUTSIDE, 3)), draws, [f"{name}{i}" for i in range(OUTSIDE)]
+            )
             for name in ("folder", "shipsear")
         },
     )

@@ -14,7 +14,9 @@ def small(**changes):
         "datasets": {"a": {"dataset": "csv", "source": "s", "clips": 100}},
         "upstream": {"base": {"recipe": "pretrain/small_deterministic", "data": "a"}},
         "downstream": {"a": {"data": "a", "folds": 5, "recipes": {"fixed": {}}}},
-        "grid": [{"strategies": ["det"], "modes": ["fixed"], "fractions": [1.0, 0.5], "folds": [1, 2]}],
+        "grid": [
+            {"strategies": ["det"], "modes": ["fixed"], "fractions": [1.0, 0.5], "folds": [1, 2]}
+        ],
         "costs": {
             "pretrain-deterministic": {"start_s": 5, "clip_ms": 10},
             "det-fixed": {"start_s": 2, "clip_ms": 1},
@@ -47,8 +49,8 @@ def test_unknown_numbers_of_clips(tmp_path):
 
 
 def test_networks_that_no_cell_needs(tmp_path):
-    both = {name: {"model": name, "kind": kind} for name, kind in (("x", "deterministic"), ("y", "flipout"))}
-    recipe = small(upstream=both)
+    kinds = {"x": "deterministic", "y": "flipout"}
+    recipe = small(upstream={name: {"model": name, "kind": kind} for name, kind in kinds.items()})
     assert "y" not in tasks(recipe, tmp_path)
     assert "y" in tasks(recipe, tmp_path, everything=True)
 

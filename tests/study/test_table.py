@@ -7,7 +7,11 @@ from vipann_tf.uncertainty.bootstrap import Interval
 def table():
     made = Table("name", "Title", "A note.", ["set", "accuracy", "gain"])
     made.rows.append(
-        ["50 % of a_b", Number(Interval(0.91234567, 0.5, 1.0)), Number(Interval(0.1, 0.05, 0.2), True, "better")]
+        [
+            "50 % of a_b",
+            Number(Interval(0.91234567, 0.5, 1.0)),
+            Number(Interval(0.1, 0.05, 0.2), True, "better"),
+        ]
     )
     made.rows.append(["x|y", Number(Interval(0.5)), Number(Interval(None), True)])
     made.rows.append(["", "", Number(Interval(-0.1, -0.2, 0.3), True)])

@@ -74,7 +74,8 @@ def test_uncertainty_and_ood(study, arms):
     table = rows(uncertainty_table(read_upstream(study[0]), arms))
     places = list(dict.fromkeys(row["set of clips"] for row in table))
     # Sets outside are called as the study calls them.
-    assert places == ["tagging (upstream)", "a (held out)", "speech (outside a)", "ships (outside a)"]
+    assert places[:2] == ["tagging (upstream)", "a (held out)"]
+    assert places[2:] == ["speech (outside a)", "ships (outside a)"]
     results = of(study[1], strategy="flip")
     [row] = [x for x in table if x["set of clips"] == places[3] and x["strategy"] == "flip"]
     values = [
@@ -90,9 +91,8 @@ def test_uncertainty_and_ood(study, arms):
     for fold in (1, 2, 3):
         auroc = []
         for seed in (0, 1):
-            inside, outside = (
-                x.total for x in (results[seed, fold].answers, results[seed, fold].outside["folder"])
-            )
+            result = results[seed, fold]
+            inside, outside = result.answers.total, result.outside["folder"].total
             auroc.append(
                 sklearn.metrics.roc_auc_score(
                     np.r_[np.zeros(len(inside)), np.ones(len(outside))], np.r_[inside, outside]
@@ -127,7 +127,10 @@ def test_pairs(arms):
 def test_differences(study, arms):
     """Of all folds' clips, pooled; what every seed says of a clip stays together."""
     table = {(row["first"], row["second"]): row for row in rows(difference_table(arms, RESAMPLES))}
-    first, second = (of(study[1], strategy=s, variant="plain", fraction=1.0) for s in ("det-flip", "det"))
+    first, second = (
+        of(study[1], strategy=strategy, variant="plain", fraction=1.0)
+        for strategy in ("det-flip", "det")
+    )
     gap = np.concatenate([second[key].wrong * 1.0 - first[key].wrong for key in sorted(first)])
     row = table["det-flip", "det"]
     assert row["clips"] == str(6 * FOLD)
@@ -218,4 +221,5 @@ def test_without_folds(tmp_path):
     results = [write_cell(places, cell) for cell in cells(recipe)]
     [row] = rows(downstream_table(read_arms(places, cells(recipe))))
     expected = student_interval([np.mean(~x.wrong) for x in results])
-    assert [float(row[f"accuracy{end}"]) for end in ("", " low", " high")] == pytest.approx(expected, abs=1e-5)
+    found = [float(row[f"accuracy{end}"]) for end in ("", " low", " high")]
+    assert found == pytest.approx(expected, abs=1e-5)
