@@ -16,12 +16,14 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "training"))
 
 @contextlib.contextmanager
 def quickly():
-    """Trainings without graphs, exports without SavedModels, evaluations without their report."""
-    from tiny import eagerly
+    """Networks of one block, trainings without graphs, exports without SavedModels, evaluations
+    without their report."""
+    from tiny import eagerly, shallow
 
     from vipann_tf.evaluation import evaluate
 
     with pytest.MonkeyPatch.context() as patch, eagerly(patch):
+        shallow(patch.setitem)
         for name in ("write_report", "reliability_diagram"):
             patch.setattr(evaluate, name, lambda *args, **options: None)
         yield

@@ -152,12 +152,12 @@ class _Runner:
             found = record("failed", reason, traceback.format_exc())
         else:
             found = record("finished")
-            if task.state == "finished" and before is not None and before.status == "finished":
-                found = before  # only looked at
         finally:
             # Layers, graphs and their memory; and names that would count on from one to the next.
             tf_keras.backend.clear_session()
             gc.collect()
+        if task.state == "finished" and before is not None:
+            found = replace(found, seconds=before.seconds)  # it was only looked at
         write_record(file, found)
         return found
 
