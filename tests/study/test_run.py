@@ -195,6 +195,12 @@ def test_other_data_of_the_same_name(recipe, smoke):
         run_study(other, smoke, cells(other))
 
 
+def test_out_is_a_file(recipe, tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(UserError, match="out is a file; choose a directory for --out"):
+        run_study(recipe, tmp_path / "out", cells(recipe))
+
+
 def test_a_model_of_another_recipe(recipe, smoke):
     changes = {"recipes": {"fixed": {"settings": {"optimizer": {"learning_rate": 0.5}}}}}
     other = load_recipe(StudyRecipe, "studies/smoke", [{"downstream": {"events": changes}}])

@@ -115,9 +115,11 @@ def open_study(recipe: StudyRecipe, out: str | Path) -> Places:
     """The study's places, once it is known that `out` holds no other study's data sets.
 
     Raises:
-      UserError: A data set was prepared otherwise.
+      UserError: A data set was prepared otherwise, or `out` is a file.
     """
     places = Places(recipe, Path(out))
+    if places.out.exists() and not places.out.is_dir():
+        raise UserError(f"{out} is a file; choose a directory for --out")
     file = places.out / STUDY_JSON
     if file.is_file():
         before = StudyRecipe.model_validate_json(file.read_bytes())

@@ -153,9 +153,10 @@ class _Runner:
         else:
             found = record("finished")
         finally:
-            # Layers, graphs and their memory; and names that would count on from one to the next.
-            tf_keras.backend.clear_session()
-            gc.collect()
+            if task.state != "finished" and task.stage != "prepare":
+                # Layers, graphs and their memory; and names that count on from one to the next.
+                tf_keras.backend.clear_session()
+                gc.collect()
         if task.state == "finished" and before is not None:
             found = replace(found, seconds=before.seconds)  # it was only looked at
         write_record(file, found)
