@@ -1,5 +1,8 @@
 """The random numbers of steps and draws: distribution, keys, contexts."""
 
+import functools
+import zlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -104,3 +107,17 @@ def test_training_outside_a_context_has_fresh_noise():
     assert int(first.seed) != int(second.seed)
     compiled = tf.function(lambda: rnd.current_randomness(training=True).layer_seed("fc1"))
     assert compiled().numpy().tolist() != compiled().numpy().tolist()
+
+
+@pytest.mark.parametrize("numbers", [[0, 0], [1, 2], [-5, 2**62], [123_456_789, -1]])
+def test_numbers_are_those_of_tensorflows_philox(numbers):
+    seed = tf.constant(numbers, tf.int64)
+    random = functools.partial(tf.random.stateless_uniform, seed=seed, alg="philox")
+    np.testing.assert_array_equal(
+        rnd.normal([7, 31], seed), tf.random.stateless_normal([7, 31], seed, alg="philox")
+    )
+    np.testing.assert_array_equal(rnd.uniform([7, 31], seed), random([7, 31]))
+    bits = random([7, 31], minval=None, maxval=None, dtype=tf.int32)
+    np.testing.assert_array_equal(rnd.rademacher([7, 31], seed, tf.float32), np.where(bits < 0, -1, 1))
+    folded = tf.random.fold_in(seed, tf.constant(zlib.crc32(b"conv1"), tf.int64), alg="philox")
+    np.testing.assert_array_equal(Draw(*tf.unstack(seed)).layer_seed("conv1"), folded)

@@ -57,6 +57,9 @@ class Draw:
         return _fold(self.seed, self.index, name)
 
 
+# Of tf.random.Algorithm, as the operations take it.
+_PHILOX = tf.random.Algorithm.PHILOX.value
+
 Randomness = TrainingNoise | Draw | None
 
 _current: contextvars.ContextVar[Randomness] = contextvars.ContextVar("randomness", default=None)
@@ -89,21 +92,19 @@ def rademacher(shape, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
       seed: int64 [2].
       dtype: Floating dtype of the result.
     """
-    bits = tf.random.stateless_uniform(
-        shape, seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
-    )
+    bits = _philox(tf.raw_ops.StatelessRandomUniformFullIntV2, shape, seed, tf.int32)
     # An arithmetic shift leaves the sign bit: 0 or -1.
     return tf.cast(2 * tf.bitwise.right_shift(bits, 31) + 1, dtype)
 
 
 def normal(shape, seed: tf.Tensor) -> tf.Tensor:
     """Standard normal float32 numbers; lower precisions cast them, so that a draw is one draw."""
-    return tf.random.stateless_normal(shape, seed, dtype=tf.float32, alg="philox")
+    return _philox(tf.raw_ops.StatelessRandomNormalV2, shape, seed, tf.float32)
 
 
 def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
     """Uniform float32 numbers in [0, 1)."""
-    return tf.random.stateless_uniform(shape, seed, dtype=tf.float32, alg="philox")
+    return _philox(tf.raw_ops.StatelessRandomUniformV2, shape, seed, tf.float32)
 
 
 def per_example(sample, inputs: tf.Tensor, noise: TrainingNoise, shape) -> tf.Tensor:
@@ -123,5 +124,18 @@ def per_example(sample, inputs: tf.Tensor, noise: TrainingNoise, shape) -> tf.Te
 
 
 def _fold(seed: tf.Tensor, index: tf.Tensor, name: str) -> tf.Tensor:
+    """What `tf.random.fold_in` makes of (seed, index) and the name."""
     base = tf.stack([tf.cast(seed, tf.int64), tf.cast(index, tf.int64)])
-    return tf.random.fold_in(base, tf.constant(zlib.crc32(name.encode()), tf.int64), alg="philox")
+    mixed = _philox(tf.raw_ops.StatelessRandomUniformFullIntV2, [], base, tf.int64)
+    return tf.stack([mixed, tf.constant(zlib.crc32(name.encode()), tf.int64)])
+
+
+def _philox(operation, shape, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """What `tf.random.stateless_*` gives for alg="philox", by three operations.
+
+    Those functions scramble the seed by some sixty operations in the graph. A Flipout network has
+    four hundred such calls: they were two thirds of the graph of a training step, and of the time to
+    trace and optimise it.
+    """
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    return operation(shape=shape, key=key, counter=counter, alg=_PHILOX, dtype=dtype)

@@ -86,6 +86,8 @@ def make_optimizer(
       trunk_variables: Those that the recipe's `trunk_learning_rate` is for.
     """
     common = dict(
+        # XLA, Keras's choice on GPUs, has nothing left to fuse.
+        jit_compile=False,
         weight_decay=recipe.weight_decay,
         global_clipnorm=recipe.clip_norm,
         use_ema=recipe.ema_momentum is not None,
