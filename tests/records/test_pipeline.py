@@ -49,6 +49,11 @@ def test_batches_hold_what_was_written(data):
             np.testing.assert_array_equal(labels, [label in names for label in "abc"])
 
 
+def test_waveforms_can_be_left_out(data):
+    whole, rest = take(data, 3), take(data, 3, waveform=False)
+    assert_same([{k: v for k, v in batch.items() if k != "waveform"} for batch in whole], rest)
+
+
 @pytest.mark.parametrize("buffer", [1, 4, None])
 def test_an_epoch_is_every_clip_once(data, buffer):
     batches = take(data, 14, shuffle_buffer=buffer)

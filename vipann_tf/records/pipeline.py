@@ -52,6 +52,7 @@ def training_batches(
     cache: bool | None = None,
     shard: tuple[int, int] = (0, 1),
     only: Sequence[bytes] | None = None,
+    waveform: bool = True,
     on_corrupt: OnCorrupt = "stop",
     on_damage: Callable[[str, int], None] | None = None,
 ) -> tf.data.Dataset:
@@ -75,6 +76,7 @@ def training_batches(
         every batch, and decodes no other. The batches are the same for any count.
       only: Ids of the clips to take (`subset.choose`), at least one of them in the splits; `None`
         takes all. The balance stays that of all clips, of which these are a fair share.
+      waveform: Whether batches hold the waveforms; without, none is decoded.
       on_corrupt: Stop at a damaged record (take batches inside `reading.naming_damage` to have it
         named), or skip it.
       on_damage: Called with path and offset of each record skipped; `None` logs a warning.
@@ -131,7 +133,7 @@ def training_batches(
 
     def parse(indexed, current):
         index, record = indexed
-        clip = parse_record(record, info.samples, len(info.labels))
+        clip = parse_record(record, info.samples, len(info.labels), waveform=waveform)
         return {**clip, EPOCH: current, INDEX: index}
 
     stream = tf.data.Dataset.range(epoch, _LAST_EPOCH).flat_map(epoch_records)

@@ -176,33 +176,36 @@ def serialize(clip_id: str, waveform: np.ndarray, labels) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
-def parse_record(record, samples: int, num_labels: int) -> dict:
+def parse_record(record, samples: int, num_labels: int, *, waveform: bool = True) -> dict:
     """Parses a record: the inverse of `serialize`.
 
     Args:
       record: string [].
       samples: Samples in the clip.
       num_labels: Length of the label list.
+      waveform: Whether to decode it; by far the most of the work.
 
     Returns:
-      `waveform` float32 [samples] in [-1, 1), `labels` float32 [num_labels] multi-hot, `clip_id`
+      `waveform` float32 [samples] in [-1, 1) where wanted, `labels` float32 [num_labels] multi-hot, `clip_id`
       string [].
     """
     import tensorflow as tf
 
-    parsed = tf.io.parse_single_example(
-        record,
-        {
-            CLIP_ID: tf.io.FixedLenFeature([], tf.string),
-            WAVEFORM: tf.io.FixedLenFeature([], tf.string),
-            LABELS: tf.io.RaggedFeature(tf.int64),
-        },
-    )
-    waveform = tf.io.decode_raw(parsed[WAVEFORM], tf.int16, little_endian=True)
-    waveform = tf.cast(tf.ensure_shape(waveform, [samples]), tf.float32) * (1 / INT16_SCALE)
+    features = {
+        CLIP_ID: tf.io.FixedLenFeature([], tf.string),
+        LABELS: tf.io.RaggedFeature(tf.int64),
+    }
+    if waveform:
+        features[WAVEFORM] = tf.io.FixedLenFeature([], tf.string)
+    parsed = tf.io.parse_single_example(record, features)
     # One row a label of the clip (each is there once), then their sum: no labels are all zeros.
     labels = tf.reduce_sum(tf.one_hot(parsed[LABELS], num_labels), axis=0)
-    return {WAVEFORM: waveform, LABELS: labels, CLIP_ID: parsed[CLIP_ID]}
+    clip = {LABELS: labels, CLIP_ID: parsed[CLIP_ID]}
+    if waveform:
+        values = tf.io.decode_raw(parsed[WAVEFORM], tf.int16, little_endian=True)
+        values = tf.ensure_shape(values, [samples])
+        clip[WAVEFORM] = tf.cast(values, tf.float32) * (1 / INT16_SCALE)
+    return clip
 
 
 def encode_id(clip_id: str) -> bytes:

@@ -91,7 +91,9 @@ def transfer(
 
     only, clips = training_clips(recipe, data, dataset, splits)
 
-    def waveforms(position):
+    cached = recipe.mode == "fixed" and architecture.trunk == "deterministic" and not recipe.augment.any
+
+    def stream(position):
         return training_batches(
             data,
             splits,
@@ -100,14 +102,14 @@ def transfer(
             position=position,
             balance=recipe.data.balance,
             only=only,
+            waveform=not cached,
             on_corrupt=recipe.data.on_corrupt,
         )
 
-    cached = recipe.mode == "fixed" and architecture.trunk == "deterministic" and not recipe.augment.any
     return fit.fit(
         model,
         recipe,
-        with_pooled_features(waveforms, model, data, splits) if cached else waveforms,
+        with_pooled_features(stream, model, data, splits) if cached else stream,
         data=data,
         dataset=dataset,
         splits=splits,
@@ -214,7 +216,7 @@ def load_trunk(model: VIPANN, base: dict[str, np.ndarray], variational: Variatio
 
 
 def with_pooled_features(stream: Stream, model: VIPANN, data, splits: list[str]) -> Stream:
-    """The same stream with the frozen trunk's output, computed once a clip, for its waveforms."""
+    """A stream without waveforms, with the frozen trunk's output instead, computed once a clip."""
     pooled = tf.function(model.pooled, [tf.TensorSpec([None, None])], autograph=False)
     features, clip_ids = [], []
     with naming_damage():
@@ -228,8 +230,6 @@ def with_pooled_features(stream: Stream, model: VIPANN, data, splits: list[str])
     )
 
     def exchange(batch):
-        batch = dict(batch)
-        del batch["waveform"]
         return {**batch, "features": tf.gather(table, rows.lookup(batch["clip_id"]))}
 
     return lambda position: stream(position).map(exchange)
