@@ -15,6 +15,7 @@ def test_one_folder_a_class(tmp_path):
         audio(path) if path.suffix != ".txt" else text(path, "x")
     source = datasets.load("folder", tmp_path)
     assert (source.task, source.labels) == ("multiclass", ("cat", "dog"))
+    assert source.name == tmp_path.name
     assert listed(tmp_path) == [
         ("cat/x.ogg", "cat", "train"),
         ("dog/a.wav", "dog", "train"),

@@ -56,7 +56,7 @@ def load(tree: SourceTree, *, task: Task | None = None) -> Source:
     if not labels:
         raise UserError(f"{tree.path(file)}: column {labels_column!r} holds no label in any row")
     return Source(
-        name="csv", task=task, labels=tuple(labels), clips=clips, clip_seconds=CLIP_SECONDS
+        name=tree.name, task=task, labels=tuple(labels), clips=clips, clip_seconds=CLIP_SECONDS
     )
 
 

@@ -57,7 +57,7 @@ def load(tree: SourceTree, *, task: Task = "multiclass") -> Source:
         split = _split_name(parts[0]) if depth else DEFAULT_SPLIT
         clips.append(Clip(name, tree.path(name), (parts[depth],), split))
     return Source(
-        name="folder",
+        name=tree.name,
         task=task,
         labels=tuple(sorted({clip.labels[0] for clip in clips})),
         clips=clips,

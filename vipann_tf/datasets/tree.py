@@ -45,6 +45,13 @@ class SourceTree:
         else:
             raise UserError(f"there is no directory {self.given!r}; check {self.SUSPECTS}")
 
+    @property
+    def name(self) -> str:
+        """What to call data that have no name of their own: the last part of the path."""
+        path = self.given if "://" in self.given else os.path.abspath(self.given)
+        last = os.path.basename(path.rstrip("/"))
+        return os.path.splitext(last)[0] if self.file else last
+
     def path(self, name: str) -> str:
         """The path of a file of the tree, given its name relative to the root."""
         return os.path.join(self.root, name)
