@@ -1,6 +1,6 @@
 """What computing a frozen trunk's output once, instead of in every epoch, gains in fixed transfer.
 
-    python benchmarks/bench_cached_head.py --data DIR [--width 0.5] [--epochs 30] [--repeats 3]
+    python -m benchmarks.bench_cached_head --data DIR [--width 1] [--epochs 30] [--repeats 1]
 
 Trains the head on a random deterministic trunk by the same recipe on both paths, one after the
 other, so often. A time is that of `transfer` from reading the base to the last step, the pass of the
@@ -19,6 +19,7 @@ import time
 
 import tensorflow as tf
 
+from benchmarks import harness
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipe import Augment, TransferRecipe, load_recipe
@@ -76,15 +77,21 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="dataset directory with folds")
-    parser.add_argument("--width", type=float, default=0.5)
+    parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--strategy", default="det", choices=["det", "det-flip"])
     parser.add_argument("--recipe", default="transfer/small_fixed")
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--fraction", type=float, default=0.5, help="share of the training clips")
     args = parser.parse_args()
-    settings = [f"strategy={args.strategy}", f"training.epochs={args.epochs}"]
+    settings = [
+        f"strategy={args.strategy}",
+        f"training.epochs={args.epochs}",
+        f"data.fraction={args.fraction}",
+    ]
     recipe = load_recipe(TransferRecipe, args.recipe, settings)
     gains = []
+    print(f"## Fixed transfer: the trunk computed once, {args.epochs} epochs, width {args.width:g}\n")
     with tempfile.TemporaryDirectory() as folder:
         base = pathlib.Path(folder) / "base"
         write_base(base, args.width)
@@ -94,14 +101,11 @@ def main() -> None:
             gains.append(again / once)
             apart = max(abs(one - other) for one, other in zip(losses, others, strict=True))
             print(
-                f"{number + 1}: {len(losses)} steps, cached {once:.2f} s, uncached {again:.2f} s, "
+                f"- {len(losses)} steps, cached {once:.2f} s, uncached {again:.2f} s, "
                 f"gain {gains[-1]:.1f}, losses apart by {apart:.1e} at most",
                 flush=True,
             )
-    print(
-        f"width {args.width:g}, {args.epochs} epochs: gain {statistics.median(gains):.1f} "
-        f"({min(gains):.1f}-{max(gains):.1f}, {args.repeats} pairs)"
-    )
+    print(harness.bar("times as fast as the uncached path", statistics.median(gains), least=20))
 
 
 if __name__ == "__main__":
