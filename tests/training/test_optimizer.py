@@ -84,7 +84,8 @@ def test_without_options_it_is_adam():
     path(make(Optimizer(learning_rate=0.1), [ours]), [ours])
     adam = tf_keras.optimizers.Adam(0.1)
     path(adam, [theirs])
-    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-6)
+    # One kernel in place of fifteen operations: rounded elsewhere.
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5)
 
 
 def test_decay_spares_biases_and_spreads():
