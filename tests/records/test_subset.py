@@ -5,7 +5,7 @@ import pytest
 import small_data
 
 from vipann_tf.errors import UserError
-from vipann_tf.records.pipeline import training_batches
+from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.subset import choose, choose_clips
 
 # 40 clips of label 0, 25 of label 1, 3 of label 2.
@@ -85,3 +85,11 @@ def test_unknown_split(tmp_path):
     small_data.write(tmp_path / "set", {"train": 4})
     with pytest.raises(UserError, match="split 'tarin' is unknown"):
         choose(tmp_path / "set", ["tarin"], 0.5, 0)
+
+
+def test_evaluation_batches_of_the_chosen_alone(tmp_path):
+    small_data.write(tmp_path / "set", {"train": 30, "eval": 5})
+    chosen = [b"3", b"7", b"29"]
+    batches = evaluation_batches(tmp_path / "set", ["train"], 2, only=chosen)
+    found = [name for batch in batches for name in batch["clip_id"].numpy()]
+    assert sorted(found) == sorted(chosen)

@@ -158,6 +158,7 @@ def evaluation_batches(
     splits: Sequence[str],
     batch_size: int,
     *,
+    only: Sequence[bytes] | None = None,
     on_corrupt: OnCorrupt = "stop",
     on_damage: Callable[[str, int], None] | None = None,
 ) -> tf.data.Dataset:
@@ -167,6 +168,7 @@ def evaluation_batches(
       directory: A dataset directory.
       splits: Names of the splits to read.
       batch_size: Clips a batch.
+      only: As for `training_batches`.
       on_corrupt: As for `training_batches`.
       on_damage: As for `training_batches`.
 
@@ -180,6 +182,8 @@ def evaluation_batches(
     _check_batch(batch_size, (0, 1))
     read = ShardReader(shards, cache=False, on_corrupt=on_corrupt, on_damage=on_damage)
     records = tf.data.Dataset.range(len(shards)).flat_map(read)
+    if only is not None:
+        records = keep_only(only)(records)
 
     def parse(record):
         return parse_record(record, info.samples, len(info.labels))

@@ -106,10 +106,15 @@ def transfer(
             on_corrupt=recipe.data.on_corrupt,
         )
 
+    def every_clip():
+        return evaluation_batches(
+            data, splits, _EMBED_BATCH, only=only, on_corrupt=recipe.data.on_corrupt
+        )
+
     return fit.fit(
         model,
         recipe,
-        with_pooled_features(stream, model, data, splits) if cached else stream,
+        with_pooled_features(stream, model, every_clip) if cached else stream,
         data=data,
         dataset=dataset,
         splits=splits,
@@ -215,12 +220,20 @@ def load_trunk(model: VIPANN, base: dict[str, np.ndarray], variational: Variatio
             layer.set_prior_to_posterior()
 
 
-def with_pooled_features(stream: Stream, model: VIPANN, data, splits: list[str]) -> Stream:
-    """A stream without waveforms, with the frozen trunk's output instead, computed once a clip."""
+def with_pooled_features(
+    stream: Stream, model: VIPANN, every_clip: Callable[[], tf.data.Dataset]
+) -> Stream:
+    """A stream without waveforms, with the frozen trunk's output instead, computed once a clip.
+
+    Args:
+      stream: Of batches without waveforms.
+      model: Holds the trunk.
+      every_clip: Gives batches of all the clips of the stream, each once.
+    """
     pooled = tf.function(model.pooled, [tf.TensorSpec([None, None])], autograph=False)
     features, clip_ids = [], []
     with naming_damage():
-        for batch in evaluation_batches(data, splits, _EMBED_BATCH):
+        for batch in every_clip():
             features.append(pooled(batch["waveform"]))
             clip_ids.append(batch["clip_id"])
     table = tf.concat(features, 0)
