@@ -12,16 +12,13 @@ import glob
 import tempfile
 import time
 
-from benchmarks import harness  # noqa: F401  (quiets TensorFlow before it is imported)
+from benchmarks import harness
 from benchmarks.bench_training_step import CLIPS, LEARNING_RATE, architecture, batch
 
 
 def kernel_seconds(directory: str) -> dict[str, tuple[float, int]]:
     """Seconds and number of executions of each kind of operation in a profile."""
-    try:
-        from tensorflow.tsl.profiler.protobuf import xplane_pb2
-    except ImportError:  # where it is since TensorFlow 2.18
-        from tensorflow.core.profiler.protobuf import xplane_pb2  # noqa: F401
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     (file,) = glob.glob(f"{directory}/**/*.xplane.pb", recursive=True)
     space = xplane_pb2.XSpace()
