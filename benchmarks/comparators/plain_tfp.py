@@ -17,7 +17,9 @@ class PlainFactory(resnet.LayerFactory):
 
     def conv(self, filters: int, size: int, name: str) -> tf_keras.layers.Layer:
         if self.architecture.trunk != "flipout":
-            return super().conv(filters, size, name)
+            return tf_keras.layers.Conv2D(
+                filters, size, padding="same", use_bias=False, name=name, dtype=self.dtype
+            )
         return tfp.layers.Convolution2DFlipout(
             filters,
             size,

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -136,6 +137,17 @@ def test_models_are_evaluated_first(made, tmp_path):
     differences = [row for row in _rows(tmp_path / "out") if row["against"]]
     assert differences and all(float(row["value"] or 0) == 0 for row in differences)
     assert len(list((tmp_path / "out-results").glob("*/metrics.json"))) == 1
+
+
+def test_models_of_one_name_have_results_of_their_own(made, tmp_path):
+    """As the folds of two strategies have."""
+    model, data = made
+    for strategy in ("det", "flip"):
+        shutil.copytree(model, tmp_path / strategy / "fold5")
+    models = [tmp_path / "det" / "fold5", tmp_path / "flip" / "fold5"]
+    places = evaluated(models, [data], tmp_path / "r")
+    assert len(set(places)) == 2
+    assert [read_results(place).summary["model"] for place in places] == list(map(str, models))
 
 
 def test_what_is_neither_model_nor_results(made, tmp_path):

@@ -21,6 +21,7 @@ import vipann_tf.audio
 import vipann_tf.models
 from vipann_tf.audio.logmel import LogMel
 from vipann_tf.models.architecture import STAGE_BLOCKS
+from vipann_tf.models.convolution import Conv2D
 from vipann_tf.models.dropout import Dropout
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
 from vipann_tf.models.randomness import Draw, TrainingNoise, randomness
@@ -58,6 +59,19 @@ CASES = {
         FlipoutConv2D,
         {"filters": 3, "kernel_size": (3, 2), "signs": "activation", **FLIPOUT},
         (7, 5, 2),
+    ),
+    "Conv2D": Case(
+        Conv2D,
+        {
+            "filters": 3,
+            "kernel_size": (3, 2),
+            "kernel_initializer": tf_keras.initializers.serialize(tf_keras.initializers.Ones()),
+            "name": "a_layer",
+            "trainable": False,
+            "dtype": "mixed_bfloat16",
+        },
+        (7, 5, 2),
+        ("mean",),
     ),
     "FlipoutDense": Case(FlipoutDense, {"units": 3, "use_bias": False, **FLIPOUT}, (4,)),
     "Dropout": Case(

@@ -10,6 +10,7 @@ chance where the two intervals overlap.
 """
 
 import csv
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -108,7 +109,8 @@ def evaluated(
     Args:
       places: Results directories and model directories.
       datasets: Dataset directories on which each of the models is evaluated.
-      out: Directory whose `<model>-<dataset>` hold what the models gave; earlier ones are replaced.
+      out: Directory whose `<model>-<dataset>` hold what the models gave, with a number where that is
+        taken by another of these models; those of earlier calls are replaced.
       ood: Dataset directories of sounds that the models were not made for.
       on_progress: Called as `evaluate` does, model by model.
 
@@ -134,10 +136,16 @@ def evaluated(
             found.append(str(place))
             continue
         for data in datasets:
-            folder = Path(out) / f"{model_name(place)}-{Path(data).resolve().name}"
+            folder = _vacant(f"{out}/{model_name(place)}-{Path(data).resolve().name}", found)
             evaluate(place, data, folder, ood=ood, overwrite=True, on_progress=on_progress)
-            found.append(str(folder))
+            found.append(folder)
     return found
+
+
+def _vacant(folder: str, taken: Sequence[str]) -> str:
+    """The folder, or the first of folder-2, folder-3, ... that is not taken: folds share a name."""
+    names = itertools.chain([folder], (f"{folder}-{n}" for n in itertools.count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def model_names(results: Sequence[StoredResults]) -> list[str]:

@@ -18,6 +18,8 @@ import tensorflow_probability as tfp
 import tf_keras
 
 from vipann_tf.models.architecture import Signs
+from vipann_tf.models.convolution import convolve
+from vipann_tf.models.flipout_convolution import flipout_convolution
 from vipann_tf.models.posterior import INITIAL_STDDEV, KernelPosterior
 from vipann_tf.models.randomness import (
     Draw,
@@ -87,20 +89,20 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
         context = current_randomness(training)
         if context is None:
             return self._convolve(inputs, self.kernel_loc)
-        if isinstance(context, Draw) and self.signs == "channel":
-            kernel = context.kernels.get(self.name)
-            if kernel is None:
-                kernel = self.sample_kernel(context.layer_seed(self.name))
-            return self._convolve(inputs, kernel)
-        seed = context.layer_seed(self.name)
-        mean = self._convolve(inputs, self.kernel_loc)
-        sign_in, sign_out = self._signs(inputs, mean, context)
-        perturbation = context.kernels.get(self.name) if isinstance(context, Draw) else None
-        if perturbation is None:
-            perturbation = self.kernel_perturbation(seed)
-        signed = inputs * sign_in
-        signed.set_shape(inputs.shape)  # lost where the signs' shape is computed
-        return mean + self._convolve(signed, perturbation) * sign_out
+        if isinstance(context, Draw):
+            drawn = context.kernels.get(self.name)
+            if drawn is None:
+                drawn = self.drawn_kernel(context)
+            if self.signs == "channel":
+                return self._convolve(inputs, drawn)
+            perturbation = drawn
+        else:
+            perturbation = self.training_perturbation(context)
+        sign_in, sign_out = self._signs(inputs, context)
+        if self.signs == "channel":
+            return flipout_convolution(inputs, self.kernel_loc, perturbation, sign_in, sign_out)
+        outputs = self._convolve(inputs, self.kernel_loc)
+        return outputs + self._convolve(inputs * sign_in, perturbation) * sign_out
 
     def drawn_kernel(self, draw: Draw) -> tf.Tensor:
         """What `Draw.kernels` holds for this layer: its kernel; sigma . eps for `activation`."""
@@ -110,23 +112,29 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
         return self.kernel_perturbation(seed)
 
     def _convolve(self, inputs, kernel):
-        return tf.nn.conv2d(inputs, tf.cast(kernel, self.compute_dtype), 1, "SAME")
+        return convolve(inputs, tf.cast(kernel, self.compute_dtype))
 
-    def _signs(self, inputs, outputs, context):
+    def _signs(self, inputs, context):
         """Signs for the inputs and outputs of the perturbation, broadcastable to them."""
 
-        def signs(tensor, which):
+        def signs(channels, which):
             seed = context.layer_seed(f"{self.name}/{which}")
-            shape = tf.shape(tensor)[1:]
-            if self.signs == "channel":
-                shape = tf.stack([1, 1, shape[-1]])
+            pixels = [1, 1] if self.signs == "channel" else tf.unstack(tf.shape(inputs)[1:3])
+            shape = tf.stack([*pixels, channels])
             if isinstance(context, TrainingNoise):
-                return per_example(
-                    lambda s: rademacher(s, seed, self.compute_dtype), tensor, context, shape
+                drawn = per_example(
+                    lambda s: rademacher(s, seed, self.compute_dtype), inputs, context, shape
                 )
-            return rademacher(tf.concat([[1], shape], 0), seed, self.compute_dtype)
+            else:
+                drawn = rademacher(tf.concat([[1], shape], 0), seed, self.compute_dtype)
+            # Lost, as the shape is computed.
+            if self.signs == "channel":
+                drawn.set_shape([None, 1, 1, channels])
+            else:
+                drawn.set_shape([None, *inputs.shape[1:3], channels])
+            return drawn
 
-        return signs(inputs, "sign_in"), signs(outputs, "sign_out")
+        return signs(inputs.shape[-1], "sign_in"), signs(self.filters, "sign_out")
 
     def get_config(self) -> dict:
         return {
@@ -208,7 +216,6 @@ class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
         return self.sample_kernel(draw.layer_seed(self.name))
 
     def _flipout(self, inputs, noise: TrainingNoise):
-        seed = noise.layer_seed(self.name)
         features = self.kernel_loc.shape[0]
         signs = per_example(
             lambda s: rademacher(s, noise.layer_seed(f"{self.name}/signs"), self.compute_dtype),
@@ -218,8 +225,8 @@ class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
         )
         signs.set_shape([None, features + self.units])
         sign_in, sign_out = signs[:, :features], signs[:, features:]
-        perturbation = self._multiply(inputs * sign_in, self.kernel_perturbation(seed)) * sign_out
-        return self._multiply(inputs, self.kernel_loc) + perturbation
+        perturbed = self._multiply(inputs * sign_in, self.training_perturbation(noise)) * sign_out
+        return self._multiply(inputs, self.kernel_loc) + perturbed
 
     def _multiply(self, inputs, kernel):
         return tf.linalg.matmul(inputs, tf.cast(kernel, self.compute_dtype))

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
 
-from vipann_tf.models.randomness import normal
+from vipann_tf.models.randomness import TrainingNoise, normal
 
 # softplus(-3): the published initial rho as a standard deviation.
 INITIAL_STDDEV = math.log1p(math.exp(-3.0))
@@ -80,6 +80,13 @@ class KernelPosterior:
         """sigma . eps of one draw, float32."""
         return self.kernel_stddev() * normal(self.kernel_loc.shape, seed)
 
+    def training_perturbation(self, noise: TrainingNoise) -> tf.Tensor:
+        """sigma . eps of a training step, float32."""
+        stddev = noise.stddevs.get(self.name)
+        if stddev is None:
+            stddev = self.kernel_stddev()
+        return stddev * normal(self.kernel_loc.shape, noise.layer_seed(self.name))
+
     def set_posterior(self, loc, stddev) -> None:
         """Assigns the posterior's mean and standard deviation (arrays of the kernel's shape)."""
         self.kernel_loc.assign(loc)
@@ -94,13 +101,16 @@ class KernelPosterior:
         self.kernel_prior_loc.assign(self.kernel_loc)
         self.kernel_prior_stddev.assign(self.kernel_stddev())
 
-    def kl(self) -> tf.Tensor:
+    def kl(self, stddev: tf.Tensor | None = None) -> tf.Tensor:
         """KL(posterior || prior) summed over the kernel's weights: a float32 scalar, in nats.
 
         The closed form for two normal distributions:
         log(s0 / s) + (s^2 + (m - m0)^2) / (2 s0^2) - 1/2.
+
+        Args:
+          stddev: `kernel_stddev()`, where it is at hand.
         """
-        stddev = self.kernel_stddev()
+        stddev = self.kernel_stddev() if stddev is None else stddev
         prior_stddev = tf.convert_to_tensor(self.kernel_prior_stddev)
         scaled_shift = (self.kernel_loc - self.kernel_prior_loc) / prior_stddev
         ratio = stddev / prior_stddev

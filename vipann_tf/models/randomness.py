@@ -28,11 +28,14 @@ class TrainingNoise:
       step: int64 scalar, the optimizer step.
       example_offset: int32 scalar, position of this replica's first example in the global batch,
         so that replicas together draw what one device would draw.
+      stddevs: Posterior standard deviations of kernels, by layer name, where they have been computed
+        already; the KL needs them too.
     """
 
     seed: tf.Tensor
     step: tf.Tensor
     example_offset: tf.Tensor | int = 0
+    stddevs: Mapping[str, tf.Tensor] = field(default_factory=dict)
 
     def layer_seed(self, name: str) -> tf.Tensor:
         return _fold(self.seed, self.step, name)

@@ -20,6 +20,7 @@ from vipann_tf.models.architecture import (
     Kind,
 )
 from vipann_tf.models.batch_norm import BatchNorm
+from vipann_tf.models.convolution import Conv2D
 from vipann_tf.models.dropout import Dropout
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
 
@@ -68,11 +69,9 @@ class LayerFactory:
                 dtype=self.dtype,
                 **self._conv_flipout,
             )
-        return tf_keras.layers.Conv2D(
+        return Conv2D(
             filters,
             size,
-            padding="same",
-            use_bias=False,
             kernel_initializer=tf_keras.initializers.GlorotUniform(seed=seed),
             name=name,
             dtype=self.dtype,

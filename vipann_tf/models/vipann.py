@@ -1,6 +1,7 @@
 """The VIPANN Keras model: a distribution over networks from waveforms to labels."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 import tf_keras
@@ -109,7 +110,10 @@ class VIPANN(tf_keras.Model):
           seed, index: int scalars.
         """
         draw = Draw(seed, index)
-        kernels = {layer.name: layer.drawn_kernel(draw) for layer in self.bayesian_layers}
+        kernels = {
+            layer.name: tf.cast(layer.drawn_kernel(draw), layer.compute_dtype)
+            for layer in self.bayesian_layers
+        }
         return Draw(seed, index, kernels)
 
     def prefix(self, waveform: tf.Tensor) -> tf.Tensor:
@@ -145,14 +149,19 @@ class VIPANN(tf_keras.Model):
         embedding = self.network(self.frontend(waveform), stop=stop, training=False)
         return tf.cast(embedding, tf.float32)
 
-    def kl(self, reduction: str = "sum") -> tf.Tensor:
+    def kl(
+        self, reduction: str = "sum", stddevs: Mapping[str, tf.Tensor] | None = None
+    ) -> tf.Tensor:
         """KL of the layers being trained, in nats: float32 scalar, 0 where none is Bayesian.
 
         Args:
           reduction: Over the weights of a layer, `sum` or `mean`; layers are summed.
+          stddevs: Posterior standard deviations by layer name, where they are at hand.
         """
+        stddevs = stddevs or {}
         terms = [
-            layer.kl() / (layer.kernel_loc.shape.num_elements() if reduction == "mean" else 1)
+            layer.kl(stddevs.get(layer.name))
+            / (layer.kernel_loc.shape.num_elements() if reduction == "mean" else 1)
             for layer in self.bayesian_layers
             if layer.trainable
         ]
@@ -242,14 +251,15 @@ class VIPANN(tf_keras.Model):
             if self._augment_log_mel is not None:
                 inputs, labels = self._augment_log_mel(inputs, labels, noise)
         with tf.GradientTape() as tape:
-            with randomness(noise):
+            stddevs = {layer.name: layer.kernel_stddev() for layer in self.bayesian_layers}
+            with randomness(dataclasses.replace(noise, stddevs=stddevs)):
                 logits = self.network(inputs, start=self._start or 0, training=True)
             nll = tf.reduce_sum(
                 negative_log_likelihood(
                     logits, labels, self.architecture.task, self._objective.nll_reduction
                 )
             ) / tf.cast(batch * replicas, tf.float32)
-            kl = self.kl(self._objective.kl_reduction) / replicas
+            kl = self.kl(self._objective.kl_reduction, stddevs) / replicas
             scale = kl_scale(self._objective, step, self._clips)
             loss = nll + scale * kl
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)

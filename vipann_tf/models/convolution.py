@@ -1,0 +1,82 @@
+"""Convolution of stride 1 with SAME padding, and the deterministic layer that does it."""
+
+import tensorflow as tf
+import tf_keras
+
+# Numbers in a kernel from which it is multiplied as it lies in memory. TensorFlow's CPU convolution
+# brings a kernel into another order in each call, which for the last block's, of 38 million numbers and
+# few pixels, takes longer than the arithmetic; see docs/decisions.md.
+LARGE_KERNEL = 2**22
+
+
+def convolve(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """[batch, time, frequency, channels] -> [batch, time, frequency, filters].
+
+    Args:
+      inputs: [batch, time, frequency, channels].
+      kernel: [height, width, channels, filters], of the same dtype.
+    """
+    if kernel.shape.num_elements() < LARGE_KERNEL:
+        return tf.nn.conv2d(inputs, kernel, 1, "SAME")
+    height, width, channels, filters = kernel.shape
+    batch, time, frequency, _ = tf.unstack(tf.shape(inputs))
+    pads = [[0, 0], [(height - 1) // 2, height // 2], [(width - 1) // 2, width // 2], [0, 0]]
+    padded = tf.pad(inputs, pads)
+    neighbours = [
+        padded[:, row : row + time, column : column + frequency]
+        for row in range(height)
+        for column in range(width)
+    ]
+    patches = tf.reshape(tf.concat(neighbours, -1), [-1, height * width * channels])
+    outputs = tf.linalg.matmul(patches, tf.reshape(kernel, [-1, filters]))
+    outputs = tf.reshape(outputs, [batch, time, frequency, filters])
+    outputs.set_shape([*inputs.shape[:-1], filters])
+    return outputs
+
+
+@tf_keras.utils.register_keras_serializable("vipann_tf")
+class Conv2D(tf_keras.layers.Conv2D):
+    """Keras's layer, of stride 1, with SAME padding and without bias, by `convolve`.
+
+    Args:
+      filters: Number of output channels.
+      kernel_size: One int, or (time, frequency).
+      kernel_initializer, name, trainable, dtype: As in `tf_keras.layers.Conv2D`. Its other arguments are
+        not taken: they would not be heeded.
+
+    Call arguments:
+      inputs: [batch, time, frequency, channels].
+
+    Input shape: [batch, time, frequency, channels].
+
+    Output shape: [batch, time, frequency, filters].
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size,
+        *,
+        kernel_initializer="glorot_uniform",
+        name: str | None = None,
+        trainable: bool = True,
+        dtype=None,
+    ):
+        super().__init__(
+            filters,
+            kernel_size,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=kernel_initializer,
+            name=name,
+            trainable=trainable,
+            dtype=dtype,
+        )
+
+    def convolution_op(self, inputs, kernel):
+        return convolve(inputs, kernel)
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        arguments = ("filters", "kernel_size", "kernel_initializer", "name", "trainable", "dtype")
+        return {argument: config[argument] for argument in arguments}
