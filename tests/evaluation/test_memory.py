@@ -12,6 +12,7 @@ import numpy as np, tensorflow as tf
 from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.models.flipout import FlipoutDense
 from vipann_tf.models.randomness import Draw, randomness
+from vipann_tf.models.traced import Traced
 
 layers = [FlipoutDense(2048, name="fc1"), FlipoutDense(10, name="fc_out")]
 for layer in layers:
@@ -27,6 +28,8 @@ class Model:
     def suffix_logits(features, draw):
         with randomness(draw):
             return layers[1](tf.nn.relu(layers[0](features)))
+
+Model.traced = Traced(Model)
 
 def batches():
     rng = np.random.default_rng(0)

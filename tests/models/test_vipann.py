@@ -187,3 +187,23 @@ def test_names_of_all_initial_weights_depend_on_the_seed():
         np.testing.assert_array_equal(value, same)
         if name.endswith("kernel_loc"):
             assert not np.isclose(value, different).all(), name
+
+
+def test_traced_once_and_reads_the_variables_of_now():
+    model = networks.network("flipout", {"width": 1 / 64})
+    waveform = 0.1 * tf.random.stateless_normal([2, 32000], [1, 2])
+    seed, index = tf.constant(3, tf.int64), tf.constant(1, tf.int64)
+
+    def compiled():
+        draw = model.traced.draw(seed, index)
+        return model.traced.suffix_logits(model.traced.prefix(waveform), draw)
+
+    def eager():
+        return model.suffix_logits(model.prefix(waveform), model.draw(seed, index))
+
+    np.testing.assert_allclose(compiled(), eager(), rtol=1e-3, atol=1e-5)
+    first = model.traced
+    for variable in model.trainable_variables:
+        variable.assign(0.5 * variable)
+    np.testing.assert_allclose(compiled(), eager(), rtol=1e-3, atol=1e-5)
+    assert model.traced is first

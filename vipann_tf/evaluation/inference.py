@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from vipann_tf.models.loss import probabilities
-from vipann_tf.models.randomness import Draw
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.reading import naming_damage
 from vipann_tf.uncertainty import decomposition
@@ -68,29 +67,20 @@ def predict_batches(
       clips: Number of clips in all, for `on_progress`.
     """
     seed = tf.constant(seed, tf.int64)
-    prefix = tf.function(model.prefix, [tf.TensorSpec([None, None])], autograph=False)
     indices = range(1, samples + 1) if model.architecture.stochastic else [1]
     task = model.architecture.task
 
-    @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
-    def kernels_of(index):
-        return dict(model.draw(seed, index).kernels)
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def suffix(features, index, kernels):
-        return model.suffix_logits(features, Draw(seed, index, kernels))
-
     clip_ids, truth, parts, kept = [], [], [], []
-    for portion in _portions(batches, prefix):
+    for portion in _portions(batches, model.traced.prefix):
         clip_ids += [name.decode() for batch in portion for name in batch["clip_id"].numpy()]
         truth += [batch["labels"].numpy() for batch in portion]
         clips_here = sum(len(batch["labels"]) for batch in portion)
         moments = decomposition.start([clips_here, model.architecture.labels])
         logits_sum, draws = 0.0, []
         for drawn, index in enumerate(tf.constant(indices, tf.int64), start=1):
-            kernels = kernels_of(index)
+            draw = model.traced.draw(seed, index)
             logits = tf.concat(
-                [suffix(batch["features"], index, kernels) for batch in portion], 0
+                [model.traced.suffix_logits(batch["features"], draw) for batch in portion], 0
             )
             moments = decomposition.add(moments, probabilities(logits / temperature, task))
             logits_sum += logits.numpy()

@@ -1,6 +1,7 @@
 """The VIPANN Keras model: a distribution over networks from waveforms to labels."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -14,6 +15,7 @@ from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
 from vipann_tf.models.loss import kl_scale, negative_log_likelihood, probabilities
 from vipann_tf.models.objective import Objective
 from vipann_tf.models.randomness import Draw, TrainingNoise, randomness
+from vipann_tf.models.traced import Traced
 
 # (log-mel or features, labels, noise) -> the same two, changed; see `VIPANN.prepare_training`.
 Augmentation = Callable[[tf.Tensor, tf.Tensor, TrainingNoise], tuple[tf.Tensor, tf.Tensor]]
@@ -115,6 +117,11 @@ class VIPANN(tf_keras.Model):
             for layer in self.bayesian_layers
         }
         return Draw(seed, index, kernels)
+
+    @functools.cached_property
+    def traced(self) -> Traced:
+        """`prefix`, `draw` and `suffix_logits`, compiled."""
+        return Traced(self)
 
     def prefix(self, waveform: tf.Tensor) -> tf.Tensor:
         """What all draws have in common: waveforms [batch, samples] -> features [batch, ...]."""

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.metrics import metrics
-from vipann_tf.models.randomness import Draw
+from vipann_tf.models.loss import probabilities
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipe import Validation as Settings
 from vipann_tf.records.pipeline import evaluation_batches
@@ -85,18 +85,6 @@ class Validation:
           model: On one device; `score` takes its weights as they are then.
         """
         self._model = model
-        self._prefix = tf.function(model.prefix, [tf.TensorSpec([None, None])])
-        seed = tf.constant(self._seed, tf.int64)
-
-        @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
-        def kernels(index):
-            return dict(model.draw(seed, index).kernels)
-
-        @tf.function(reduce_retracing=True)
-        def suffix(features, index, kernels):
-            return model.suffix(features, Draw(seed, index, kernels))
-
-        self._kernels, self._suffix = kernels, suffix
         self._best_value = tf.Variable(math.nan, dtype=tf.float64, trainable=False)
         self._best_step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._worse = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -160,15 +148,16 @@ class Validation:
     def _answers(self):
         """Mean probabilities and labels of all clips, NumPy arrays [clips, labels]."""
         moments = decomposition.start([self._clips, self._labels])
+        network = self._model.traced
         samples = self._settings.samples if self._model.architecture.stochastic else 1
         for index in tf.range(1, samples + 1, dtype=tf.int64):
-            kernels = self._kernels(index)
-            probs, labels = [], []
+            draw = network.draw(tf.constant(self._seed, tf.int64), index)
+            logits, labels = [], []
             with naming_damage():
                 for batch in evaluation_batches(self._data, self._splits, _BATCH):
-                    features = self._prefix(batch["waveform"])
-                    probs.append(self._suffix(features, index, kernels))
+                    features = network.prefix(batch["waveform"])
+                    logits.append(network.suffix_logits(features, draw))
                     labels.append(batch["labels"])
-            moments = decomposition.add(moments, tf.concat(probs, 0))
+            moments = decomposition.add(moments, probabilities(tf.concat(logits, 0), self._task))
         answers = decomposition.finish(moments, self._task)
         return answers.probabilities.numpy(), tf.concat(labels, 0).numpy()
