@@ -207,3 +207,18 @@ def test_traced_once_and_reads_the_variables_of_now():
         variable.assign(0.5 * variable)
     np.testing.assert_allclose(compiled(), eager(), rtol=1e-3, atol=1e-5)
     assert model.traced is first
+
+
+def test_in_lower_precision_batch_norm_is_in_the_drawn_kernels():
+    full, low = networks.network("flipout"), networks.network("flipout", dtype="mixed_bfloat16")
+    norms = {name.split("/")[0] for name in low.named_variables() if name.endswith("/gamma")}
+    draw = low.draw(3, 2)
+    assert set(draw.offsets) == norms - {"bn0"}
+    assert not full.draw(3, 2).offsets
+    assert not networks.network("imported", dtype="mixed_bfloat16").draw(3, 2).offsets
+    expected = ask(full, CLIPS, full.draw(3, 2))
+    folded, apart = ask(low, CLIPS, draw), ask(low, CLIPS, Draw(3, 2))
+    assert np.abs(folded - apart).max() > 0  # another order of rounding
+    for answer in (folded, apart):
+        np.testing.assert_allclose(answer, expected, atol=0.02)
+    assert np.ptp(expected, axis=0).max() > 0.1

@@ -50,11 +50,13 @@ class Draw:
       index: int64 scalar, number of the draw.
       kernels: Kernels already sampled for this draw, by layer name; a layer that is not in it
         samples its kernel when it is called.
+      offsets: Of the BatchNorm layers whose factors are in `kernels`, by layer name: float32 [channels].
     """
 
     seed: tf.Tensor
     index: tf.Tensor
     kernels: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    offsets: Mapping[str, tf.Tensor] = field(default_factory=dict)
 
     def layer_seed(self, name: str) -> tf.Tensor:
         return _fold(self.seed, self.index, name)

@@ -90,9 +90,15 @@ class LayerFactory:
         )
 
     def norm(
-        self, name: str, scale: float = 1.0, dtype: str | None = None
-    ) -> tf_keras.layers.Layer:
+        self,
+        name: str,
+        conv: tf_keras.layers.Layer | None = None,
+        scale: float = 1.0,
+        dtype: str | None = None,
+    ) -> BatchNorm:
+        """BatchNorm, of what `conv` gives where there is one."""
         return BatchNorm(
+            after=conv and conv.name,
             momentum=BATCH_NORM_MOMENTUM,
             epsilon=BATCH_NORM_EPSILON,
             gamma_initializer=tf_keras.initializers.Constant(scale),
@@ -135,9 +141,9 @@ class ConvBlock(tf_keras.layers.Layer):
     def __init__(self, make: LayerFactory, filters: int, *, pool: bool, name: str):
         super().__init__(name=name, dtype=make.dtype)
         self.conv1 = make.conv(filters, 3, f"{name}.conv1")
-        self.norm1 = make.norm(f"{name}.bn1")
+        self.norm1 = make.norm(f"{name}.bn1", self.conv1)
         self.conv2 = make.conv(filters, 3, f"{name}.conv2")
-        self.norm2 = make.norm(f"{name}.bn2")
+        self.norm2 = make.norm(f"{name}.bn2", self.conv2)
         self.pool = pool
 
     def call(self, inputs):
@@ -163,7 +169,7 @@ class ResidualBlock(tf_keras.layers.Layer):
         self.halve = halve
         outputs = planes * EXPANSION[make.architecture.depth]
         self.shortcut_conv = make.conv(outputs, 1, f"{name}.shortcut.conv") if project else None
-        self.shortcut_norm = make.norm(f"{name}.shortcut.bn") if project else None
+        self.shortcut_norm = make.norm(f"{name}.shortcut.bn", self.shortcut_conv) if project else None
 
     def call(self, inputs):
         x = average_pool(inputs) if self.halve else inputs
@@ -184,12 +190,12 @@ class BasicBlock(ResidualBlock):
     def __init__(self, make: LayerFactory, planes: int, *, name: str, **kwargs):
         super().__init__(make, planes, name=name, **kwargs)
         self.conv1 = make.conv(planes, 3, f"{name}.conv1")
-        self.norm1 = make.norm(f"{name}.bn1")
+        self.norm1 = make.norm(f"{name}.bn1", self.conv1)
         self.dropout = Dropout(
             make.architecture.dropout_block, name=f"{name}.dropout", dtype=make.dtype
         )
         self.conv2 = make.conv(planes, 3, f"{name}.conv2")
-        self.norm2 = make.norm(f"{name}.bn2", scale=0.0)
+        self.norm2 = make.norm(f"{name}.bn2", self.conv2, scale=0.0)
 
     def residual(self, x):
         x = tf.nn.relu(self.norm1(self.conv1(x)))
@@ -203,14 +209,14 @@ class Bottleneck(ResidualBlock):
     def __init__(self, make: LayerFactory, planes: int, *, name: str, **kwargs):
         super().__init__(make, planes, name=name, **kwargs)
         self.conv1 = make.conv(planes, 1, f"{name}.conv1")
-        self.norm1 = make.norm(f"{name}.bn1")
+        self.norm1 = make.norm(f"{name}.bn1", self.conv1)
         self.conv2 = make.conv(planes, 3, f"{name}.conv2")
-        self.norm2 = make.norm(f"{name}.bn2")
+        self.norm2 = make.norm(f"{name}.bn2", self.conv2)
         self.dropout = Dropout(
             make.architecture.dropout_block, name=f"{name}.dropout", dtype=make.dtype
         )
         self.conv3 = make.conv(planes * EXPANSION[54], 1, f"{name}.conv3")
-        self.norm3 = make.norm(f"{name}.bn3", scale=0.0)
+        self.norm3 = make.norm(f"{name}.bn3", self.conv3, scale=0.0)
 
     def residual(self, x):
         x = tf.nn.relu(self.norm1(self.conv1(x)))

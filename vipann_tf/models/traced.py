@@ -19,9 +19,7 @@ class Traced:
         number = tf.TensorSpec([], tf.int64)
         self._model = model
         self._prefix = _compiled(model.prefix, [tf.TensorSpec([None, None])])
-        self._kernels = _compiled(
-            lambda seed, index: dict(model.draw(seed, index).kernels), [number, number]
-        )
+        self._draw = _compiled(self._tensors_of_draw, [number, number])
         self._suffix = tf.function(self._suffix_logits, reduce_retracing=True, autograph=False)
 
     def prefix(self, waveform: tf.Tensor) -> tf.Tensor:
@@ -34,7 +32,7 @@ class Traced:
         Args:
           seed, index: int64 scalars.
         """
-        return Draw(seed, index, self._kernels(seed, index))
+        return Draw(seed, index, *self._draw(seed, index))
 
     def suffix_logits(self, features: tf.Tensor, draw: Draw) -> tf.Tensor:
         """As `VIPANN.suffix_logits`.
@@ -43,10 +41,14 @@ class Traced:
           features: What `prefix` gave.
           draw: What `draw` gave.
         """
-        return self._suffix(features, draw.seed, draw.index, draw.kernels)
+        return self._suffix(features, draw.seed, draw.index, draw.kernels, draw.offsets)
 
-    def _suffix_logits(self, features, seed, index, kernels):
-        return self._model.suffix_logits(features, Draw(seed, index, kernels))
+    def _tensors_of_draw(self, seed, index):
+        draw = self._model.draw(seed, index)
+        return dict(draw.kernels), dict(draw.offsets)
+
+    def _suffix_logits(self, features, *draw):
+        return self._model.suffix_logits(features, Draw(*draw))
 
 
 def _compiled(function, signature):

@@ -10,6 +10,7 @@ import tf_keras
 from vipann_tf.audio.logmel import LogMel
 from vipann_tf.models import resnet
 from vipann_tf.models.architecture import Architecture
+from vipann_tf.models.batch_norm import BatchNorm
 from vipann_tf.models.dropout import Dropout
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
 from vipann_tf.models.loss import kl_scale, negative_log_likelihood, probabilities
@@ -108,15 +109,28 @@ class VIPANN(tf_keras.Model):
     def draw(self, seed, index) -> Draw:
         """Network number `index` of a seed, its kernels sampled: worth it for several batches.
 
+        In lower precision BatchNorm is folded into the kernels. TensorFlow does that itself to float32
+        convolutions, and to no others.
+
         Args:
           seed, index: int scalars.
         """
         draw = Draw(seed, index)
-        kernels = {
-            layer.name: tf.cast(layer.drawn_kernel(draw), layer.compute_dtype)
-            for layer in self.bayesian_layers
+        norms = {
+            layer.after: layer
+            for layer in self.network._flatten_layers()
+            if isinstance(layer, BatchNorm) and layer.compute_dtype != "float32"
         }
-        return Draw(seed, index, kernels)
+        kernels, offsets = {}, {}
+        for layer in self.bayesian_layers:
+            kernel = layer.drawn_kernel(draw)
+            # Signs an activation have a second kernel, the mean's.
+            if layer.name in norms and layer.signs == "channel":
+                norm = norms[layer.name]
+                factor, offsets[norm.name] = norm.folded()
+                kernel *= factor
+            kernels[layer.name] = tf.cast(kernel, layer.compute_dtype)
+        return Draw(seed, index, kernels, offsets)
 
     @functools.cached_property
     def traced(self) -> Traced:

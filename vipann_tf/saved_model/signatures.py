@@ -180,9 +180,9 @@ class Signatures:
             for layer in self._model.bayesian_layers
         ]
         for index in range(1, self._info.samples + 1):
-            kernels = self._model.draw(self._info.seed, index).kernels
+            draw = Draw(self._info.seed, index)
             for layer, stored in zip(self._model.bayesian_layers, drawn, strict=True):
-                stored[index - 1] = kernels[layer.name]
+                stored[index - 1] = layer.drawn_kernel(draw)
         dtype = self._model.network.compute_dtype
         return [tf.Variable(tf.cast(stored, dtype), trainable=False) for stored in drawn]
 
