@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="transfer/small_fixed")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--fraction", type=float, default=0.6, help="share of the training clips")
+    parser.add_argument("--fraction", type=float, default=1.0, help="share of the training clips")
     args = parser.parse_args()
     settings = [
         f"strategy={args.strategy}",

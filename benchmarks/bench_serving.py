@@ -1,7 +1,6 @@
 """Latency and throughput of a SavedModel under 1, 4 and 16 callers, and its memory over many requests.
 
-Command: python benchmarks/bench_serving.py MODEL [--signature serving_default] [--seconds 5]
-           [--clips 200] [--memory 10000] [--server HOST:PORT]
+    python -m benchmarks.bench_serving MODEL [--seconds 5] [--clips 200] [--memory 10000] [--server HOST:PORT]
 
 Each caller sends one clip, waits for the answer and sends the next; no request batching, unless the
 server asked batches. `--memory N` then sends N requests, a fifth of them bad, and compares the resident
@@ -10,7 +9,6 @@ memory after the first thousand with that at the end.
 
 import argparse
 import concurrent.futures
-import json
 import os
 import time
 
@@ -19,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import harness
 from vipann_tf.saved_model.metadata import read_info
 from vipann_tf.saved_model.predict import LocalModel, model_name
 from vipann_tf.saved_model.server import RequestRefused, Server
@@ -32,41 +31,36 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--clips", type=int, default=200, help="requests for each number of callers")
-    parser.add_argument("--memory", type=int, default=0, help="requests of the memory test")
+    parser.add_argument("--memory", type=int, default=10_000, help="requests of the memory test")
     parser.add_argument("--memory-seconds", type=float, default=1.0)
     parser.add_argument("--server", help="HOST:PORT of a TensorFlow Serving to ask instead")
     options = parser.parse_args()
 
     info = read_info(options.model)
-    if options.server:
-        model = Server(options.server, model_name(options.model))
-    else:
-        model = LocalModel(options.model)
-    print(
-        json.dumps(
-            {
-                "model": model_name(options.model),
-                "depth": info.architecture.depth,
-                "width": info.architecture.width,
-                "trunk": info.architecture.trunk,
-                "head": info.architecture.head,
-                "samples": info.samples,
-                "draws": info.draws,
-                "precision": info.precision,
-                "seconds": options.seconds,
-                "tensorflow": tf.__version__,
-                "cores": os.cpu_count(),
-            }
-        )
-    )
+    name = model_name(options.model)
+    model = Server(options.server, name) if options.server else LocalModel(options.model)
     waveform = clip(options.seconds, info.sample_rate_hz)
     for _ in range(3):
         model.ask("serving_default", {"waveform": waveform})
-    for callers in CALLERS:
-        print(json.dumps(drive(model, waveform, callers, options.clips)), flush=True)
+    rows = [drive(model, waveform, callers, options.clips) for callers in CALLERS]
+    shape = info.architecture
+    lines = [
+        f"## Serving: {name}, width {shape.width:g}, {shape.trunk} trunk, {shape.head} head, "
+        f"{info.samples} draws {info.draws}, clips of {options.seconds:g} s",
+        "",
+        harness.table(["callers", "p50 ms", "p90 ms", "p99 ms", "clips/s"], rows),
+    ]
     if options.memory:
         waveform = clip(options.memory_seconds, info.sample_rate_hz)
-        print(json.dumps(memory(model, waveform, options.memory)))
+        refused, first, last = memory(model, waveform, options.memory)
+        lines += [
+            "",
+            f"{options.memory} requests, {refused} of them refused as bad: {first:.0f} MiB after the first "
+            f"{FIRST_REQUESTS}, {last:.0f} MiB after all.",
+            "",
+            harness.bar("growth of memory after them, %", 100 * (last / first - 1), most=5),
+        ]
+    print("\n".join(lines))
 
 
 def clip(seconds: float, rate_hz: int) -> np.ndarray:
@@ -75,8 +69,8 @@ def clip(seconds: float, rate_hz: int) -> np.ndarray:
     return rng.normal(0, 0.1, [1, int(seconds * rate_hz)]).astype(np.float32)
 
 
-def drive(model, waveform: np.ndarray, callers: int, requests: int) -> dict[str, float]:
-    """Latency percentiles in milliseconds and clips a second."""
+def drive(model, waveform: np.ndarray, callers: int, requests: int) -> list:
+    """Callers, three percentiles of the latency in milliseconds, clips a second."""
 
     def request(_):
         start = time.perf_counter()
@@ -87,12 +81,12 @@ def drive(model, waveform: np.ndarray, callers: int, requests: int) -> dict[str,
     with concurrent.futures.ThreadPoolExecutor(callers) as pool:
         latencies = np.array(list(pool.map(request, range(requests)))) * 1000
     elapsed = time.perf_counter() - start
-    found = {f"p{q}_ms": round(float(np.percentile(latencies, q)), 2) for q in (50, 90, 99)}
-    return {"callers": callers, **found, "clips_per_s": round(requests / elapsed, 2)}
+    percentiles = [f"{np.percentile(latencies, q):.1f}" for q in (50, 90, 99)]
+    return [callers, *percentiles, f"{requests / elapsed:.1f}"]
 
 
-def memory(model, waveform: np.ndarray, requests: int) -> dict[str, float]:
-    """Resident memory in MB after the first requests and after all, valid and invalid mixed."""
+def memory(model, waveform: np.ndarray, requests: int) -> tuple[int, float, float]:
+    """Of requests, valid and invalid mixed: those refused, MiB after the first ones and after all."""
     bad = [waveform[:0], waveform[:, :100], np.full_like(waveform, np.nan)]
     after_first, refused = None, 0
     for number in range(requests):
@@ -102,18 +96,11 @@ def memory(model, waveform: np.ndarray, requests: int) -> dict[str, float]:
         except (tf.errors.InvalidArgumentError, RequestRefused):
             refused += 1
         if number + 1 == min(FIRST_REQUESTS, requests):
-            after_first = resident_mb()
-    last = resident_mb()
-    return {
-        "requests": requests,
-        "refused": refused,
-        "mb_after_first": round(after_first, 1),
-        "mb_at_the_end": round(last, 1),
-        "growth": round(last / after_first - 1, 4),
-    }
+            after_first = resident_mib()
+    return refused, after_first, resident_mib()
 
 
-def resident_mb() -> float:
+def resident_mib() -> float:
     """Resident memory of this process (Linux)."""
     with open("/proc/self/statm") as file:
         pages = int(file.read().split()[1])

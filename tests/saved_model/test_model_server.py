@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import runpy
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from vipann_tf.saved_model.server import RequestRefused, Server
 
+from .test_predict import CLIENT
 from .test_signatures import CLOSE
 from .test_wav import wav_bytes
 
@@ -78,6 +80,15 @@ def test_grpc(served, waveforms):
     np.testing.assert_allclose(
         answer["probabilities"], model.expected(waveforms).probabilities, **CLOSE
     )
+
+
+def test_the_client_in_deploy(served, tmp_path):
+    model, client, _ = served
+    sound = tmp_path / "a.wav"
+    sound.write_bytes(wav_bytes(np.random.default_rng(0).normal(0, 0.1, 50_000), 32000))
+    answer = runpy.run_path(str(CLIENT))["ask"](client.address, "det-flip", str(sound))
+    by_us = client.ask("wav", {"wav": np.array([sound.read_bytes()], object)})
+    np.testing.assert_allclose(answer["probabilities"], by_us["probabilities"][0], **CLOSE)
 
 
 def test_rest_rows(served, waveforms):

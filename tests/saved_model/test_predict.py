@@ -1,7 +1,9 @@
 """Answers about files: from the SavedModel in this process, and from a server over gRPC."""
 
 import concurrent.futures
+import runpy
 import threading
+from pathlib import Path
 
 import click.testing
 import numpy as np
@@ -20,6 +22,7 @@ from vipann_tf.saved_model.server import Server
 from .examples import SAMPLES
 
 CLOSE = dict(rtol=0, atol=1e-5)
+CLIENT = Path(__file__).resolve().parents[2] / "deploy" / "ask.py"
 
 
 @pytest.fixture
@@ -171,6 +174,16 @@ class TestServer:
         (answer,) = Predictor(model.path, server=serve.address, seed=77).answer(sounds[:1])
         expected = model.expected(waveforms[:1], samples=SAMPLES, seed=77)
         np.testing.assert_allclose(answer.probabilities, expected.probabilities[0], **CLOSE)
+
+    def test_the_client_in_deploy(self, serve, exported, waveforms, tmp_path, capsys):
+        sound = str(tmp_path / "16_bits.wav")
+        soundfile.write(sound, waveforms[0], 32000, subtype="PCM_16")
+        client = runpy.run_path(str(CLIENT))
+        answer = client["ask"](serve.address, "det-flip", sound)
+        (expected,) = Predictor(exported("det-flip").path).answer([sound])
+        np.testing.assert_allclose(answer["probabilities"], expected.probabilities, **CLOSE)
+        client["main"](serve.address, "det-flip", sound)
+        assert f"epistemic {expected.epistemic:.3f} nats" in capsys.readouterr().out
 
     def test_a_request_over_grpcs_usual_limit(self, serve, exported, tmp_path):
         path = tmp_path / "long.wav"

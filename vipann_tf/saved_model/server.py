@@ -45,7 +45,7 @@ class Server:
         if not deadline_s > 0:
             raise UserError(f"--deadline is {deadline_s:g}; use a number of seconds above 0")
         self._grpc, self._predict_pb2 = grpc, predict_pb2
-        self._place, self._name, self._deadline_s = place, own_name or name, deadline_s
+        self.address, self._name, self._deadline_s = place, own_name or name, deadline_s
         self._channel = grpc.insecure_channel(
             place,
             # A batch of long clips is over gRPC's 4 MB.
@@ -102,12 +102,12 @@ class Server:
             return RequestRefused(details)
         if code == "NOT_FOUND":
             return UserError(
-                f"the server at {self._place} has no model {self._name!r} ({details}); "
+                f"the server at {self.address} has no model {self._name!r} ({details}); "
                 "say its name there: --server HOST:PORT/NAME"
             )
         if code in ("DEADLINE_EXCEEDED", *_RETRIED):
             return UserError(
-                f"the server at {self._place} did not answer in {self._deadline_s:g} s ({code}: "
+                f"the server at {self.address} did not answer in {self._deadline_s:g} s ({code}: "
                 f"{details}); is it running, with gRPC at this port? --deadline gives it longer"
             )
-        return UserError(f"the server at {self._place} failed ({code}: {details})")
+        return UserError(f"the server at {self.address} failed ({code}: {details})")
