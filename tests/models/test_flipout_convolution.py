@@ -99,6 +99,10 @@ def test_which_form_is_used(monkeypatch):
     assert few == few_by_one == (2, 0)
     assert many == one_example == (0, 0)
     assert many_by_one == (0, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+        assert operations(CASES[2]) == (2, 0)
+        assert operations(CASES[3]) == (0, 1)
     monkeypatch.setattr(module, "MIN_NUMBERS", 10_000)
     assert operations(CASES[2]) == (2, 0)
     assert operations(CASES[3]) == (0, 1)
