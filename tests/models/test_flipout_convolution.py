@@ -63,13 +63,14 @@ def test_it_is_the_equation(case, known):
     np.testing.assert_allclose(traced(*tensors), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("xla", [None, True])
 @pytest.mark.parametrize("case", CASES)
-def test_gradients_are_those_of_the_equation(case):
+def test_gradients_are_those_of_the_equation(case, xla):
     """Of a linear map the gradient is known: the outputs for unit vectors, times the upstream."""
     arrays = numbers(*case)
     tensors = [tf.constant(array, tf.float32) for array in arrays]
     upstream = np.random.default_rng(9).normal(size=by_the_equation(*arrays).shape)
-    found = tf.function(gradients, autograph=False)(
+    found = tf.function(gradients, autograph=False, jit_compile=xla)(
         flipout_convolution, tensors, tf.constant(upstream, tf.float32)
     )
     random = np.random.default_rng(10)
