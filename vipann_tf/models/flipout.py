@@ -92,7 +92,9 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
         if isinstance(context, Draw):
             drawn = context.kernels.get(self.name)
             if drawn is None:
-                drawn = self.drawn_kernel(context)
+                # Only when its turn comes: else the kernels of all layers are in memory at once.
+                with tf.control_dependencies([inputs]):
+                    drawn = self.drawn_kernel(context)
             if self.signs == "channel":
                 return self._convolve(inputs, drawn)
             perturbation = drawn
