@@ -24,7 +24,7 @@ LABELS = 50
 
 
 def inference(setting: dict):
-    """Seconds of the second of two calls of `predict_batches`, whose tracing is alike."""
+    """Seconds of `predict_batches`, after a first call of one batch and draw, which traces."""
 
     def part(args) -> dict:
         import tensorflow as tf
@@ -91,7 +91,7 @@ def report(found, args) -> str:
             f"## How the cost grows, around {name(BASE)}",
             "",
             harness.table(
-                ["changed", "to", "seconds", "times the middle", "of it tracing, s", "peak GiB"], rows
+                ["changed", "to", "seconds", "times the middle", "a first call, with tracing, s", "peak GiB"], rows
             ),
         ]
     )
