@@ -15,6 +15,13 @@ def shared() -> pathlib.Path:
     return path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record", action="store_true", help="record tests/goldens anew")
+    parser.addoption(
+        "--strict-goldens", action="store_true", help="compare training losses to 1e-6, too"
+    )
+
+
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Splits the CPU before a module that may use TensorFlow is imported, and makes a tensor.
 

@@ -68,12 +68,17 @@ def log_rows(model) -> list[dict[str, float]]:
     return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
 
 
+def export_without_graph(monkeypatch) -> None:
+    """Has trainings export by `light_export`."""
+    monkeypatch.setattr(pretrain, "export", light_export)
+    monkeypatch.setattr(transfer, "export", light_export)
+
+
 @contextlib.contextmanager
 def eagerly(monkeypatch):
     """Runs steps without tracing them, which takes longer than a few steps of a tiny network; and
     exports without tracing, too."""
-    monkeypatch.setattr(pretrain, "export", light_export)
-    monkeypatch.setattr(transfer, "export", light_export)
+    export_without_graph(monkeypatch)
     tf.config.run_functions_eagerly(True)
     try:
         yield
