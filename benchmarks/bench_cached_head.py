@@ -100,7 +100,9 @@ def main() -> None:
     ]
     recipe = load_recipe(TransferRecipe, args.recipe, settings)
     gains = []
-    print(f"## Fixed transfer: the trunk computed once, {args.epochs} epochs, width {args.width:g}\n")
+    print(
+        f"## Fixed transfer: the trunk computed once, {args.epochs} epochs, width {args.width:g}\n"
+    )
     with tempfile.TemporaryDirectory() as folder:
         base = pathlib.Path(folder) / "base"
         write_base(base, args.width)

@@ -153,8 +153,12 @@ PARTS = {
 def report(found, args) -> str:
     rates = {name: row.results["clips"] / min(row.seconds) for name, row in found.items()}
     rows = [
-        [name, f"{rate:.1f}", f"{found[name].results['clips'] / max(found[name].seconds):.1f}",
-         f"{1024 * found[name].peak_gib:.0f}"]
+        [
+            name,
+            f"{rate:.1f}",
+            f"{found[name].results['clips'] / max(found[name].seconds):.1f}",
+            f"{1024 * found[name].peak_gib:.0f}",
+        ]
         for name, rate in rates.items()
     ]
     lines = [

@@ -83,15 +83,29 @@ def report(found, args) -> str:
         for value in values:
             row = found[name(BASE | {key: value})]
             rows.append(
-                [key, f"{value:g}", row.text(digits=2), f"{row.typical / base:.2f}",
-                 f"{row.results['tracing']:.1f}", f"{row.peak_gib:.2f}"]
+                [
+                    key,
+                    f"{value:g}",
+                    row.text(digits=2),
+                    f"{row.typical / base:.2f}",
+                    f"{row.results['tracing']:.1f}",
+                    f"{row.peak_gib:.2f}",
+                ]
             )
     return "\n".join(
         [
             f"## How the cost grows, around {name(BASE)}",
             "",
             harness.table(
-                ["changed", "to", "seconds", "times the middle", "a first call, with tracing, s", "peak GiB"], rows
+                [
+                    "changed",
+                    "to",
+                    "seconds",
+                    "times the middle",
+                    "a first call, with tracing, s",
+                    "peak GiB",
+                ],
+                rows,
             ),
         ]
     )

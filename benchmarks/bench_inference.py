@@ -68,7 +68,9 @@ def ours(kind: str, precision: str):
         return {
             "seconds": [elapsed],
             "probabilities": np.asarray(answer.decomposition.probabilities).ravel()[:2000].tolist(),
-            "floor": floor.forward_flop(model, args.seconds) * args.clips * samples
+            "floor": floor.forward_flop(model, args.seconds)
+            * args.clips
+            * samples
             / floor.matmul_rate(dtype),
         }
 

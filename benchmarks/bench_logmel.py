@@ -1,6 +1,6 @@
 """Log-mel spectrograms against torchlibrosa's, the same clips in batches of 4.
 
-    python -m benchmarks.bench_logmel [--clips 64] [--seconds 10]
+python -m benchmarks.bench_logmel [--clips 64] [--seconds 10]
 """
 
 import argparse
@@ -16,9 +16,7 @@ BATCH = 4
 def batches(args) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     shape = (BATCH, int(args.seconds * 32000))
-    return [
-        rng.normal(0, 0.1, shape).astype("float32") for _ in range(-(-args.clips // BATCH))
-    ]
+    return [rng.normal(0, 0.1, shape).astype("float32") for _ in range(-(-args.clips // BATCH))]
 
 
 def timed(transform, clips: list) -> dict:

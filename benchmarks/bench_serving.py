@@ -30,7 +30,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--clips", type=int, default=200, help="requests for each number of callers")
+    parser.add_argument(
+        "--clips", type=int, default=200, help="requests for each number of callers"
+    )
     parser.add_argument("--memory", type=int, default=10_000, help="requests of the memory test")
     parser.add_argument("--memory-seconds", type=float, default=1.0)
     parser.add_argument("--server", help="HOST:PORT of a TensorFlow Serving to ask instead")

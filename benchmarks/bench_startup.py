@@ -62,9 +62,7 @@ def memory(args) -> dict:
         subprocess.run(make, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         command = predict(model, sound(folder, 10.0))
         began = time.perf_counter()
-        child = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         # Gives the usage of this child alone; RUSAGE_CHILDREN would include the export.
         _, status, usage = os.wait4(child.pid, 0)
         if status:

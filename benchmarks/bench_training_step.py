@@ -142,7 +142,9 @@ def report(found, args) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kind", default="flipout", choices=["deterministic", "dropout", "flipout"])
+    parser.add_argument(
+        "--kind", default="flipout", choices=["deterministic", "dropout", "flipout"]
+    )
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=10.0)

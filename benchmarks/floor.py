@@ -52,6 +52,8 @@ def matmul_rate(dtype: tf.DType) -> float:
 
 
 def _kernel(layer):
-    return getattr(layer, "kernel_loc", None) if hasattr(layer, "kernel_loc") else getattr(
-        layer, "kernel", None
+    return (
+        getattr(layer, "kernel_loc", None)
+        if hasattr(layer, "kernel_loc")
+        else getattr(layer, "kernel", None)
     )

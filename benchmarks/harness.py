@@ -67,7 +67,9 @@ def run(
       rounds: How often each part is measured by default.
     """
     parser.add_argument("--rounds", type=int, default=rounds)
-    parser.add_argument("--scratch", help="directory for what the parts write; else a temporary one")
+    parser.add_argument(
+        "--scratch", help="directory for what the parts write; else a temporary one"
+    )
     parser.add_argument("--part", choices=parts, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:

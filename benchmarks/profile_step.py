@@ -41,7 +41,9 @@ def kernel_seconds(directory: str) -> dict[str, tuple[float, int]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kind", default="flipout", choices=["deterministic", "dropout", "flipout"])
+    parser.add_argument(
+        "--kind", default="flipout", choices=["deterministic", "dropout", "flipout"]
+    )
     parser.add_argument("--precision", default="float32", choices=["float32", "mixed_bfloat16"])
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--batch", type=int, default=4)

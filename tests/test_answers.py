@@ -59,7 +59,11 @@ class TestMulticlass:
 class TestMultilabel:
     @pytest.mark.parametrize(
         ("rain", "present", "undecided"),
-        [(0.9, ["rain"], ["dog", "horn"]), (0.5, [], ["rain", "dog", "horn"]), (0.2, [], ["dog", "horn"])],
+        [
+            (0.9, ["rain"], ["dog", "horn"]),
+            (0.5, [], ["rain", "dog", "horn"]),
+            (0.2, [], ["dog", "horn"]),
+        ],
     )
     def test_json(self, capsys, rain, present, undecided):
         row = json.loads(shown(capsys, "json", [answer(rain, 0.1, 0.05, 0.4)], LABEL))

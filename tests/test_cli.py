@@ -62,7 +62,9 @@ def test_help_is_quick_and_does_not_import_tensorflow():
 
 
 def test_evaluate_prints_and_writes_the_same_numbers(made):
-    shown = run("evaluate", made / "model", "--data", made / "multiclass", "--out", made / "results")
+    shown = run(
+        "evaluate", made / "model", "--data", made / "multiclass", "--out", made / "results"
+    )
     results = json.loads((made / "results" / "metrics.json").read_text())
     assert results["split"] == "fold5"
     assert f"{results['metrics']['accuracy']['value']:.3f}" in shown.output
@@ -105,11 +107,7 @@ def test_predict_and_evaluate_agree(made):
 
     with open(results / "predictions.csv", newline="") as lines:
         row = next(csv.DictReader(lines))
-    index = next(
-        i
-        for i, clip in enumerate(_fold5(synthetic))
-        if clip.clip_id == row["clip_id"]
-    )
+    index = next(i for i, clip in enumerate(_fold5(synthetic)) if clip.clip_id == row["clip_id"])
     synthetic.write_wav(made / "same.wav", "multiclass", index, seconds=1.0)
     asked = ["predict", made / "model", made / "same.wav", "--samples", 3, "--top", 10]
     answer = json.loads(run(*asked, "--format", "json").stdout)

@@ -47,16 +47,34 @@ def test_the_last_override_counts():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        (["optimizer.learning_rat=1"], "unknown key optimizer.learning_rat; did you mean learning_rate?"),
+        (
+            ["optimizer.learning_rat=1"],
+            "unknown key optimizer.learning_rat; did you mean learning_rate?",
+        ),
         (["optimiser.learning_rate=1"], "unknown key optimiser; did you mean optimizer?"),
         (["training.zzz=1"], "unknown key training.zzz; allowed are batch_size, epochs"),
         (["model.depth=50"], "model.depth is 50: input should be 22, 38 or 54"),
-        (["model.kind=bayes"], "model.kind is 'bayes': input should be 'deterministic', 'dropout' or"),
-        (["training.batch_size=0"], "training.batch_size is 0: input should be greater than or equal"),
-        (["training.batch_size=many"], "training.batch_size is 'many': input should be a valid integer"),
-        (["optimizer.learning_rate=-1"], "optimizer.learning_rate is -1: input should be greater than 0"),
+        (
+            ["model.kind=bayes"],
+            "model.kind is 'bayes': input should be 'deterministic', 'dropout' or",
+        ),
+        (
+            ["training.batch_size=0"],
+            "training.batch_size is 0: input should be greater than or equal",
+        ),
+        (
+            ["training.batch_size=many"],
+            "training.batch_size is 'many': input should be a valid integer",
+        ),
+        (
+            ["optimizer.learning_rate=-1"],
+            "optimizer.learning_rate is -1: input should be greater than 0",
+        ),
         (["data.train=fold1"], "data.train is 'fold1': input should be a valid list"),
-        (["objective.kl_reduction=max"], "objective.kl_reduction is 'max': input should be 'sum' or 'mean'"),
+        (
+            ["objective.kl_reduction=max"],
+            "objective.kl_reduction is 'max': input should be 'sum' or 'mean'",
+        ),
     ],
 )
 def test_wrong_values(settings, message):
@@ -114,7 +132,9 @@ def test_shipped_recipes_are_found_by_name():
     assert find_recipe("pretrain/quickstart_flipout").samefile(
         RECIPES / "pretrain" / "quickstart_flipout.yaml"
     )
-    with pytest.raises(UserError, match="no recipe pretrain/quickstart_flipot: .*pretrain/quickstart_flipout"):
+    with pytest.raises(
+        UserError, match="no recipe pretrain/quickstart_flipot: .*pretrain/quickstart_flipout"
+    ):
         find_recipe("pretrain/quickstart_flipot")
 
 
@@ -123,7 +143,9 @@ def test_shipped_recipes(name):
     kinds = {"pretrain": PretrainRecipe, "transfer": TransferRecipe, "studies": StudyRecipe}
     load_recipe(kinds[pathlib.Path(name).parent.name], RECIPES / name)
     header = [
-        line for line in (RECIPES / name).read_text(encoding="utf-8").splitlines() if line[:1] == "#"
+        line
+        for line in (RECIPES / name).read_text(encoding="utf-8").splitlines()
+        if line[:1] == "#"
     ]
     for field in ("# Command: ", "# Source: ", "# Cost: "):
         assert any(line.startswith(field) for line in header), f"{name} says no {field}"

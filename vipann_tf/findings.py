@@ -25,7 +25,9 @@ def print_evaluation(summary: dict) -> None:
         rows.append(row(f"coverage of sets (wanted {sets['wanted']:g})", sets["coverage"]))
         rows.append(("mean labels a set", terminal.number(sets["mean_size"]), "-", "-"))
     for name, found in summary["ood"].items():
-        rows += [row(f"{name}: AUROC of {score}", x["auroc"]) for score, x in found["scores"].items()]
+        rows += [
+            row(f"{name}: AUROC of {score}", x["auroc"]) for score, x in found["scores"].items()
+        ]
     terminal.table(
         {"metric": "left", "value": "right", "95 % from": "right", "to": "right"},
         rows,

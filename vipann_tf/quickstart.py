@@ -26,7 +26,13 @@ def commands(out: Path) -> list[tuple[str, list[str]]]:
         ),
         (
             "A distribution over networks, by Flipout variational inference",
-            ["pretrain", "pretrain/quickstart_flipout", *pretrain, "--out", str(models / "flipout")],
+            [
+                "pretrain",
+                "pretrain/quickstart_flipout",
+                *pretrain,
+                "--out",
+                str(models / "flipout"),
+            ],
         ),
         (
             "A plain network of the same shape",

@@ -66,7 +66,8 @@ class Data(Section):
     """Which clips, and how they are read."""
 
     train: list[str] | None = pydantic.Field(
-        None, description="Splits to train on; by default `train`, or all folds but the held-out one."
+        None,
+        description="Splits to train on; by default `train`, or all folds but the held-out one.",
     )
     on_corrupt: Literal["stop", "skip"] = pydantic.Field(
         "stop", description="What to do at a damaged record; `skip` logs it and goes on."
@@ -134,9 +135,9 @@ class Validation(Section):
     splits: list[str] = pydantic.Field([], description="Splits to score; none by default.")
     every_epochs: Positive = 1.0
     samples: Count = pydantic.Field(4, description="Draws of the posterior.")
-    metric: Literal[
-        "nll", "brier", "ece", "accuracy", "macro_f1", "map", "auc", "d_prime"
-    ] = pydantic.Field("nll", description="By which one network is better than another.")
+    metric: Literal["nll", "brier", "ece", "accuracy", "macro_f1", "map", "auc", "d_prime"] = (
+        pydantic.Field("nll", description="By which one network is better than another.")
+    )
     patience: Count | None = pydantic.Field(
         None,
         description="Stop after so many scores in a row without a better one, and keep the best "

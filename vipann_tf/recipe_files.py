@@ -62,10 +62,14 @@ def find_recipe(path: str | Path) -> Path:
             if candidate.is_file():
                 return candidate
     names = sorted(
-        str(file.relative_to(root).with_suffix("")) for root in _shipped() for file in root.rglob("*.yaml")
+        str(file.relative_to(root).with_suffix(""))
+        for root in _shipped()
+        for file in root.rglob("*.yaml")
     )
     close = difflib.get_close_matches(str(path), names, n=3, cutoff=0.3) or names
-    raise UserError(f"no recipe {path}: give a YAML file, or a shipped recipe such as {', '.join(close)}")
+    raise UserError(
+        f"no recipe {path}: give a YAML file, or a shipped recipe such as {', '.join(close)}"
+    )
 
 
 def _shipped() -> list[Path]:

@@ -124,7 +124,9 @@ class Network(nn.Module):
         self.kl = []
         x = self.frontend(waveform)
         x = self.norm0(x.transpose(1, 3)).transpose(1, 3)
-        x = functional.dropout(functional.avg_pool2d(self._block(self.stem, x), 2), 0.2, self.training)
+        x = functional.dropout(
+            functional.avg_pool2d(self._block(self.stem, x), 2), 0.2, self.training
+        )
         for block in self.blocks:
             x = block["pool"](x)
             shortcut = x

@@ -86,7 +86,11 @@ def test_mixup_of_odd_batches():
         return [set(np.flatnonzero(row)) for row in mixed.numpy()]
 
     assert partners(augment.mixup(labels, labels, SEED, 1.0)[1]) == [
-        {0, 1}, {0, 1}, {2, 3}, {2, 3}, {3, 4}
+        {0, 1},
+        {0, 1},
+        {2, 3},
+        {2, 3},
+        {3, 4},
     ]
     offset_3 = augment.mixup(labels, labels, SEED, 1.0, example_offset=3)[1]
     assert partners(offset_3) == [{0, 1}, {1, 2}, {1, 2}, {3, 4}, {3, 4}]

@@ -97,9 +97,7 @@ def test_flipout_mean_logits(network, golden, waveforms):
 @of("flipout")
 def test_flipout_kl(network, golden):
     np.testing.assert_allclose(network.kl("sum"), golden["kl_sum"], rtol=1e-5)
-    np.testing.assert_allclose(
-        network.kl("mean"), golden["kl_mean_per_layer_summed"], rtol=1e-5
-    )
+    np.testing.assert_allclose(network.kl("mean"), golden["kl_mean_per_layer_summed"], rtol=1e-5)
 
 
 @slow
@@ -155,8 +153,6 @@ def test_exported_model(network, golden, waveforms, tmp_path):
             ("det_logits_98765", 98765),
         ]:
             assert_close(ask("posterior_mean", "logits", samples), golden[key])
-            assert_close(
-                ask("serving_default", "probabilities", samples), tf.sigmoid(golden[key])
-            )
+            assert_close(ask("serving_default", "probabilities", samples), tf.sigmoid(golden[key]))
     else:
         assert_close(ask("embed", "embedding"), golden[f"resnet{depth}_embedding"])

@@ -30,9 +30,9 @@ def test_audioset_labels_are_the_published_list(shared):
     "text",
     [
         "index,name\n0,dog\n1,'cat, big'\n".replace("'", '"'),
-        "\ufeffname\ndog\n\"cat, big\"\n",
-        "index,mid,display_name\r\n0,/m/1,dog\r\n1,/m/2,\"cat, big\"\r\n",
-        "label,id\n dog ,a\n\"cat, big\",b\n",
+        '\ufeffname\ndog\n"cat, big"\n',
+        'index,mid,display_name\r\n0,/m/1,dog\r\n1,/m/2,"cat, big"\r\n',
+        'label,id\n dog ,a\n"cat, big",b\n',
     ],
 )
 def test_formats_that_are_read(tmp_path, text):

@@ -56,9 +56,7 @@ def test_decaying_modes_is_the_sum_of_its_modes(n):
         a * 10 ** (-3 * t / t60) * np.sin(2 * np.pi * f * t)
         for f, t60, a in zip(freqs, t60s, amplitudes)
     )
-    np.testing.assert_allclose(
-        wave.decaying_modes(freqs, t60s, amplitudes, n), expected, atol=1e-5
-    )
+    np.testing.assert_allclose(wave.decaying_modes(freqs, t60s, amplitudes, n), expected, atol=1e-5)
 
 
 def test_exponential_decay_falls_by_60_db_in_its_time():

@@ -147,9 +147,7 @@ def test_another_rate_is_the_same_sound():
 def band_features(waveform):
     """Mean, spread and roughness of 24 log band energies, `[72]`."""
     freqs, _, spectrum = signal.stft(waveform, 32_000, nperseg=1024, noverlap=512)
-    edges = np.maximum(
-        np.searchsorted(freqs, np.geomspace(60, 14_000, 25)), np.arange(25) + 1
-    )
+    edges = np.maximum(np.searchsorted(freqs, np.geomspace(60, 14_000, 25)), np.arange(25) + 1)
     bands = 10 * np.log10(np.add.reduceat(np.abs(spectrum) ** 2, edges, axis=0)[:-1] + 1e-9)
     rough = np.abs(np.diff(bands, axis=-1)).mean(axis=-1)
     return np.concatenate([bands.mean(axis=-1) - bands.mean(), bands.std(axis=-1), rough])

@@ -29,7 +29,10 @@ def deployment() -> dict:
 def test_both_start_the_server_alike():
     arguments = server_arguments()
     assert arguments["compose"] == arguments["kubernetes"]
-    images = (DEPLOY / "compose.yaml").read_text(), (DEPLOY / "kubernetes" / "serving.yaml").read_text()
+    images = (
+        (DEPLOY / "compose.yaml").read_text(),
+        (DEPLOY / "kubernetes" / "serving.yaml").read_text(),
+    )
     found = [re.findall(r"image: (tensorflow/serving:\S+)", text) for text in images]
     assert found[0] == found[1] and len(found[0]) == 1
 
@@ -81,8 +84,10 @@ def test_the_service_finds_the_pods():
     labels = deployment()["spec"]["template"]["metadata"]["labels"]
     assert found["Service"]["spec"]["selector"].items() <= labels.items()
     assert deployment()["spec"]["selector"]["matchLabels"].items() <= labels.items()
-    ports = {p["name"]: p["containerPort"] for p in
-             deployment()["spec"]["template"]["spec"]["containers"][0]["ports"]}
+    ports = {
+        p["name"]: p["containerPort"]
+        for p in deployment()["spec"]["template"]["spec"]["containers"][0]["ports"]
+    }
     assert {p["name"]: p["port"] for p in found["Service"]["spec"]["ports"]} == ports
     claims = {v["name"]: v for v in deployment()["spec"]["template"]["spec"]["volumes"]}
     claim = claims["model"]["persistentVolumeClaim"]["claimName"]

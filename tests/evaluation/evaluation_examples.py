@@ -53,6 +53,4 @@ def example_results(task: str, clips: int = 40, draws: int = 6, **changes) -> Re
 def without_errors(results: Results) -> Results:
     """Returns the results of a multiclass model that is right each time."""
     probs = 0.9 * results.truth + 0.1 / len(results.labels)
-    return dataclasses.replace(
-        results, answers=dataclasses.replace(results.answers, probs=probs)
-    )
+    return dataclasses.replace(results, answers=dataclasses.replace(results.answers, probs=probs))

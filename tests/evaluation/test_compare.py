@@ -173,7 +173,9 @@ def test_a_comparison_holds_every_model_and_dataset(tmp_path):
     shown = CliRunner().invoke(main, asked)
     assert shown.exit_code == 0, shown.output
     numbers = [row for row in _rows(tmp_path / "out") if not row["against"]]
-    for path, place in zip(places, [("a dataset", "a model"), ("a dataset", "better"), ("tags", "a model")]):
+    for path, place in zip(
+        places, [("a dataset", "a model"), ("a dataset", "better"), ("tags", "a model")]
+    ):
         summary = json.loads((path / "metrics.json").read_text())
         mine = {r["metric"]: r for r in numbers if (r["dataset"], r["model"]) == place}
         for name, interval in summary["metrics"].items():
@@ -207,12 +209,22 @@ def _change(path, old: str, new: str, count: int = -1) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("metrics.json", '"schema_version": 1', '"schema_version": 7', "schema version 7, .* reads 1"),
+        (
+            "metrics.json",
+            '"schema_version": 1',
+            '"schema_version": 7',
+            "schema version 7, .* reads 1",
+        ),
         ("metrics.json", "{", "", "metrics.json can't be read .*evaluate the model again"),
         ("metrics.json", '"siren"', '"sirens"', r"can't be read \(KeyError: 'p:sirens'\)"),
         ("predictions.csv", "clip-001", "clip-000", "holds 40 clips, 39 of them different"),
         ("predictions.csv", "clip-", "other-", "have no clip in common"),
-        ("predictions.csv", "clip-000,dog", "clip-000,e", "disagree on what is true of clip clip-000"),
+        (
+            "predictions.csv",
+            "clip-000,dog",
+            "clip-000,e",
+            "disagree on what is true of clip clip-000",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_named(file, old, new, message, tmp_path):

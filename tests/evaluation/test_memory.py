@@ -50,6 +50,8 @@ print(json.dumps([peak_mb(1), peak_mb(50)]))
 
 
 def test_fifty_draws_take_little_more_than_one():
-    found = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
+    )
     one, fifty = json.loads(found.stdout)
     assert fifty - one < 300, (one, fifty)

@@ -99,9 +99,7 @@ def test_verdict_on_doubt(summary, auroc, warning, noticing, kind):
 @pytest.mark.parametrize("rate, which", [(0.0, "right"), (1.0, "wrong")])
 def test_without_both_outcomes_no_warning_is_claimed(summary, rate, which):
     nothing = {"value": None, "low": None, "high": None}
-    text = _changed(
-        summary, selective__error_rate=rate, selective__total__error_auroc=nothing
-    )
+    text = _changed(summary, selective__error_rate=rate, selective__total__error_auroc=nothing)
     assert f"All its answers are {which}: whether doubt" in text
     assert "hold back" not in text
 
@@ -132,7 +130,9 @@ def test_prediction_sets_are_told(summary):
     sets = {"wanted": 0.9, "coverage": {"value": 0.87, "low": 0.8, "high": 0.93}, "mean_size": 2.34}
     text = _changed(summary, prediction_sets={**sets, "decided": 0.61}, calibrated_here=True)
     assert "87" in text and "(80 to 93 with 95 % confidence)" in text and "for 90 of 100" in text
-    told = "sets of 2.3 labels" if summary["task"] == "multiclass" else "decides 61 of 100 questions"
+    told = (
+        "sets of 2.3 labels" if summary["task"] == "multiclass" else "decides 61 of 100 questions"
+    )
     assert told in text
     assert "calibrated on these very clips" in text
     assert "very clips" not in _changed(summary, prediction_sets={**sets, "decided": 0.61})

@@ -86,7 +86,10 @@ def test_paired_auroc():
     is_outside = np.repeat([0, 1], [30, 20])
     first, second = (
         np.mean(
-            [sklearn.metrics.roc_auc_score(is_outside, np.concatenate(part[model])) for part in parts]
+            [
+                sklearn.metrics.roc_auc_score(is_outside, np.concatenate(part[model]))
+                for part in parts
+            ]
         )
         for model in (0, 1)
     )

@@ -62,9 +62,15 @@ def test_page_is_complete_and_well_formed(example):
     page = Page(render_report(results, summary))
     labels = "Which labels it hears" if results.task == "multilabel" else "What it takes for what"
     assert page.headings == [
-        "In short", "Can its confidence be believed?", "Does it know when it does not know?",
-        "If it may hold back answers", "Does it notice unfamiliar sounds?", labels, "Clips",
-        "What the numbers mean", "How this was made",
+        "In short",
+        "Can its confidence be believed?",
+        "Does it know when it does not know?",
+        "If it may hold back answers",
+        "Does it notice unfamiliar sounds?",
+        labels,
+        "Clips",
+        "What the numbers mean",
+        "How this was made",
     ]
     assert len(page.ids) == len(set(page.ids))
     text = " ".join(page.words)
@@ -109,9 +115,7 @@ def test_many_labels_are_shortened_and_all_there_on_demand():
     ids = [f"clip {i}" for i in range(70)]
     for task in ("multiclass", "multilabel"):
         answers = Answers.from_decomposition(ids, decompose(probs, task))
-        results = example_results(
-            task, labels=labels, answers=answers, truth=truth, outside={}
-        )
+        results = example_results(task, labels=labels, answers=answers, truth=truth, outside={})
         text = render_report(results, summarise(results, resamples=5))
         assert 'class="confusion"' not in text
         assert all(f">{label}<" in text for label in labels)

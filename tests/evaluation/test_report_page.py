@@ -108,13 +108,15 @@ def test_every_figure_is_visible_and_nothing_is_reported(pages, task, width, sch
     assert right in seen["bar_colours"]
 
     reported = [
-        event for event in browser.events
+        event
+        for event in browser.events
         if event["method"]
         in ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
     ]
     assert not reported
     asked = {
-        event["params"]["request"]["url"].split(":")[0] for event in browser.events
+        event["params"]["request"]["url"].split(":")[0]
+        for event in browser.events
         if event["method"] == "Network.requestWillBeSent"
     }
     assert asked <= {"file", "data"}

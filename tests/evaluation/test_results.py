@@ -17,7 +17,8 @@ def test_csv_holds_every_clip_and_reads_back(tmp_path):
     with open(tmp_path / "clips.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["clip_id"] for row in rows] == [
-        *results.answers.clip_ids, *results.outside["other <sounds>"].clip_ids
+        *results.answers.clip_ids,
+        *results.outside["other <sounds>"].clip_ids,
     ]
     assert [row["set"] for row in rows] == ["fold5"] * 40 + ["other <sounds>"] * 25
     own = rows[:40]

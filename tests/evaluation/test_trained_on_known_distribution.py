@@ -34,7 +34,9 @@ def _trained(clips: int) -> FlipoutDense:
     features = _features(rng.uniform(-1, 1, size=clips))
     truth = rng.random((clips, 1)) < scipy.special.expit(features @ TRUE_LOGITS[:, None])
     labels = tf.constant(truth, tf.float32)
-    layer = FlipoutDense(1, use_bias=False, prior_stddev=PRIOR_STDDEV, initial_stddev=0.5, name="fc")
+    layer = FlipoutDense(
+        1, use_bias=False, prior_stddev=PRIOR_STDDEV, initial_stddev=0.5, name="fc"
+    )
     layer.build(features.shape)
     optimizer = tf_keras.optimizers.Adam(tf_keras.optimizers.schedules.CosineDecay(0.1, STEPS))
     optimizer.build(layer.trainable_variables)

@@ -196,9 +196,7 @@ def test_compiled_and_reloaded_are_eager(name, tmp_path, monkeypatch):
     eager = answer(*asked)
     scalar = tf.TensorSpec([], tf.int64)
     shape = [None] * len(case.shape) if name in ("VIPANN", "LogMel") else [None, *case.shape][1:]
-    compiled = tf.function(
-        answer, [tf.TensorSpec([None, *shape]), scalar, scalar], autograph=False
-    )
+    compiled = tf.function(answer, [tf.TensorSpec([None, *shape]), scalar, scalar], autograph=False)
     assert_same(compiled(*asked), eager)
     module = tf.Module()
     module.weights = list(called.weights)

@@ -118,6 +118,8 @@ def test_numbers_are_those_of_tensorflows_philox(numbers):
     )
     np.testing.assert_array_equal(rnd.uniform([7, 31], seed), random([7, 31]))
     bits = random([7, 31], minval=None, maxval=None, dtype=tf.int32)
-    np.testing.assert_array_equal(rnd.rademacher([7, 31], seed, tf.float32), np.where(bits < 0, -1, 1))
+    np.testing.assert_array_equal(
+        rnd.rademacher([7, 31], seed, tf.float32), np.where(bits < 0, -1, 1)
+    )
     folded = tf.random.fold_in(seed, tf.constant(zlib.crc32(b"conv1"), tf.int64), alg="philox")
     np.testing.assert_array_equal(Draw(*tf.unstack(seed)).layer_seed("conv1"), folded)

@@ -27,9 +27,7 @@ def dying(clip: Clip, rate_hz: int) -> np.ndarray:
 
 def source(decode_with=decode) -> Source:
     """Two splits of `CLIPS` clips."""
-    clips = [
-        Clip(str(n), "", ("ab"[n % 2],), ("train", "eval")[n % 3 == 0]) for n in range(CLIPS)
-    ]
+    clips = [Clip(str(n), "", ("ab"[n % 2],), ("train", "eval")[n % 3 == 0]) for n in range(CLIPS)]
     return Source("slow", "multilabel", ("a", "b"), clips, 0.5, decode=decode_with)
 
 

@@ -90,9 +90,7 @@ def test_records_hold_the_recordings(recordings, tmp_path):
     assert split.shard_clips == [1, 1, 1, 1]
     assert schema.read_info(tmp_path / "out") == info
     assert contents(tmp_path / "out")["rejected.csv"] == b"path,clip_id,reason,detail\n"
-    sizes = [
-        (tmp_path / "out" / schema.shard_name("train", n, 4)).stat().st_size for n in range(4)
-    ]
+    sizes = [(tmp_path / "out" / schema.shard_name("train", n, 4)).stat().st_size for n in range(4)]
     assert split.shard_bytes == sizes
 
 

@@ -60,7 +60,11 @@ class Asker:
         """For each request its values, flat, or the text of its error."""
         environment = {"PATH": os.environ.get("PATH", ""), "TF_CPP_MIN_LOG_LEVEL": "3"}
         result = subprocess.run(
-            self._command, input=self._requests, stdout=subprocess.PIPE, env=environment, timeout=300
+            self._command,
+            input=self._requests,
+            stdout=subprocess.PIPE,
+            env=environment,
+            timeout=300,
         )
         assert result.returncode == 0
         rest, found = result.stdout, []

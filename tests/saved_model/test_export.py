@@ -86,7 +86,9 @@ class TestDirectories:
 
     @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
     @pytest.mark.parametrize("step", ["save", "write_metadata", "write_warmup", "model_card"])
-    def test_an_interrupted_export_leaves_no_version(self, stub, monkeypatch, tmp_path, failure, step):
+    def test_an_interrupted_export_leaves_no_version(
+        self, stub, monkeypatch, tmp_path, failure, step
+    ):
         def fail(*args, **kwargs):
             raise failure("halfway")
 
@@ -107,19 +109,25 @@ class TestDirectories:
         assert names(tmp_path) == ["1"]
         assert read_info(tmp_path).seed == 1
 
-    def test_an_unfinished_version_is_hidden_from_a_polling_server(self, stub, monkeypatch, tmp_path):
+    def test_an_unfinished_version_is_hidden_from_a_polling_server(
+        self, stub, monkeypatch, tmp_path
+    ):
         seen = []
         monkeypatch.setattr(
-            export_module, "write_warmup", lambda version, info: seen.append((version, names(tmp_path)))
+            export_module,
+            "write_warmup",
+            lambda version, info: seen.append((version, names(tmp_path))),
         )
         export(stub, tmp_path, small_info(stub), LABELS)
-        (version, during), = seen
+        ((version, during),) = seen
         assert version.is_relative_to(tmp_path)  # one file system, so that the rename is atomic
         assert not [name for name in during if name.isdecimal()]
 
     def test_a_model_is_not_overwritten_unasked(self, stub, tmp_path):
         export(stub, tmp_path, small_info(stub), LABELS)
-        with pytest.raises(UserError, match="holds a model already; choose another --out, or --overwrite"):
+        with pytest.raises(
+            UserError, match="holds a model already; choose another --out, or --overwrite"
+        ):
             export(stub, tmp_path, small_info(stub), LABELS)
 
     def test_an_overwritten_model_has_the_next_number(self, stub, tmp_path):
@@ -144,7 +152,9 @@ class TestVersions:
         assert add_version(stub, tmp_path, info, LABELS, version=10).name == "10"
         assert add_version(stub, tmp_path, info, LABELS).name == "11"
         for version in (11, 9, 0, -1):
-            with pytest.raises(UserError, match=rf"version {version} is not above 11.*use 12 or more"):
+            with pytest.raises(
+                UserError, match=rf"version {version} is not above 11.*use 12 or more"
+            ):
                 add_version(stub, tmp_path, info, LABELS, version=version)
         assert names(tmp_path) == ["1", "10", "11", "2"]
         assert version_directory(tmp_path).name == "11"  # by number, not by name
@@ -157,7 +167,9 @@ class TestVersions:
             (tmp_path / "1" / "saved_model.pb").write_bytes(b"the other")
 
         monkeypatch.setattr(export_module, "write_warmup", other_export)
-        with pytest.raises(UserError, match="1 appeared while it was being written by another export"):
+        with pytest.raises(
+            UserError, match="1 appeared while it was being written by another export"
+        ):
             add_version(stub, tmp_path, small_info(stub), LABELS)
         assert (tmp_path / "1" / "saved_model.pb").read_bytes() == b"the other"
         assert names(tmp_path) == ["1"]
@@ -214,7 +226,12 @@ class TestSettings:
         )
         assert version == tmp_path / "other" / "5"
         info = read_info(version)
-        assert (info.samples, info.seed, info.precision, info.fixed_seconds) == (2, 8, "bfloat16", 1.25)
+        assert (info.samples, info.seed, info.precision, info.fixed_seconds) == (
+            2,
+            8,
+            "bfloat16",
+            1.25,
+        )
         assert info.calibration.temperature == TEMPERATURE
         assert read_labels(version) == LABELS
         loaded = load_signatures(version)
@@ -230,7 +247,9 @@ class TestSettings:
         for name, value in model.keras.named_variables().items():
             np.testing.assert_array_equal(read_variables(version)[name], value)
 
-    def test_other_signs_are_another_spread_of_the_same_weights(self, exported, waveforms, tmp_path):
+    def test_other_signs_are_another_spread_of_the_same_weights(
+        self, exported, waveforms, tmp_path
+    ):
         model = exported("flip")
         version = reexport(model.path, tmp_path / "signs", signs="activation")
         info = read_info(version)
@@ -243,7 +262,10 @@ class TestSettings:
         answer = ask(waveform=tf.constant(waveforms[:1]))
         for name in OUTPUTS:
             np.testing.assert_allclose(answer[name], getattr(expected, name), **CLOSE)
-        assert np.abs(answer["probabilities"] - model.expected(waveforms[:1]).probabilities).max() > 1e-4
+        assert (
+            np.abs(answer["probabilities"] - model.expected(waveforms[:1]).probabilities).max()
+            > 1e-4
+        )
 
     def test_signs_need_flipout_convolutions(self, exported, tmp_path):
         with pytest.raises(UserError, match="signs is 'channel', but the trunk of .* is determin"):
@@ -277,13 +299,17 @@ class TestSettings:
 
     @pytest.mark.parametrize("seconds", [0.99, 0.0, -1.0])
     def test_a_length_below_what_the_network_takes(self, exported, tmp_path, seconds):
-        with pytest.raises(UserError, match=f"length of {seconds:g} s is too short .*; use 1 s or more"):
+        with pytest.raises(
+            UserError, match=f"length of {seconds:g} s is too short .*; use 1 s or more"
+        ):
             reexport(exported("det").path, tmp_path / "x", fixed_seconds=seconds)
 
     @pytest.mark.parametrize("kind", ["det", "drop"])
     def test_only_kernels_can_be_stored(self, kind):
         info = small_info(small_model(kind), draws="stored")
-        with pytest.raises(UserError, match="draws 'stored' needs a Flipout model; this one has a d"):
+        with pytest.raises(
+            UserError, match="draws 'stored' needs a Flipout model; this one has a d"
+        ):
             check_served(info)
 
     def test_metrics_and_licence_for_the_card(self, stub, monkeypatch, tmp_path):
@@ -321,13 +347,17 @@ class TestMetadata:
     def test_labels_keep_commas_and_accents(self, exported):
         model = exported("det")
         assert read_labels(model.path) == LABELS
-        lines = (model.path / "1" / "assets" / "labels.csv").read_text(encoding="utf-8").splitlines()
+        lines = (
+            (model.path / "1" / "assets" / "labels.csv").read_text(encoding="utf-8").splitlines()
+        )
         assert lines[:3] == ["index,name", "0,Siren", '1,"Rain, light"']
 
     def test_no_model(self, tmp_path):
         with pytest.raises(UserError, match="no model at .*gone: there is no such directory"):
             version_directory(tmp_path / "gone")
-        with pytest.raises(UserError, match="neither saved_model.pb nor a version folder such as 1/"):
+        with pytest.raises(
+            UserError, match="neither saved_model.pb nor a version folder such as 1/"
+        ):
             version_directory(tmp_path)
         (tmp_path / "1").mkdir()  # a version folder without a SavedModel in it
         (tmp_path / "training").mkdir()
@@ -344,7 +374,11 @@ class TestMetadata:
         [
             ('"schema_version": 1', '"schema_version": 2', "schema_version: Input should be 1"),
             ('"samples": 3', '"samples": "many"', "samples: Input should be a valid integer"),
-            ('"seed": 11', '"seed": 11, "unheard_of": 1', "unheard_of: Extra inputs are not permitted"),
+            (
+                '"seed": 11',
+                '"seed": 11, "unheard_of": 1',
+                "unheard_of: Extra inputs are not permitted",
+            ),
         ],
     )
     def test_metadata_of_another_version(self, exported, tmp_path, old, new, text):

@@ -46,7 +46,9 @@ class TestFiles:
             np.testing.assert_allclose(answer.probabilities, expected.probabilities[i], **CLOSE)
             np.testing.assert_allclose(answer.label_epistemic, expected.label_epistemic[i], **CLOSE)
             for name in ("total", "aleatoric", "epistemic"):
-                assert getattr(answer, name) == pytest.approx(float(getattr(expected, name)[i]), abs=1e-5)
+                assert getattr(answer, name) == pytest.approx(
+                    float(getattr(expected, name)[i]), abs=1e-5
+                )
         (alone,) = predictor.answer(sounds[3:4])
         np.testing.assert_allclose(alone.probabilities, expected.probabilities[3], **CLOSE)
 
@@ -90,7 +92,16 @@ class TestFiles:
     def test_the_export_command(self, exported, waveforms, sounds, tmp_path):
         model, out = exported("det-flip"), tmp_path / "served"
         arguments = ["export", str(model.path), "--out", str(out), "--samples", "2", "--seed", "6"]
-        arguments += ["--precision", "float32", "--draws", "stored", "--seconds", "2", "--version", "4"]
+        arguments += [
+            "--precision",
+            "float32",
+            "--draws",
+            "stored",
+            "--seconds",
+            "2",
+            "--version",
+            "4",
+        ]
         result = click.testing.CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, result.output
         assert f"{out / '4'}: ResNet-22" in result.output
@@ -194,8 +205,13 @@ class TestServer:
     def test_what_passes_is_tried_again(self, serve, exported, sounds, monkeypatch):
         monkeypatch.setattr(server_module, "FIRST_PAUSE_S", 0.01)
         codes = serve.codes
-        serve.failures += [(codes.UNAVAILABLE, "starting"), (codes.RESOURCE_EXHAUSTED, "queue full")]
-        mixed = "Tensors with name 'x' from different tasks have different shapes and padding is off"
+        serve.failures += [
+            (codes.UNAVAILABLE, "starting"),
+            (codes.RESOURCE_EXHAUSTED, "queue full"),
+        ]
+        mixed = (
+            "Tensors with name 'x' from different tasks have different shapes and padding is off"
+        )
         serve.failures.append((codes.FAILED_PRECONDITION, mixed))
         (answer,) = Predictor(exported("det-flip").path, server=serve.address).answer(sounds[:1])
         assert answer.error is None
@@ -220,7 +236,9 @@ class TestServer:
         serve.failures.append((serve.codes.INTERNAL, "broken"))
         with pytest.raises(UserError, match=r"failed \(INTERNAL: broken\)"):
             answer(serve.address)
-        with pytest.raises(UserError, match=r"localhost:1 did not answer in 0.5 s \((UNAVAIL|DEADLINE)"):
+        with pytest.raises(
+            UserError, match=r"localhost:1 did not answer in 0.5 s \((UNAVAIL|DEADLINE)"
+        ):
             answer("localhost:1", 0.5)
         serve.silent.set()
         with pytest.raises(UserError, match=r"did not answer in 0.4 s \(DEADLINE_EXCEEDED"):
@@ -235,5 +253,7 @@ class TestServer:
 def test_without_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_serving", None)
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_serving.apis", None)
-    with pytest.raises(UserError, match=r"needs tensorflow-serving-api.*pip install 'vipann-tf\[serving\]'"):
+    with pytest.raises(
+        UserError, match=r"needs tensorflow-serving-api.*pip install 'vipann-tf\[serving\]'"
+    ):
         Server("localhost:8500", "x")

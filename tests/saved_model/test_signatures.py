@@ -119,9 +119,7 @@ NAN = np.where(np.arange(32000) == 77, np.nan, GOOD).astype(np.float32)
 INFINITE = np.where(np.arange(32000) < 2, np.inf, GOOD).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    "signature", ["serving_default", "embed", "posterior_mean", "monte_carlo"]
-)
+@pytest.mark.parametrize("signature", ["serving_default", "embed", "posterior_mean", "monte_carlo"])
 @pytest.mark.parametrize(
     "waveform, texts",
     [
@@ -160,7 +158,10 @@ def test_only_core_operations_and_no_python(exported):
     for kind in KINDS:
         text = (exported(kind).path / "1" / "saved_model.pb").read_bytes()
         graph = saved_model_pb2.SavedModel.FromString(text).meta_graphs[0]
-        nodes = [*graph.graph_def.node, *(n for f in graph.graph_def.library.function for n in f.node_def)]
+        nodes = [
+            *graph.graph_def.node,
+            *(n for f in graph.graph_def.library.function for n in f.node_def),
+        ]
         operations = {node.op for node in nodes}
         functions = {f.signature.name for f in graph.graph_def.library.function}
         known = set(tf.raw_ops.__dict__) | functions

@@ -37,9 +37,7 @@ def test_a_deterministic_trunk_is_outside_the_loop_over_draws(exported):
     }
     assert list(with_convolutions.values()) == [CONVOLUTIONS + SHORTCUTS]
     (trunk,) = with_convolutions
-    callers = {
-        name for name, nodes in functions.items() for node in nodes if _calls(node, trunk)
-    }
+    callers = {name for name, nodes in functions.items() for node in nodes if _calls(node, trunk)}
     assert callers and not [name for name in callers if "while" in name]
     # The sampled network's are inside it, each signature calling the same.
     functions = library(exported("flip"))
@@ -57,7 +55,9 @@ def test_a_hundred_stored_draws_cost_little_more_than_one(exported):
     clips = tf.constant(np.random.default_rng(0).normal(0, 0.1, [1, 160_000]).astype(np.float32))
     settings = {"draws": "stored", "seed": 1}
     made = {
-        samples: Signatures(model.keras, model.info.model_copy(update={"samples": samples, **settings}))
+        samples: Signatures(
+            model.keras, model.info.model_copy(update={"samples": samples, **settings})
+        )
         for samples in (1, 100)
     }
     ask_one, ask_hundred = (made[samples].functions["serving_default"] for samples in (1, 100))

@@ -79,7 +79,13 @@ class TestResampling:
 class TestRequests:
     def test_files_of_other_lengths_and_rates_do_not_influence_each_other(self, exported):
         rng = np.random.default_rng(0)
-        sizes = [(TO_HZ, 40_000), (16000, 17_001), (TO_HZ, 33_000), (44100, 55_125), (TO_HZ, 33_000)]
+        sizes = [
+            (TO_HZ, 40_000),
+            (16000, 17_001),
+            (TO_HZ, 33_000),
+            (44100, 55_125),
+            (TO_HZ, 33_000),
+        ]
         contents = [wav_bytes(rng.normal(0, 0.1, size), rate) for rate, size in sizes]
         for kind in ("flip", "det-flip"):
             model = exported(kind)
@@ -118,14 +124,37 @@ class TestRequests:
             (b"RIFF", "this is not a WAV file"),
             (wav_bytes(np.zeros(40_000), kind="FLAC"), "this is not a WAV file"),
             (wav_bytes(np.zeros(40_000))[:30], "too short"),
-            (wav_bytes(np.zeros(40_000), subtype="PCM_24"), "Can only read 16-bit WAV files, but received 24"),
-            (wav_bytes(np.zeros(40_000), subtype="FLOAT"), "Bad audio format for WAV: Expected 1 (PCM)"),
-            (wav_bytes(np.zeros(40_000), subtype="PCM_U8"), "Can only read 16-bit WAV files, but received 8"),
-            (wav_bytes(np.zeros(40_000), 11025), "one of 8000, 16000, 22050, 32000, 44100, 48000 Hz"),
+            (
+                wav_bytes(np.zeros(40_000), subtype="PCM_24"),
+                "Can only read 16-bit WAV files, but received 24",
+            ),
+            (
+                wav_bytes(np.zeros(40_000), subtype="FLOAT"),
+                "Bad audio format for WAV: Expected 1 (PCM)",
+            ),
+            (
+                wav_bytes(np.zeros(40_000), subtype="PCM_U8"),
+                "Can only read 16-bit WAV files, but received 8",
+            ),
+            (
+                wav_bytes(np.zeros(40_000), 11025),
+                "one of 8000, 16000, 22050, 32000, 44100, 48000 Hz",
+            ),
             (wav_bytes(np.zeros(31_000)), "the WAV file is too short: send at least 1 s"),
             (wav_bytes(np.zeros(0)), "the WAV file is too short: send at least 1 s"),
         ],
-        ids=["empty", "four bytes", "FLAC", "cut", "24 bits", "floats", "8 bits", "rate", "short", "none"],
+        ids=[
+            "empty",
+            "four bytes",
+            "FLAC",
+            "cut",
+            "24 bits",
+            "floats",
+            "8 bits",
+            "rate",
+            "short",
+            "none",
+        ],
     )
     def test_bad_files_are_told_apart(self, exported, content, text):
         model = exported("det")
@@ -136,5 +165,7 @@ class TestRequests:
         assert np.isfinite(ask(model, "wav", wav=files(good))["total"]).all()
 
     def test_an_empty_batch(self, exported):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="wav has no rows: the batch is empty"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="wav has no rows: the batch is empty"
+        ):
             ask(exported("det"), "wav", wav=tf.zeros([0], tf.string))

@@ -76,7 +76,9 @@ def test_folds_are_resumable(bases, events, tmp_path):
     with pytest.raises(UserError) as error:
         cross_validate(other, *arguments[1:], folds=[1, 3])
     assert "fold1 was trained otherwise: recipe.training." in str(error.value)
-    assert "recipe.training.seed differ; choose another --out, or train every fold anew" in str(error.value)
+    assert "recipe.training.seed differ; choose another --out, or train every fold anew" in str(
+        error.value
+    )
     with pytest.raises(UserError, match="otherwise: base.architecture.head, base.arch.* differ"):
         cross_validate(recipe, bases["dropout"], events, out, folds=[1])
 
@@ -147,7 +149,12 @@ def test_the_command(bases, events, tmp_path):
     assert {"total", "aleatoric", "epistemic"} <= summary["uncertainty"].keys()
 
     for options, message in {
-        ("--folds", "all", "--test-fold", "1"): "--test-fold holds out one fold and --folds each in turn",
+        (
+            "--folds",
+            "all",
+            "--test-fold",
+            "1",
+        ): "--test-fold holds out one fold and --folds each in turn",
         ("--final",): "--final goes with --folds",
         ("--folds", "1,x"): "--folds is '1,x'; give all, or numbers such as 1,2,3",
         ("--folds", "2,9"): "split 'fold9' is unknown",

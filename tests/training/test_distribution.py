@@ -33,13 +33,17 @@ def test_devices(monkeypatch):
     assert isinstance(make_strategy("mirrored"), tf.distribute.MirroredStrategy)
     with pytest.raises(UserError, match="devices is 'multiworker' but TF_CONFIG is not set"):
         make_strategy("multiworker")
-    with pytest.raises(UserError, match="devices is 'all'; allowed are auto, none, mirrored, multiworker"):
+    with pytest.raises(
+        UserError, match="devices is 'all'; allowed are auto, none, mirrored, multiworker"
+    ):
         make_strategy("all")
 
 
 def test_one_device_gets_whole_batches():
     batches = tf.data.Dataset.range(12).batch(6)
-    assert [x.tolist() for x in distribute(make_strategy("none"), batches, 6).as_numpy_iterator()] == [
+    assert [
+        x.tolist() for x in distribute(make_strategy("none"), batches, 6).as_numpy_iterator()
+    ] == [
         [0, 1, 2, 3, 4, 5],
         [6, 7, 8, 9, 10, 11],
     ]
@@ -96,7 +100,12 @@ class Trainings:
 
     def _start(self, out, task, kill_at=0) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py"), str(kill_at), *self._command(out, "multiworker")],
+            [
+                sys.executable,
+                str(HERE / "worker.py"),
+                str(kill_at),
+                *self._command(out, "multiworker"),
+            ],
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": json.dumps(task)},
             text=True,
             stdout=subprocess.PIPE,

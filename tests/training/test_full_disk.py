@@ -81,7 +81,11 @@ def test_no_space_left(bases, events, small_disk, monkeypatch, full_at):
                 return export(*args, **kwargs)
 
             patch.setattr(transfer_module, "export", fill_and_export)
-            words = (f"can't write the model in {out}: ", "No space left", "the same command writes it")
+            words = (
+                f"can't write the model in {out}: ",
+                "No space left",
+                "the same command writes it",
+            )
         else:
             words = ("can't ", str(out), "No space left", "make room", "the same command goes on")
 

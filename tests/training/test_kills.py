@@ -21,7 +21,8 @@ HERE = pathlib.Path(__file__).parent
 
 
 @pytest.mark.parametrize(
-    "option, gpus, expected", [(None, 0, True), (None, 1, False), (True, 1, True), (False, 0, False)]
+    "option, gpus, expected",
+    [(None, 0, True), (None, 1, False), (True, 1, True), (False, 0, False)],
 )
 def test_deterministic_operations(monkeypatch, option, gpus, expected):
     called = []

@@ -89,7 +89,12 @@ def test_without_options_it_is_adam():
 
 
 def test_decay_spares_biases_and_spreads():
-    for name, spared in {"kernel": False, "kernel_loc": False, "kernel_rho": True, "bias": True}.items():
+    for name, spared in {
+        "kernel": False,
+        "kernel_loc": False,
+        "kernel_rho": True,
+        "bias": True,
+    }.items():
         plain, decayed = kernel(name), kernel(name)
         path(make(Optimizer(learning_rate=0.1), [plain]), [plain])
         path(make(Optimizer(learning_rate=0.1, weight_decay=0.5), [decayed]), [decayed])
@@ -100,7 +105,9 @@ def test_clipping_is_of_the_global_norm():
     """Adam does not see a common factor of its gradients, so it shows in the moments."""
     one, other = kernel(), kernel()
     optimizer = make(Optimizer(clip_norm=0.5), [one, other])
-    optimizer.apply_gradients([(tf.constant(GRADIENTS[0]), one), (tf.constant(GRADIENTS[1]), other)])
+    optimizer.apply_gradients(
+        [(tf.constant(GRADIENTS[0]), one), (tf.constant(GRADIENTS[1]), other)]
+    )
     norm = np.sqrt(np.sum(GRADIENTS[:2] ** 2))
     np.testing.assert_allclose(
         optimizer._momentums[0].numpy(), 0.1 * GRADIENTS[0] * 0.5 / norm, rtol=1e-5

@@ -52,7 +52,9 @@ def test_cores_are_shared_out(monkeypatch):
 
 
 def test_too_many():
-    with pytest.raises(UserError, match="3 folds at once, one a GPU, but there are 2; use 2 or fewer"):
+    with pytest.raises(
+        UserError, match="3 folds at once, one a GPU, but there are 2; use 2 or fewer"
+    ):
         run_in_processes({"a": tasks.environment}, 3, gpus=2)
     with pytest.raises(UserError, match="0 folds at once; use 1 or more"):
         run_in_processes({"a": tasks.environment}, 0, gpus=0)
@@ -63,7 +65,11 @@ def test_too_many():
     [
         (tasks.mistaken, UserError, "^bad: width is 7; use 1$"),
         (tasks.broken, RuntimeError, "bad:\n(.|\n)*KeyError: 'inside'"),
-        (tasks.killed, UserError, "bad: its process ended with status -9, .*the same command goes on"),
+        (
+            tasks.killed,
+            UserError,
+            "bad: its process ended with status -9, .*the same command goes on",
+        ),
     ],
 )
 def test_one_that_fails_stops_the_others(monkeypatch, tmp_path, task, error, message):

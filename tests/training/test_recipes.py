@@ -44,7 +44,9 @@ def distinct_trainings() -> dict[str, tuple[TransferRecipe, list[str]]]:
             content = recipe.model_dump(mode="json")
             content["training"]["epochs"] = None
             found.setdefault(json.dumps(content), (recipe, []))[1].append(name)
-    return {f"{recipe.strategy}-{'-'.join(names)}": (recipe, names) for recipe, names in found.values()}
+    return {
+        f"{recipe.strategy}-{'-'.join(names)}": (recipe, names) for recipe, names in found.values()
+    }
 
 
 TRAININGS = distinct_trainings()
@@ -53,7 +55,9 @@ TRAININGS = distinct_trainings()
 def test_every_recipe_is_among_the_trainings():
     named = {(name, recipe.strategy) for recipe, names in TRAININGS.values() for name in names}
     files = {x.stem for x in RECIPES.glob("transfer/*.yaml")}
-    assert named == {(name, strategy) for name in files for strategy in FOR_ONE.get(name, STRATEGIES)}
+    assert named == {
+        (name, strategy) for name in files for strategy in FOR_ONE.get(name, STRATEGIES)
+    }
     for recipe, names in TRAININGS.values():
         for name in names:
             if "_" in name:  # the mode is part of the name

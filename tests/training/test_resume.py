@@ -132,7 +132,9 @@ def test_no_readable_checkpoint(train, tmp_path):
     assert [file.stem for file in files] == ["ckpt-2", "ckpt-3"]  # keeps two
     for file in files:
         file.write_bytes(b"?")
-    with pytest.raises(UserError, match="none of the 2 checkpoints in .* can be read; delete .*training"):
+    with pytest.raises(
+        UserError, match="none of the 2 checkpoints in .* can be read; delete .*training"
+    ):
         train("training.keep_checkpoints=2")
 
 
@@ -143,11 +145,15 @@ def test_a_changed_recipe_is_refused(train, tmp_path):
     changed = ("optimizer.learning_rate=0.5", "training.seed=3")
     with pytest.raises(UserError) as error:
         train(*changed)
-    assert "differs in recipe.optimizer.learning_rate, recipe.training.seed; repeat" in str(error.value)
+    assert "differs in recipe.optimizer.learning_rate, recipe.training.seed; repeat" in str(
+        error.value
+    )
     steps = []
     train(*changed, overwrite=True, on_progress=lambda progress: steps.append(progress.step))
     assert steps == [1, 2, 3, 4]
-    with pytest.raises(UserError, match="holds a model already; choose another --out, or --overwrite"):
+    with pytest.raises(
+        UserError, match="holds a model already; choose another --out, or --overwrite"
+    ):
         train()
 
 
@@ -156,9 +162,13 @@ def test_a_loss_that_is_not_finite(train, tmp_path):
     with pytest.raises(UserError) as error:
         train("optimizer.learning_rate=1e30")
     text = str(error.value)
-    assert text.startswith("the loss is nan at step 2 (NLL nan") or text.startswith("the loss is inf at step 2")
+    assert text.startswith("the loss is nan at step 2 (NLL nan") or text.startswith(
+        "the loss is inf at step 2"
+    )
     assert "clips " in text and "optimizer.clip_norm" in text
-    assert [file.name for file in checkpoint_files(tmp_path) if file.suffix == ".index"] == ["ckpt-1.index"]
+    assert [file.name for file in checkpoint_files(tmp_path) if file.suffix == ".index"] == [
+        "ckpt-1.index"
+    ]
 
 
 @pytest.mark.usefixtures("eager")

@@ -31,13 +31,21 @@ def events_of(folder) -> dict[str, list[tuple[int, float | None]]]:
 def test_curves_and_histograms(bases, events, tmp_path):
     pytest.importorskip("tensorboard", reason="TensorFlow's summaries need it")
     recipe = transfer_recipe(
-        *("flip", "fixed", "training.steps=11", "validation.splits=[fold2]", "training.batch_size=2"),
-        *("validation.samples=1", "validation.every_epochs=1.0", "training.checkpoint_every_steps=4"),
+        *(
+            "flip",
+            "fixed",
+            "training.steps=11",
+            "validation.splits=[fold2]",
+            "training.batch_size=2",
+        ),
+        *(
+            "validation.samples=1",
+            "validation.every_epochs=1.0",
+            "training.checkpoint_every_steps=4",
+        ),
     )
     seen = []
-    transfer(
-        recipe, bases["flipout"], events, tmp_path / "m", test_fold=1, on_progress=seen.append
-    )
+    transfer(recipe, bases["flipout"], events, tmp_path / "m", test_fold=1, on_progress=seen.append)
     tags = events_of(tmp_path / "m" / "1" / "assets.extra" / "tensorboard")
     rows = log_rows(tmp_path / "m")
     for tag, column in {

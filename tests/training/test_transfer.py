@@ -167,7 +167,9 @@ def test_signs_are_those_of_the_base_or_of_the_recipe(bases, events):
 
 def test_signs_go_with_flip_alone(bases, events):
     recipe = transfer_recipe("det-flip", "finetune", "signs=activation")
-    with pytest.raises(UserError, match="signs is 'activation', but strategy det-flip has a determ"):
+    with pytest.raises(
+        UserError, match="signs is 'activation', but strategy det-flip has a determ"
+    ):
         new_model(recipe, bases["deterministic"], events)
 
 

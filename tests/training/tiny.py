@@ -21,9 +21,7 @@ SHORT = ("training.steps=2", "training.batch_size=4", "export.samples=2")
 
 
 def pretrain_recipe(kind: str, *settings: str, path=None) -> PretrainRecipe:
-    return load_recipe(
-        PretrainRecipe, path, [f"model.kind={kind}", *NETWORK, *SHORT, *settings]
-    )
+    return load_recipe(PretrainRecipe, path, [f"model.kind={kind}", *NETWORK, *SHORT, *settings])
 
 
 def transfer_recipe(strategy: str, mode: str, *settings: str, path=None) -> TransferRecipe:

@@ -55,7 +55,10 @@ def test_coverage_is_as_stated_however_wrong_the_model(method, clips, coverage):
         probs, truth = _multiclass(rng, clips + new)
         uniform = rng.random(clips + new) if randomised else None
         fit = cf.calibrate_multiclass(
-            probs[:clips], truth[:clips], coverage, method.split()[0],
+            probs[:clips],
+            truth[:clips],
+            coverage,
+            method.split()[0],
             uniform[:clips] if randomised else None,
         )
         sets = fit.sets(probs[clips:], uniform[clips:] if randomised else None)

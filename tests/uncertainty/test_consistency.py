@@ -13,7 +13,8 @@ from vipann_tf.uncertainty.consistency import calibrated_ece
 def _probs(task, clips=80, labels=5):
     logits = 2 * np.random.default_rng(0).normal(size=(clips, labels))
     return (
-        scipy.special.expit(logits) if task == "multilabel"
+        scipy.special.expit(logits)
+        if task == "multilabel"
         else scipy.special.softmax(logits, axis=1)
     )
 

@@ -156,9 +156,7 @@ def test_loops_inside_a_saved_model_with_unknown_batch_and_draws(tmp_path):
     """Moments are loop variables; the graph needs core ops only."""
 
     class Module(tf.Module):
-        @tf.function(
-            input_signature=[tf.TensorSpec([None, 5]), tf.TensorSpec([], tf.int32)]
-        )
+        @tf.function(input_signature=[tf.TensorSpec([None, 5]), tf.TensorSpec([], tf.int32)])
         def __call__(self, logits, draws):
             def body(t, moments):
                 noise = tf.random.stateless_normal(tf.shape(logits), tf.stack([t, 7]))
@@ -196,8 +194,10 @@ def test_epistemic_of_beta_draws_matches_the_closed_form():
 
 
 def test_unknown_task_is_named():
-    for call in (lambda: dec.decompose(np.ones((1, 1, 2)), "binary"),
-                 lambda: dec.finish(dec.start((1, 2)), "binary")):
+    for call in (
+        lambda: dec.decompose(np.ones((1, 1, 2)), "binary"),
+        lambda: dec.finish(dec.start((1, 2)), "binary"),
+    ):
         with pytest.raises(UserError, match="task is 'binary'; it must be one of multilabel, mul"):
             call()
 

@@ -60,9 +60,7 @@ def test_fit_over_draws_is_the_best_of_a_fine_grid(task):
     draws = 3 * logits + np.random.default_rng(2).normal(size=(6, 300, 5))
     fit = tp.fit_temperature(draws, labels, task)
     grid = np.geomspace(0.5, 10, 200)
-    best = min(
-        clip_nll(tp.scaled_probabilities(draws, task, t), labels, task).mean() for t in grid
-    )
+    best = min(clip_nll(tp.scaled_probabilities(draws, task, t), labels, task).mean() for t in grid)
     assert fit.nll_after <= best + 1e-9
     assert 1.5 < fit.temperature < 5
 

@@ -135,9 +135,7 @@ class Decoder:
             with soundfile.SoundFile(file) as sound:
                 for piece in self._pieces(sound):
                     if not np.isfinite(piece).all():
-                        raise DecodeError(
-                            "non-finite", f"from {count / self.rate_hz:.0f} s on"
-                        )
+                        raise DecodeError("non-finite", f"from {count / self.rate_hz:.0f} s on")
                     count += len(piece)
                     yield piece
         except soundfile.LibsndfileError as error:

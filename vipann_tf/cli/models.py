@@ -8,9 +8,7 @@ from vipann_tf.cli.options import common
 
 
 def _signs(help_text):
-    return click.option(
-        "--signs", type=click.Choice(["channel", "activation"]), help=help_text
-    )
+    return click.option("--signs", type=click.Choice(["channel", "activation"]), help=help_text)
 
 
 @click.command("import", cls=Command)
@@ -51,9 +49,7 @@ def import_(checkpoint, labels, signs, out, overwrite):
     help="metrics.json of an evaluation, for the model card; may be repeated.",
 )
 @click.option("--licence", metavar="TEXT", help="Of the weights, for the model card.")
-def export(
-    model, samples, seed, out, precision, draws, signs, seconds, version, metrics, licence
-):
+def export(model, samples, seed, out, precision, draws, signs, seconds, version, metrics, licence):
     """Write a version of a model with other settings of serving, at --out."""
     from vipann_tf.saved_model.reexport import reexport
 

@@ -109,9 +109,7 @@ def _listen(model, path, window, hop, asked, style, top, threshold, plot) -> Non
     listener = Listener(model, window_s=window, hop_s=hop, **asked)
     try:
         seconds = duration_s(path)
-        shown = timeline(
-            style, sys.stdout, path, listener.labels, top=top, threshold=threshold
-        )
+        shown = timeline(style, sys.stdout, path, listener.labels, top=top, threshold=threshold)
         figure = TimelineFigure(listener.labels, seconds) if plot else None
         with terminal.progress("Listening") as show:
             for heard in listener.listen(path, show):

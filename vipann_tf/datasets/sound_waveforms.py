@@ -242,9 +242,7 @@ def arch(n: int, power: float) -> np.ndarray:
     return np.sin((np.arange(n, dtype=np.float32) + 0.5) * np.float32(math.pi / n)) ** power
 
 
-def reverberated(
-    rng: np.random.Generator, dry: np.ndarray, t60_s: float, wet: float
-) -> np.ndarray:
+def reverberated(rng: np.random.Generator, dry: np.ndarray, t60_s: float, wet: float) -> np.ndarray:
     """Puts a waveform into a room: direct sound and an exponentially decaying noise tail.
 
     The tail is white noise times an exponential (Moorer, "About this reverberation business",

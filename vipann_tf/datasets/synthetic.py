@@ -100,9 +100,7 @@ def source(
         task="multilabel" if task == "multilabel" else "multiclass",
         labels=tuple(EVENTS[task]),
         clips=tuple(
-            decode.clip(split, index)
-            for split, size in zip(splits, sizes)
-            for index in range(size)
+            decode.clip(split, index) for split, size in zip(splits, sizes) for index in range(size)
         ),
         clip_seconds=seconds,
         decode=decode,
@@ -146,9 +144,7 @@ def write_wav(
     synthesizer = _Synthesizer(task, seconds, seed)
     clip = synthesizer.clip(split, index)
     try:
-        soundfile.write(
-            path, synthesizer(clip, RATE_HZ), RATE_HZ, format="WAV", subtype="PCM_16"
-        )
+        soundfile.write(path, synthesizer(clip, RATE_HZ), RATE_HZ, format="WAV", subtype="PCM_16")
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(
             f"Cannot write {os.fspath(path)!r}: {error} Name a writable file."

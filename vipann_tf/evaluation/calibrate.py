@@ -155,9 +155,7 @@ def fit_calibration(
         scaled = scaled_probabilities(sample_logits, task, fit.temperature)
         probs[held_out] = scaled[held_out]
         sets = fit_sets(scaled[others], truth[others], task, coverage=coverage, method=method)
-        judged.append(
-            (set_statistics(sets, probs[held_out], truth[held_out]), int(held_out.sum()))
-        )
+        judged.append((set_statistics(sets, probs[held_out], truth[held_out]), int(held_out.sum())))
     temperature = fit_temperature(sample_logits, truth, task).temperature
     predictor = fit_sets(probs, truth, task, coverage=coverage, method=method)
     return Calibrated(
@@ -177,7 +175,9 @@ def check_not_trained_on(info: ModelInfo, dataset: DatasetInfo, splits: Sequence
     for training in trainings:
         used = sorted(set(splits) & set(training["splits"]))
         if training["dataset"] == dataset.name and used:
-            held = training["held_out"] or [n for n in dataset.splits if n not in training["splits"]]
+            held = training["held_out"] or [
+                n for n in dataset.splits if n not in training["splits"]
+            ]
             free = f"use {', '.join(held)}" if held else "use clips that it was not trained on"
             raise UserError(
                 f"split {', '.join(used)} of {dataset.name} trained the model, which is surer of "

@@ -115,15 +115,21 @@ def _picture(log_mel_db: np.ndarray) -> str:
     pooled = np.maximum.reduceat(log_mel_db, starts, axis=0)  # keep clicks visible
     loudest = float(pooled.max())
     buffer = io.BytesIO()
-    imsave(buffer, pooled.T[::-1], vmin=loudest - _PICTURE_RANGE_DB, vmax=loudest,
-           cmap=colormaps["magma"], format="png")
+    imsave(
+        buffer,
+        pooled.T[::-1],
+        vmin=loudest - _PICTURE_RANGE_DB,
+        vmax=loudest,
+        cmap=colormaps["magma"],
+        format="png",
+    )
     return _data_uri("image/png", buffer.getvalue())
 
 
 def _sound(waveform: np.ndarray, rate_hz: int) -> str:
     """The clip as MP3, which every browser plays; as WAV where libsndfile was built without."""
-    kind, mime = ("MP3", "audio/mpeg") if "MP3" in soundfile.available_formats() else (
-        "WAV", "audio/wav"
+    kind, mime = (
+        ("MP3", "audio/mpeg") if "MP3" in soundfile.available_formats() else ("WAV", "audio/wav")
     )
     buffer = io.BytesIO()
     soundfile.write(buffer, np.clip(waveform, -1.0, 1.0), rate_hz, format=kind)

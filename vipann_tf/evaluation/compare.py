@@ -289,7 +289,11 @@ def _common(mine: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, int]]
 
 def markdown(rows: Sequence[Row]) -> str:
     """Returns the rows as tables: models by metrics, and below it the differences."""
-    parts = ["# Comparison", "Values with 95 % bootstrap intervals over clips.", _table(rows, False)]
+    parts = [
+        "# Comparison",
+        "Values with 95 % bootstrap intervals over clips.",
+        _table(rows, False),
+    ]
     if any(row.against for row in rows):
         parts += [
             "## Differences",
@@ -335,6 +339,8 @@ def _write_csv(rows: Sequence[Row], path: Path) -> None:
         )
         for row in rows:
             found = row.found
-            numbers = ["" if x is None else f"{x:.6g}" for x in (found.value, found.low, found.high)]
+            numbers = [
+                "" if x is None else f"{x:.6g}" for x in (found.value, found.low, found.high)
+            ]
             start = [row.dataset, row.split, row.model, row.against, row.clips, row.metric]
             writer.writerow(start + numbers)

@@ -65,9 +65,7 @@ def uncertainty_comparison(results: Sequence[StoredResults], names: Sequence[str
         panel.grid(axis="y", visible=False)
     panels[0].set_yticks(list(ticks.values()), list(ticks), color=INK)
     panels[0].set_ylim(row - 0.9, -0.7)
-    handles = [
-        panels[0].barh([-9], [0], color=colour[name], label=name) for name in models
-    ]
+    handles = [panels[0].barh([-9], [0], color=colour[name], label=name) for name in models]
     figure.legend(
         handles=handles,
         loc="outside upper left",

@@ -1,9 +1,9 @@
 """Evaluation of a model on a dataset's splits, as a directory of results.
 
-    metrics.json       every number, with intervals; documented in `evaluation/summary.py`
-    predictions.csv    a row a clip
-    reliability.png    the reliability diagram
-    report.html        all of it, to be read
+metrics.json       every number, with intervals; documented in `evaluation/summary.py`
+predictions.csv    a row a clip
+reliability.png    the reliability diagram
+report.html        all of it, to be read
 """
 
 import json
@@ -161,11 +161,15 @@ def describe(info: ModelInfo) -> dict[str, str]:
         "network": f"ResNet-{network.depth}, width {network.width:g}",
         "trunk, head": f"{network.trunk}, {network.head}",
         "made by": " ".join(
-            str(word) for word in (info.origin, info.recipe.get("strategy"), info.recipe.get("mode")) if word
+            str(word)
+            for word in (info.origin, info.recipe.get("strategy"), info.recipe.get("mode"))
+            if word
         ),
     }
     if info.data is not None:
-        rows["trained on"] = f"{info.data.clips} clips of {info.data.dataset} ({', '.join(info.data.splits)})"
+        rows["trained on"] = (
+            f"{info.data.clips} clips of {info.data.dataset} ({', '.join(info.data.splits)})"
+        )
     if info.calibration.fitted_on:
         rows["calibrated on"] = ", ".join(info.calibration.fitted_on)
     if info.calibration.temperature != 1.0:

@@ -51,10 +51,19 @@ def uncertainty_figure(results: Results, kind: str) -> Figure:
         # Tell groups apart without colour too: filled, or outlines of different dashes.
         style = "-" if number < 2 else (0, (5, 2)) if number == 2 else (0, (2, 1.5))
         axes.stairs(share, edges, fill=True, color=colour, alpha=0.16, linewidth=0)
-        axes.stairs(share, edges, color=colour, linewidth=1.8, linestyle=style,
-                    label=f"{name} ({len(group):,})")
-    axes.set(xlabel=f"{kind} uncertainty of the answer (nats)", ylabel="share of the group",
-             xlim=(0, edges[-1]))
+        axes.stairs(
+            share,
+            edges,
+            color=colour,
+            linewidth=1.8,
+            linestyle=style,
+            label=f"{name} ({len(group):,})",
+        )
+    axes.set(
+        xlabel=f"{kind} uncertainty of the answer (nats)",
+        ylabel="share of the group",
+        xlim=(0, edges[-1]),
+    )
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(PERCENT)
     axes.legend(frameon=False, fontsize=10, labelcolor=INK)
@@ -72,18 +81,36 @@ def risk_coverage_figure(results: Results) -> Figure:
     dashes = dict(zip(KINDS, ("-", (0, (5, 2)), (0, (2, 1.5)))))
     for kind in results.kinds:
         curve = risk_coverage(results.answers.answer_uncertainty(kind, results.task), wrong)
-        axes.plot(curve.coverage, curve.risk, color=colours[kind], linestyle=dashes[kind],
-                  linewidth=1.8, label=f"kept by {kind}")
+        axes.plot(
+            curve.coverage,
+            curve.risk,
+            color=colours[kind],
+            linestyle=dashes[kind],
+            linewidth=1.8,
+            label=f"kept by {kind}",
+        )
     best = risk_coverage(wrong, wrong)
-    axes.plot(best.coverage, best.risk, color=MUTED, linewidth=1.2, linestyle=(0, (1, 1)),
-              label="best possible")
+    axes.plot(
+        best.coverage,
+        best.risk,
+        color=MUTED,
+        linewidth=1.2,
+        linestyle=(0, (1, 1)),
+        label="best possible",
+    )
     axes.axhline(wrong.mean(), color=MUTED, linewidth=1.2, label="no order")
-    axes.set(xlabel="share of clips answered, surest first", ylabel="of these, wrong",
-             xlim=(0, 1))
+    axes.set(xlabel="share of clips answered, surest first", ylabel="of these, wrong", xlim=(0, 1))
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_formatter(PERCENT)
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=10,
-                labelcolor=INK, borderaxespad=0.2)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=2,
+        frameon=False,
+        fontsize=10,
+        labelcolor=INK,
+        borderaxespad=0.2,
+    )
     style_axes(axes)
     return figure

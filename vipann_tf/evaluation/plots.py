@@ -62,23 +62,63 @@ def reliability_figure(stats: Reliability, title: str = "") -> Figure:
     accuracy, confidence = stats.accuracy[seen], stats.mean_confidence[seen]
     low, high = wilson_interval(stats.outcome[seen], stats.count[seen])
 
-    upper.plot([0, 1], [0, 1], color=INK, linestyle=(0, (4, 3)), linewidth=1.2, zorder=3,
-               label="perfectly calibrated")
+    upper.plot(
+        [0, 1],
+        [0, 1],
+        color=INK,
+        linestyle=(0, (4, 3)),
+        linewidth=1.2,
+        zorder=3,
+        label="perfectly calibrated",
+    )
     upper.bar(middle, accuracy, width[seen] * 0.92, color=BLUE, zorder=2, label="share true")
-    upper.bar(middle, confidence - accuracy, width[seen] * 0.92, bottom=accuracy,
-              facecolor="none", edgecolor=RED, hatch="////", linewidth=1.0, zorder=3,
-              label="gap to mean confidence")
-    upper.errorbar(middle, accuracy, yerr=[accuracy - low, high - accuracy], fmt="none",
-                   ecolor=INK, elinewidth=1.1, capsize=2.5, zorder=4, label="95 % interval")
+    upper.bar(
+        middle,
+        confidence - accuracy,
+        width[seen] * 0.92,
+        bottom=accuracy,
+        facecolor="none",
+        edgecolor=RED,
+        hatch="////",
+        linewidth=1.0,
+        zorder=3,
+        label="gap to mean confidence",
+    )
+    upper.errorbar(
+        middle,
+        accuracy,
+        yerr=[accuracy - low, high - accuracy],
+        fmt="none",
+        ecolor=INK,
+        elinewidth=1.1,
+        capsize=2.5,
+        zorder=4,
+        label="95 % interval",
+    )
     ece = float(expected_calibration_error(stats))
-    upper.text(0.97, 0.05, f"ECE {100 * ece:.1f} %\n{int(stats.count.sum()):,} answers",
-               transform=upper.transAxes, ha="right", va="bottom", color=INK, fontsize=11,
-               zorder=5, bbox={"facecolor": PALETTE["surface"], "edgecolor": GRID,
-                               "boxstyle": "round,pad=0.45"})
+    upper.text(
+        0.97,
+        0.05,
+        f"ECE {100 * ece:.1f} %\n{int(stats.count.sum()):,} answers",
+        transform=upper.transAxes,
+        ha="right",
+        va="bottom",
+        color=INK,
+        fontsize=11,
+        zorder=5,
+        bbox={"facecolor": PALETTE["surface"], "edgecolor": GRID, "boxstyle": "round,pad=0.45"},
+    )
     upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share true")
     upper.set_title(title, color=INK, fontsize=11, loc="left", pad=48)
-    upper.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=10,
-                 labelcolor=INK, borderaxespad=0.2)
+    upper.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=2,
+        frameon=False,
+        fontsize=10,
+        labelcolor=INK,
+        borderaxespad=0.2,
+    )
     upper.yaxis.set_major_formatter(PERCENT)
 
     lower.bar(left + width / 2, stats.count, width * 0.92, color=MUTED, zorder=2)

@@ -62,9 +62,7 @@ def restored(thresholds: ConformalThresholds) -> SetPredictor:
         )
         return MultilabelConformal(thresholds.coverage, present, absent)
     threshold = math.inf if thresholds.threshold is None else thresholds.threshold
-    return MulticlassConformal(
-        thresholds.coverage, thresholds.method, threshold, thresholds.clips
-    )
+    return MulticlassConformal(thresholds.coverage, thresholds.method, threshold, thresholds.clips)
 
 
 def set_statistics(predictor: SetPredictor, probs, truth, *, seed: int = 0) -> dict:

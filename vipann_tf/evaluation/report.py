@@ -122,8 +122,12 @@ def _label_bins(results: Results, summary: dict) -> list[dict]:
     for i, line in enumerate(summary["per_label"]):
         count = stats.count[i]
         points = [
-            {"x": 100 * x, "y": 100 - 100 * y, "r": 2.0 + 4.0 * np.sqrt(n / count.max()),
-             "count": int(n)}
+            {
+                "x": 100 * x,
+                "y": 100 - 100 * y,
+                "r": 2.0 + 4.0 * np.sqrt(n / count.max()),
+                "count": int(n),
+            }
             for x, y, n in zip(stats.mean_confidence[i], stats.accuracy[i], count)
             if n
         ]

@@ -128,10 +128,7 @@ def pooled(results: Sequence[StoredResults], split: str = "all folds") -> Stored
             }
             for name, parts in sets.items()
         },
-        {
-            name: sum((result.outside_ids[name] for result, _ in sets[name]), ())
-            for name in outside
-        },
+        {name: sum((result.outside_ids[name] for result, _ in sets[name]), ()) for name in outside},
         tuple(clips) if len(seen) < len(clips) else None,
     )
 

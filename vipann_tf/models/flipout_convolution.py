@@ -71,9 +71,7 @@ def _matrix_an_example(inputs, mean, perturbation, sign_in, sign_out):
     signs = _kernel_signs(sign_in[:, 0, 0], sign_out[:, 0, 0])
     matrices = tf.cast(mean[0, 0] + perturbation[0, 0] * signs, inputs.dtype)
     pixels = tf.reshape(inputs, [batch, time * frequency, channels])
-    outputs = tf.reshape(
-        tf.linalg.matmul(pixels, matrices), [batch, time, frequency, filters]
-    )
+    outputs = tf.reshape(tf.linalg.matmul(pixels, matrices), [batch, time, frequency, filters])
     outputs.set_shape([*inputs.shape[:-1], filters])
     return outputs
 
@@ -105,16 +103,12 @@ def _kernel_an_example(inputs, mean, perturbation, sign_in, sign_out):
         def add(index, of_inputs, of_mean, of_perturbation):
             signs, kernel = kernel_of(index)
             example = inputs[index : index + 1]
-            sides = dict(
-                out_backprop=upstream[index : index + 1], strides=[1] * 4, padding="SAME"
-            )
+            sides = dict(out_backprop=upstream[index : index + 1], strides=[1] * 4, padding="SAME")
             of_example = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(example), filter=kernel, **sides
             )
             of_kernel = tf.cast(
-                tf.raw_ops.Conv2DBackpropFilter(
-                    input=example, filter_sizes=mean.shape, **sides
-                ),
+                tf.raw_ops.Conv2DBackpropFilter(input=example, filter_sizes=mean.shape, **sides),
                 tf.float32,
             )
             return (

@@ -169,7 +169,9 @@ class ResidualBlock(tf_keras.layers.Layer):
         self.halve = halve
         outputs = planes * EXPANSION[make.architecture.depth]
         self.shortcut_conv = make.conv(outputs, 1, f"{name}.shortcut.conv") if project else None
-        self.shortcut_norm = make.norm(f"{name}.shortcut.bn", self.shortcut_conv) if project else None
+        self.shortcut_norm = (
+            make.norm(f"{name}.shortcut.bn", self.shortcut_conv) if project else None
+        )
 
     def call(self, inputs):
         x = average_pool(inputs) if self.halve else inputs

@@ -141,9 +141,7 @@ class VIPANN(tf_keras.Model):
         """What all draws have in common: waveforms [batch, samples] -> features [batch, ...]."""
         return self.network(self.frontend(waveform), stop=self.prefix_depth, training=False)
 
-    def suffix(
-        self, features: tf.Tensor, draw: Draw | None, temperature: float = 1.0
-    ) -> tf.Tensor:
+    def suffix(self, features: tf.Tensor, draw: Draw | None, temperature: float = 1.0) -> tf.Tensor:
         """Probabilities float32 [batch, labels] of one network (`None`: the mean), given `prefix`.
 
         Args:

@@ -38,7 +38,9 @@ def _summary(info, labels) -> str:
     shown = ", ".join(labels[:_LABELS_SHOWN])
     more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
     kind = "one label a clip" if network.task == "multiclass" else "any number of labels a clip"
-    draws = "one network" if not network.stochastic else f"{info.samples} networks of seed {info.seed}"
+    draws = (
+        "one network" if not network.stochastic else f"{info.samples} networks of seed {info.seed}"
+    )
     how = "kept in the SavedModel" if info.draws == "stored" else "drawn in each request"
     return (
         f"A ResNet-{network.depth} of width {network.width:g} with a {network.trunk} trunk and a "
@@ -91,7 +93,9 @@ def _metrics(metrics: dict[str, Any]) -> str:
 
 
 def _limits(info) -> str:
-    length = f"exactly {info.fixed_seconds:g} s" if info.fixed_seconds else f"{MIN_SECONDS:g} s or more"
+    length = (
+        f"exactly {info.fixed_seconds:g} s" if info.fixed_seconds else f"{MIN_SECONDS:g} s or more"
+    )
     lines = [
         f"It hears mono sound at {info.sample_rate_hz} Hz, {length}; it was trained on clips of "
         f"{info.clip_seconds:g} s, and much longer ones may be answered worse.",
@@ -99,7 +103,9 @@ def _limits(info) -> str:
         "high epistemic uncertainty hints at that; it is no proof of the contrary where it is low.",
     ]
     if not info.architecture.stochastic:
-        lines.append("It is one network: its epistemic uncertainty is 0 by definition, not by merit.")
+        lines.append(
+            "It is one network: its epistemic uncertainty is 0 by definition, not by merit."
+        )
     if info.calibration.temperature == 1.0:
         lines.append("Its probabilities were not calibrated after training.")
     return "\n".join(f"- {line}" for line in lines)

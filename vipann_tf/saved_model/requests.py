@@ -63,9 +63,7 @@ def checked_samples(num_samples: tf.Tensor) -> tf.Tensor:
     """The number of draws asked for, an int32 scalar, once it is known to be allowed."""
     return require(
         tf.reshape(num_samples, []),
-        tf.logical_and(
-            tf.reduce_all(num_samples >= 1), tf.reduce_all(num_samples <= MAX_SAMPLES)
-        ),
+        tf.logical_and(tf.reduce_all(num_samples >= 1), tf.reduce_all(num_samples <= MAX_SAMPLES)),
         f"num_samples must be from 1 to {MAX_SAMPLES}; received",
         num_samples,
     )
@@ -76,5 +74,3 @@ def require(value: tf.Tensor, holds: tf.Tensor, text: str, received) -> tf.Tenso
     check = tf.debugging.Assert(holds, [text, received], summarize=8)
     with tf.control_dependencies([check]):
         return tf.identity(value)
-
-

@@ -37,9 +37,7 @@ def resample(waveform: tf.Tensor, rate_hz: tf.Tensor) -> tf.Tensor:
     Returns:
       float32 [round(samples * 32000 / rate_hz)].
     """
-    return tf.cond(
-        tf.equal(rate_hz, TO_HZ), lambda: waveform, lambda: _resample(waveform, rate_hz)
-    )
+    return tf.cond(tf.equal(rate_hz, TO_HZ), lambda: waveform, lambda: _resample(waveform, rate_hz))
 
 
 def _resample(waveform, rate_hz):

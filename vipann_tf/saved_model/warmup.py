@@ -44,7 +44,9 @@ def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, np
             answer = loaded.signatures[signature](**{k: tf.constant(v) for k, v in inputs.items()})
             for name, value in answer.items():
                 # An export that answers with NaN must not be written.
-                tf.debugging.assert_all_finite(value, f"{signature} answers {name} that is not finite")
+                tf.debugging.assert_all_finite(
+                    value, f"{signature} answers {name} that is not finite"
+                )
             writer.write(prediction_log(signature, inputs))
     return asked
 

@@ -71,9 +71,7 @@ def read_arms(places: Places, cells: Sequence[Cell]) -> list[Arm]:
     for members in groups.values():
         members.sort(key=lambda cell: (cell.seed, cell.fold or 0))
         found = {
-            (cell.seed, cell.fold): _read(places, cell)
-            for cell in members
-            if places.finished(cell)
+            (cell.seed, cell.fold): _read(places, cell) for cell in members if places.finished(cell)
         }
         if found:
             arms.append(Arm(members[0], found, len(members)))

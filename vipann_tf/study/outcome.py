@@ -1,8 +1,8 @@
 """The outcome of a study, finished or not: tables, pictures and a page, made of its cells' files.
 
-    OUT/tables/NAME.csv, .md, .tex     each table; `tables.md` has all of them
-    OUT/plots/NAME.png                 each picture
-    OUT/study.html                     both, in one file that needs no network
+OUT/tables/NAME.csv, .md, .tex     each table; `tables.md` has all of them
+OUT/plots/NAME.png                 each picture
+OUT/study.html                     both, in one file that needs no network
 """
 
 from collections.abc import Callable, Sequence

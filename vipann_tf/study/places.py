@@ -1,11 +1,11 @@
 """Where the parts of a study lie, and what is known of each from its files. No TensorFlow in here.
 
-    OUT/study.json                 the resolved recipe
-    OUT/data/NAME/                 dataset directories
-    OUT/upstream/NAME/             model directories, each with its evaluation/
-    OUT/cells/DATA/UPSTREAM/ARM/seed0-fold1/   the same
-    OUT/records/STAGE/NAME/record.json   how the last attempt went, and why it failed
-    OUT/tables/, OUT/plots/, OUT/study.html    made of these at any time
+OUT/study.json                 the resolved recipe
+OUT/data/NAME/                 dataset directories
+OUT/upstream/NAME/             model directories, each with its evaluation/
+OUT/cells/DATA/UPSTREAM/ARM/seed0-fold1/   the same
+OUT/records/STAGE/NAME/record.json   how the last attempt went, and why it failed
+OUT/tables/, OUT/plots/, OUT/study.html    made of these at any time
 """
 
 import json

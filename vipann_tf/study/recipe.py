@@ -147,9 +147,7 @@ class StudyRecipe(Section):
     costs: dict[str, Cost] = pydantic.Field(
         {}, description="By `pretrain-<kind>`, `<strategy>-<mode>` and `prepare`."
     )
-    hardware: str = pydantic.Field(
-        "", description="What the costs were measured or estimated on."
-    )
+    hardware: str = pydantic.Field("", description="What the costs were measured or estimated on.")
 
     @pydantic.model_validator(mode="after")
     def _names_exist(self):

@@ -29,9 +29,7 @@ class Checkpoints:
         self.folder = Path(folder)
         self._written = Path(scratch or folder)
         self._checkpoint = tf.train.Checkpoint(**tracked)
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(self._written), keep
-        )
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(self._written), keep)
 
     def restore(self) -> None:
         """Restores the newest readable checkpoint, where there is any.

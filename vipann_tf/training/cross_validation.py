@@ -1,10 +1,10 @@
 """Cross-validation: every fold is held out once, by a model trained on the others.
 
-    OUT/fold1/             model directory, trained without fold 1
-    OUT/fold1/evaluation/  its evaluation on fold 1
-    OUT/final/             model directory trained on all folds, where asked for
-    OUT/cross_validation.json
-    OUT/unfinished.json    while models are being replaced: what they are replaced by
+OUT/fold1/             model directory, trained without fold 1
+OUT/fold1/evaluation/  its evaluation on fold 1
+OUT/final/             model directory trained on all folds, where asked for
+OUT/cross_validation.json
+OUT/unfinished.json    while models are being replaced: what they are replaced by
 """
 
 import json

@@ -25,7 +25,9 @@ def make_strategy(devices: Devices = "auto") -> tf.distribute.Strategy:
         devices = "multiworker"
     if devices == "multiworker":
         if not os.environ.get("TF_CONFIG"):
-            raise UserError("devices is 'multiworker' but TF_CONFIG is not set; it names the workers")
+            raise UserError(
+                "devices is 'multiworker' but TF_CONFIG is not set; it names the workers"
+            )
         # Before anything asks for devices: collective operations are set up at the start or never.
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")

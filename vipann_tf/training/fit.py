@@ -151,8 +151,7 @@ def fit(
             clip_seconds=dataset.clip_seconds,
             samples=recipe.export.samples,
             seed=recipe.export.seed,
-            draws=recipe.export.draws
-            or default_draws(model.architecture, recipe.export.samples),
+            draws=recipe.export.draws or default_draws(model.architecture, recipe.export.samples),
             variables=[],
             data=TrainingData(
                 dataset=dataset.name, splits=list(splits), held_out=list(held_out), clips=clips

@@ -125,7 +125,9 @@ def train(
         step = _step_function(model, strategy, settings.xla)
         agree = _agreement(strategy)
         batches = iter(
-            distribute(strategy, _with_ends(stream(tuple(position.numpy().tolist()))), settings.batch_size)
+            distribute(
+                strategy, _with_ends(stream(tuple(position.numpy().tolist()))), settings.batch_size
+            )
         )
         started, first, saved, scores = time.monotonic(), done, done, {}
         stop_requested = stack.enter_context(_stop_requests())
@@ -134,7 +136,10 @@ def train(
         while done < steps and not exhausted:
             with naming_damage():
                 batch = next(batches)
-            end = [int(strategy.experimental_local_results(batch.pop(key))[0][0]) for key in ("epoch", "index")]
+            end = [
+                int(strategy.experimental_local_results(batch.pop(key))[0][0])
+                for key in ("epoch", "index")
+            ]
             clip_ids = batch.pop("clip_id")
             result = {name: float(value) for name, value in step(batch).items()}
             done += 1
@@ -273,9 +278,7 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
         yield requested.is_set
         return
     signals = (signal.SIGTERM, signal.SIGINT)
-    before = {
-        number: signal.signal(number, lambda *_: requested.set()) for number in signals
-    }
+    before = {number: signal.signal(number, lambda *_: requested.set()) for number in signals}
     try:
         yield requested.is_set
     finally:

@@ -44,7 +44,9 @@ class TwoRateAdamW(FusedAdamW):
       **kwargs: Of `tf_keras.optimizers.AdamW`.
     """
 
-    def __init__(self, learning_rate, *, slow_variables: Sequence[tf.Variable], factor: float, **kwargs):
+    def __init__(
+        self, learning_rate, *, slow_variables: Sequence[tf.Variable], factor: float, **kwargs
+    ):
         self._factor = 1.0
         super().__init__(learning_rate, **kwargs)
         self._slow_keys = {self._var_key(variable) for variable in slow_variables}

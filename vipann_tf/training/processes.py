@@ -63,7 +63,9 @@ def _places(count: int, gpus: int) -> list[dict[str, str]]:
         threads = max(1, len(os.sched_getaffinity(0)) // count)
         return [{"TF_NUM_INTRAOP_THREADS": str(threads)} for _ in range(count)]
     if count > gpus:
-        raise UserError(f"{count} folds at once, one a GPU, but there are {gpus}; use {gpus} or fewer")
+        raise UserError(
+            f"{count} folds at once, one a GPU, but there are {gpus}; use {gpus} or fewer"
+        )
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = named.split(",") if named else [str(number) for number in range(gpus)]
     return [{"CUDA_VISIBLE_DEVICES": name} for name in names[:count]]

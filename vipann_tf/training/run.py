@@ -1,10 +1,10 @@
 """An unfinished training on disk: NAME/training, which goes when the model is exported.
 
-    NAME/training/run.json       what is being trained: the resolved recipe and its inputs
-    NAME/training/log.csv        a row a step
-    NAME/training/validation.csv a row a score
-    NAME/training/tensorboard/   both as curves
-    NAME/training/checkpoints/   model, optimizer, data position, the newest few
+NAME/training/run.json       what is being trained: the resolved recipe and its inputs
+NAME/training/log.csv        a row a step
+NAME/training/validation.csv a row a score
+NAME/training/tensorboard/   both as curves
+NAME/training/checkpoints/   model, optimizer, data position, the newest few
 """
 
 import csv

@@ -91,7 +91,9 @@ def transfer(
 
     only, clips = training_clips(recipe, data, dataset, splits)
 
-    cached = recipe.mode == "fixed" and architecture.trunk == "deterministic" and not recipe.augment.any
+    cached = (
+        recipe.mode == "fixed" and architecture.trunk == "deterministic" and not recipe.augment.any
+    )
 
     def stream(position):
         return training_batches(
