@@ -113,7 +113,7 @@ def _rounds(script: str, parts, rounds: int, scratch: str) -> dict[str, list[dic
 def _in_a_process(script: str, name: str, scratch: str) -> dict:
     command = [sys.executable, "-m", f"benchmarks.{Path(script).stem}", *sys.argv[1:]]
     command += ["--scratch", scratch, "--part", name]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])

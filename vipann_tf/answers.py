@@ -39,8 +39,16 @@ def print_answers(
     elif style == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(
-            ["file", "label", "probability", "label_aleatoric", "label_epistemic"]
-            + ["total", "aleatoric", "epistemic"]
+            [
+                "file",
+                "label",
+                "probability",
+                "label_aleatoric",
+                "label_epistemic",
+                "total",
+                "aleatoric",
+                "epistemic",
+            ]
         )
         for answer in answered:
             clip = [f"{x:.6f}" for x in (answer.total, answer.aleatoric, answer.epistemic)]

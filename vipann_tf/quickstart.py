@@ -16,13 +16,31 @@ def commands(out: Path) -> list[tuple[str, list[str]]]:
     return [
         (
             "Many sounds with several labels each: an AudioSet in miniature",
-            ["prepare", "synthetic", str(data / "tagging"), "--task", "multilabel"]
-            + ["--clips", "1200", "--seconds", _SECONDS],
+            [
+                "prepare",
+                "synthetic",
+                str(data / "tagging"),
+                "--task",
+                "multilabel",
+                "--clips",
+                "1200",
+                "--seconds",
+                _SECONDS,
+            ],
         ),
         (
             "A few sounds of other kinds, one label each: your own data",
-            ["prepare", "synthetic", str(data / "events"), "--task", "multiclass"]
-            + ["--clips", "250", "--seconds", _SECONDS],
+            [
+                "prepare",
+                "synthetic",
+                str(data / "events"),
+                "--task",
+                "multiclass",
+                "--clips",
+                "250",
+                "--seconds",
+                _SECONDS,
+            ],
         ),
         (
             "A distribution over networks, by Flipout variational inference",
@@ -36,29 +54,68 @@ def commands(out: Path) -> list[tuple[str, list[str]]]:
         ),
         (
             "A plain network of the same shape",
-            ["pretrain", "pretrain/quickstart_deterministic", *pretrain]
-            + ["--out", str(models / "deterministic")],
+            [
+                "pretrain",
+                "pretrain/quickstart_deterministic",
+                *pretrain,
+                "--out",
+                str(models / "deterministic"),
+            ],
         ),
         (
             "Transfer: the plain trunk, a Bayesian head, your own labels; fold 5 is held out",
-            ["transfer", "--strategy", "det-flip", "--base", str(models / "deterministic")]
-            + ["--data", str(data / "events"), "--test-fold", "5"]
-            + ["--recipe", "transfer/quickstart", "--out", str(models / "events")],
+            [
+                "transfer",
+                "--strategy",
+                "det-flip",
+                "--base",
+                str(models / "deterministic"),
+                "--data",
+                str(data / "events"),
+                "--test-fold",
+                "5",
+                "--recipe",
+                "transfer/quickstart",
+                "--out",
+                str(models / "events"),
+            ],
         ),
         (
             "How good is it, and does it know when it is not?",
-            ["evaluate", str(models / "events"), "--data", str(data / "events")]
-            + ["--out", str(out / "results")],
+            [
+                "evaluate",
+                str(models / "events"),
+                "--data",
+                str(data / "events"),
+                "--out",
+                str(out / "results"),
+            ],
         ),
         (
             "A sound that it was trained on the like of, and one of a kind that it never heard",
-            ["synthesize", str(out / "known.wav"), "--task", "multiclass", "--seed", "7"]
-            + ["--seconds", _SECONDS],
+            [
+                "synthesize",
+                str(out / "known.wav"),
+                "--task",
+                "multiclass",
+                "--seed",
+                "7",
+                "--seconds",
+                _SECONDS,
+            ],
         ),
         (
             "",
-            ["synthesize", str(out / "unknown.wav"), "--task", "ood", "--seed", "7"]
-            + ["--seconds", _SECONDS],
+            [
+                "synthesize",
+                str(out / "unknown.wav"),
+                "--task",
+                "ood",
+                "--seed",
+                "7",
+                "--seconds",
+                _SECONDS,
+            ],
         ),
         (
             "What the SavedModel answers",

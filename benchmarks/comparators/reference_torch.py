@@ -3,7 +3,6 @@
 Shapes are PyTorch's: [batch, channels, time, frequency].
 """
 
-import torch
 from bayesian_torch.layers import Conv2dFlipout
 from torch import nn
 from torch.nn import functional

@@ -110,7 +110,7 @@ def test_onsets_with_jitter_increase_and_are_never_none(interval_s):
     for seed in range(20):
         starts = wave.onsets(np.random.default_rng(seed), RATE, interval_s, 0.6)
         assert len(starts) >= 1
-        assert (np.diff(starts) > 0).all() and 0 <= starts[0] and starts[-1] < RATE
+        assert (np.diff(starts) > 0).all() and starts[0] >= 0 and starts[-1] < RATE
 
 
 def test_place_adds_and_cuts():

@@ -46,8 +46,17 @@ class Browser:
         command_read, self._write = os.pipe()
         self._read, answer_write = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, str(command_read), str(answer_write)]
-            + [binary, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            [
+                sys.executable,
+                "-c",
+                _START,
+                str(command_read),
+                str(answer_write),
+                binary,
+                *_FLAGS,
+                f"--user-data-dir={profile}",
+                "about:blank",
+            ],
             pass_fds=(command_read, answer_write),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

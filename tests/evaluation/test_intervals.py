@@ -56,7 +56,8 @@ def test_many_weightings_are_chunked_alike(task, monkeypatch):
 
 def test_intervals_cover_the_true_value():
     """80 clips from a calibrated model, as many as a fold of ESC-10: 60 repetitions, of which an
-    interval that covers 95 % of the time misses more than nine with a probability of 0.0007."""
+    interval that covers 95 % of the time misses more than nine with a probability of 0.0007.
+    """
     population, truth = _data("multiclass", clips=60_000)
     want = metrics(population, truth, "multiclass")
     covered = dict.fromkeys(want, 0)

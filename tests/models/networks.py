@@ -18,7 +18,7 @@ STOCHASTIC = [kind for kind in KINDS if kind != "deterministic"]
 
 def architecture(kind="flipout", **changes):
     trunk, head, signs = KINDS[kind]
-    values = dict(depth=22, width=1 / 16, labels=5, task="multilabel")
+    values = {"depth": 22, "width": 1 / 16, "labels": 5, "task": "multilabel"}
     return Architecture(**{**values, "trunk": trunk, "head": head, "signs": signs, **changes})
 
 

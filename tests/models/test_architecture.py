@@ -6,7 +6,7 @@ import tensorflow as tf
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 
-SMALLEST = dict(labels=3, task="multiclass")
+SMALLEST = {"labels": 3, "task": "multiclass"}
 
 
 @pytest.mark.parametrize(

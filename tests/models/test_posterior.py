@@ -91,7 +91,7 @@ def test_kl_is_lowest_where_posterior_and_prior_meet():
 
 
 def test_linear_regression_recovers_the_mean_field_posterior():
-    """Known noise s, correlated inputs, prior N(0, p^2): the exact posterior has the precision
+    """Known noise s, correlated inputs, prior N(0, p^2): the exact posterior has the precision.
 
     A = X'X / s^2 + I / p^2 and the mean A^-1 X'y / s^2. The normal with independent weights that is
     nearest to it in KL(q || p) has that mean, and the standard deviation A_ii^(-1/2) (Bishop,

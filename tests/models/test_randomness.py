@@ -42,7 +42,7 @@ def test_normal_and_uniform_numbers():
     assert abs(normal.mean()) < LARGEST_Z / np.sqrt(n)
     assert abs(normal.var() - 1) < LARGEST_Z * np.sqrt(2 / n)
     assert abs(uniform.mean() - 0.5) < LARGEST_Z / np.sqrt(12 * n)
-    assert 0 <= uniform.min() and uniform.max() < 1
+    assert uniform.min() >= 0 and uniform.max() < 1
 
 
 @pytest.mark.parametrize("numbers", [rnd.normal, rnd.uniform])

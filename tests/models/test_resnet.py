@@ -167,7 +167,7 @@ def test_flipout_arguments_reach_their_layers():
 @pytest.mark.parametrize("kind", list(networks.KINDS))
 def test_dropouts(kind):
     trunk_kind, head_kind, _ = networks.KINDS[kind]
-    rates = dict(dropout_conv=0.3, dropout_dense=0.4, dropout_block=0.15)
+    rates = {"dropout_conv": 0.3, "dropout_dense": 0.4, "dropout_block": 0.15}
     make = LayerFactory(networks.architecture(kind, depth=54, width=1 / 64, **rates))
 
     def dropouts(layers):

@@ -206,7 +206,7 @@ def test_two_replicas_train_as_one_device(monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_steps_reduce_the_loss(dtype):
-    rates = dict(dropout_conv=0, dropout_dense=0, dropout_block=0)
+    rates = {"dropout_conv": 0, "dropout_dense": 0, "dropout_block": 0}
     model = VIPANN(networks.architecture("imported", head="flipout", **rates), dtype=dtype)
     model.compile(optimizer=tf_keras.optimizers.Adam(3e-3))
     model.prepare_training(Objective(kl_reduction="mean"), clips=1000, seed=6)

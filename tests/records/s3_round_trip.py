@@ -19,6 +19,7 @@ from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.reading import naming_damage
 from vipann_tf.records.shards import ShardWriter
+import contextlib
 
 BUCKET = "clips"
 OUT = f"s3://{BUCKET}/sets/out"
@@ -68,10 +69,8 @@ def main(local_source, local_out):
         raise KeyboardInterrupt
 
     prepare_module.summarize = interrupted
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         prepare(source, OUT, seconds=1.0)
-    except KeyboardInterrupt:
-        pass
     prepare_module.summarize = summarize
     raises("is not a dataset directory", schema.read_info, OUT)
     info = prepare(source, OUT, seconds=1.0, workers=2)

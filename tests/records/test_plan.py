@@ -12,7 +12,13 @@ def source(clips=30, task="multiclass", **changes):
         Clip(f"clip{n}", f"/x/{n}.wav", ("ab"[n % 2],), "eval" if n % 3 == 0 else "train")
         for n in range(clips)
     )
-    values = dict(name="mine", task=task, labels=("a", "b"), clips=listed, clip_seconds=2.0)
+    values = {
+        "name": "mine",
+        "task": task,
+        "labels": ("a", "b"),
+        "clips": listed,
+        "clip_seconds": 2.0,
+    }
     return Source(**{**values, **changes})
 
 
@@ -43,7 +49,7 @@ def test_shards_mix_classes_that_were_listed_one_after_the_other():
 
 
 def test_number_of_shards():
-    counts = {split: 0 for split in ("eval", "train")}
+    counts = dict.fromkeys(("eval", "train"), 0)
     for shard in plan_shards(source()).shards:
         counts[shard.split] += 1
     assert counts == {"eval": 8, "train": 8}

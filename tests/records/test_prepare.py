@@ -20,7 +20,8 @@ from vipann_tf import datasets
 from vipann_tf.audio.decoding import DecodeError
 from vipann_tf.datasets.base import Clip, Rejection, Source
 from vipann_tf.errors import UserError
-from vipann_tf.records import beam_job, prepare as prepare_module, schema
+from vipann_tf.records import beam_job, schema
+from vipann_tf.records import prepare as prepare_module
 from vipann_tf.records.label_sets import read_label_sets
 from vipann_tf.records.prepare import prepare
 

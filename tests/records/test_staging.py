@@ -49,9 +49,8 @@ def test_overwrite_replaces_at_the_end(tmp_path, stage):
     out = tmp_path / "out"
     with stage(out, mark="mark", overwrite=False) as directory:
         fill(directory, "old")
-    with pytest.raises(UserError, match="stop"):
-        with stage(out, mark="mark", overwrite=True):
-            raise UserError("stop")
+    with pytest.raises(UserError, match="stop"), stage(out, mark="mark", overwrite=True):
+        raise UserError("stop")
     assert (out / "mark").read_text() == "old" and not leftovers(tmp_path)
     with stage(out, mark="mark", overwrite=True) as directory:
         fill(directory)

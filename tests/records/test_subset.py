@@ -7,6 +7,8 @@ import small_data
 from vipann_tf.errors import UserError
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.subset import choose, choose_clips
+import functools
+import operator
 
 # 40 clips of label 0, 25 of label 1, 3 of label 2.
 CLIPS = [(b"%d" % i, (0 if i < 40 else 1 if i < 65 else 2,)) for i in range(68)]
@@ -75,7 +77,10 @@ def test_batches_of_a_share(tmp_path):
     batches = take(6)
     assert [epoch for epoch, _ in batches] == [0, 0, 0, 1, 1, 1]
     for epoch in (0, 1):
-        assert sorted(sum((ids for e, ids in batches if e == epoch), [])) == chosen
+        assert (
+            sorted(functools.reduce(operator.iadd, (ids for e, ids in batches if e == epoch), []))
+            == chosen
+        )
     assert batches[0][1] + batches[1][1] != batches[3][1] + batches[4][1]
     assert take(6, cache=False) == batches
     assert take(3, position=(0, 8)) == batches[2:5]

@@ -28,8 +28,17 @@ def program(tmp_path_factory) -> Path:
             pytest.skip(f"needs {file.name}, which this TensorFlow wheel does not ship")
     path = tmp_path_factory.mktemp("c") / "ask_savedmodel"
     subprocess.run(
-        [compiler, "-O1", str(SOURCE), "-o", str(path), f"-I{TENSORFLOW / 'include'}"]
-        + [str(LIBRARY), str(FRAMEWORK), f"-Wl,-rpath,{TENSORFLOW}"],
+        [
+            compiler,
+            "-O1",
+            str(SOURCE),
+            "-o",
+            str(path),
+            f"-I{TENSORFLOW / 'include'}",
+            str(LIBRARY),
+            str(FRAMEWORK),
+            f"-Wl,-rpath,{TENSORFLOW}",
+        ],
         check=True,
     )
     return path
@@ -92,7 +101,7 @@ def test_answers_are_the_keras_models(exported, waveforms, program, kind):
     asker.add("posterior_mean", waveforms[:2], "logits")
     together, epistemic, alone, embedding, logits = asker.answers()
     expected = model.expected(waveforms)
-    close = dict(rtol=0, atol=1e-5)
+    close = {"rtol": 0, "atol": 1e-5}
     together = together.reshape(7, len(LABELS))
     np.testing.assert_allclose(together, expected.probabilities, **close)
     np.testing.assert_allclose(epistemic, expected.epistemic, **close)

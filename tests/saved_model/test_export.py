@@ -208,7 +208,7 @@ class TestSettings:
         assert "ResourceGather" in operations
         assert not [op for op in operations if "Random" in op]
         # Any other draws can still be asked for.
-        asked = dict(num_samples=tf.constant(5), seed=tf.constant(9, tf.int64))
+        asked = {"num_samples": tf.constant(5), "seed": tf.constant(9, tf.int64)}
         other = loaded.signatures["monte_carlo"](waveform=tf.constant(waveforms[:1]), **asked)
         expected = model.expected(waveforms[:1], samples=5, seed=9)
         np.testing.assert_allclose(other["total"], expected.total, **CLOSE)

@@ -83,7 +83,7 @@ def test_grpc(served, waveforms):
 
 
 def test_the_client_in_deploy(served, tmp_path):
-    model, client, _ = served
+    _model, client, _ = served
     sound = tmp_path / "a.wav"
     sound.write_bytes(wav_bytes(np.random.default_rng(0).normal(0, 0.1, 50_000), 32000))
     answer = runpy.run_path(str(CLIENT))["ask"](client.address, "det-flip", str(sound))

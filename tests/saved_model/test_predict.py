@@ -16,12 +16,11 @@ from vipann_tf.errors import UserError
 from vipann_tf.saved_model import server as server_module
 from vipann_tf.saved_model.metadata import read_info
 from vipann_tf.saved_model.predict import BATCH, Predictor, model_name
-from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.saved_model.server import Server
 
 from .examples import SAMPLES
 
-CLOSE = dict(rtol=0, atol=1e-5)
+CLOSE = {"rtol": 0, "atol": 1e-5}
 CLIENT = Path(__file__).resolve().parents[2] / "deploy" / "ask.py"
 
 

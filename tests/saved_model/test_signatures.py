@@ -11,7 +11,7 @@ from .examples import KINDS, LABELS, SAMPLES, SEED
 
 PER_LABEL = {"probabilities", "label_total", "label_aleatoric", "label_epistemic"}
 # Rounding of float32 convolutions that are summed in another order.
-CLOSE = dict(rtol=0, atol=1e-5)
+CLOSE = {"rtol": 0, "atol": 1e-5}
 
 
 def ask(model, signature, **inputs):

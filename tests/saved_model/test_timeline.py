@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from vipann_tf.audio.decoding import DecodeError
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.timeline_files import STYLES, timeline
 from vipann_tf.evaluation.timeline_figure import TimelineFigure
+from vipann_tf.evaluation.timeline_files import STYLES, timeline
 from vipann_tf.saved_model.timeline import Detection, Detections, Listener, Window
 
 from .examples import LABELS
@@ -56,7 +56,7 @@ def test_bands_hold_the_middle_of_the_draws(heard):
     for window in heard:
         assert (window.low < window.probabilities).all()
         assert (window.probabilities < window.high).all()
-        assert (0 <= window.low).all() and (window.high <= 1).all()
+        assert (window.low >= 0).all() and (window.high <= 1).all()
 
 
 def test_a_short_recording_is_one_window(exported, tmp_path):

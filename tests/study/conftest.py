@@ -17,7 +17,8 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "training"))
 @contextlib.contextmanager
 def quickly():
     """Networks of one block, trainings without graphs, exports without SavedModels, evaluations
-    without their report."""
+    without their report.
+    """
     from tiny import eagerly, shallow
 
     from vipann_tf.evaluation import evaluate

@@ -6,6 +6,8 @@ from vipann_tf.errors import UserError
 from vipann_tf.recipe import load_recipe
 from vipann_tf.study.grid import Cell, cells, select, shard, transfer_recipe
 from vipann_tf.study.recipe import StudyRecipe
+import functools
+import operator
 
 BASES = {
     "plain-one": {"model": "m/det", "kind": "deterministic"},
@@ -138,7 +140,7 @@ def test_select_nothing(found, only, message):
 
 def test_shards_are_a_partition(found):
     parts = [shard(found, f"{i}/3") for i in (1, 2, 3)]
-    assert sorted(sum(parts, []), key=found.index) == found
+    assert sorted(functools.reduce(operator.iadd, parts, []), key=found.index) == found
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     assert shard(found, None) == found
 

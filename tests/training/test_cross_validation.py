@@ -97,7 +97,7 @@ def test_an_interrupted_overwrite_goes_on(bases, events, tmp_path):
         if len(seen) == 3:
             raise Killed
 
-    again = dict(folds=[1, 3], overwrite=True, on_progress=on_progress)
+    again = {"folds": [1, 3], "overwrite": True, "on_progress": on_progress}
     with pytest.raises(Killed):
         cross_validate(*arguments, **again)
     summary = cross_validate(*arguments, **again)

@@ -33,7 +33,7 @@ def kernel(name="kernel"):
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_the_trunk_has_a_rate_of_its_own(schedule):
-    common = dict(schedule=schedule, weight_decay=0.1, warmup_steps=1)
+    common = {"schedule": schedule, "weight_decay": 0.1, "warmup_steps": 1}
     trunk, head, alone = kernel(), kernel(), kernel()
     two = make(
         Optimizer(learning_rate=0.1, trunk_learning_rate=0.02, **common),

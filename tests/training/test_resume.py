@@ -162,9 +162,7 @@ def test_a_loss_that_is_not_finite(train, tmp_path):
     with pytest.raises(UserError) as error:
         train("optimizer.learning_rate=1e30")
     text = str(error.value)
-    assert text.startswith("the loss is nan at step 2 (NLL nan") or text.startswith(
-        "the loss is inf at step 2"
-    )
+    assert text.startswith(("the loss is nan at step 2 (NLL nan", "the loss is inf at step 2"))
     assert "clips " in text and "optimizer.clip_norm" in text
     assert [file.name for file in checkpoint_files(tmp_path) if file.suffix == ".index"] == [
         "ckpt-1.index"

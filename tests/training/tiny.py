@@ -31,7 +31,8 @@ def transfer_recipe(strategy: str, mode: str, *settings: str, path=None) -> Tran
 
 def light_export(model, directory, info, labels, *, overwrite=False, extras=None) -> pathlib.Path:
     """Stands in for `export`: all of a model directory but the SavedModel's graph, which takes
-    longer to write than these trainings."""
+    longer to write than these trainings.
+    """
     old = finished_versions(directory)
     version = pathlib.Path(directory) / str(next_version(directory))
     version.mkdir(parents=True)
@@ -75,7 +76,8 @@ def export_without_graph(monkeypatch) -> None:
 @contextlib.contextmanager
 def eagerly(monkeypatch):
     """Runs steps without tracing them, which takes longer than a few steps of a tiny network; and
-    exports without tracing, too."""
+    exports without tracing, too.
+    """
     export_without_graph(monkeypatch)
     tf.config.run_functions_eagerly(True)
     try:

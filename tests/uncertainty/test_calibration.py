@@ -8,6 +8,7 @@ import scipy.special
 
 from vipann_tf.errors import UserError
 from vipann_tf.uncertainty import calibration as cal
+import itertools
 
 NAN = float("nan")
 
@@ -23,7 +24,7 @@ def _drawn(rng, clips, labels, sharpen=1.0):
 def _loop_ece(confidence, outcome, edges):
     """ECE and MCE straight from the definition, one bin after the other."""
     ece, mce = 0.0, 0.0
-    for b, (low, high) in enumerate(zip(edges[:-1], edges[1:])):
+    for b, (low, high) in enumerate(itertools.pairwise(edges)):
         inside = (confidence > low) & (confidence <= high)
         if b == 0:
             inside |= confidence == low

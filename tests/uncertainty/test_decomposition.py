@@ -179,7 +179,7 @@ def test_loops_inside_a_saved_model_with_unknown_batch_and_draws(tmp_path):
 
 
 def test_epistemic_of_beta_draws_matches_the_closed_form():
-    """p ~ Beta(a, b): E h(p) has a closed form in digamma functions; tolerance from its spread."""
+    """P ~ Beta(a, b): E h(p) has a closed form in digamma functions; tolerance from its spread."""
     a, b, draws = 2.0, 5.0, 20_000
     p = np.random.default_rng(1).beta(a, b, size=(draws, 1, 1))
     digamma = scipy.special.digamma

@@ -17,7 +17,8 @@ __all__ = ["main", "run"]
 @click.version_option(__version__, prog_name="vipann-tf")
 def main():
     """Bayesian audio tagging: train, transfer, evaluate and serve networks that know when they do
-    not know."""
+    not know.
+    """
     # TensorFlow's start-up notices would drown a command's own output.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

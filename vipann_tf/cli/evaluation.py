@@ -9,7 +9,6 @@ from vipann_tf.cli.command import Command
 from vipann_tf.cli.describing import print_model
 from vipann_tf.cli.options import common
 
-
 _ood = click.option(
     "--ood",
     multiple=True,
@@ -105,7 +104,8 @@ def compare(results, datasets, ood, out, overwrite):
 @common("data", "samples", "seed", "out")
 def calibrate(model, splits, coverage, method, data, samples, seed, out):
     """Make a model's confidence right: a temperature and prediction sets, in a new version at
-    --out."""
+    --out.
+    """
     from vipann_tf import terminal
     from vipann_tf.evaluation.calibrate import calibrate as run
     from vipann_tf.findings import print_calibration

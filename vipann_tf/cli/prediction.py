@@ -102,8 +102,8 @@ def _listen(model, path, window, hop, asked, style, top, threshold, plot) -> Non
     """Prints the timeline of a recording."""
     from vipann_tf import terminal
     from vipann_tf.audio.decoding import DecodeError, duration_s
-    from vipann_tf.evaluation.timeline_files import timeline
     from vipann_tf.evaluation.timeline_figure import TimelineFigure
+    from vipann_tf.evaluation.timeline_files import timeline
     from vipann_tf.saved_model.timeline import Listener
 
     listener = Listener(model, window_s=window, hop_s=hop, **asked)

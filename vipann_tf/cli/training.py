@@ -100,9 +100,10 @@ def transfer(
     from vipann_tf.training.distribution import make_strategy
 
     # Parallel folds: this process trains nothing and must leave the GPUs to them.
-    common = dict(
-        strategy=None if parallel_folds > 1 else make_strategy(devices), overwrite=overwrite
-    )
+    common = {
+        "strategy": None if parallel_folds > 1 else make_strategy(devices),
+        "overwrite": overwrite,
+    }
     if folds:
         from vipann_tf.training.cross_validation import cross_validate
 
@@ -169,7 +170,7 @@ def print_cross_validation(out, summary) -> None:
         f"mean {name} (nats)": value for name, value in summary["uncertainty"].items()
     }
     columns = {"metric": "left", "mean": "right", "95 % from": "right", "to": "right"}
-    columns |= {name: "right" for name in summary["folds"]}
+    columns |= dict.fromkeys(summary["folds"], "right")
     rows = [
         (
             name,

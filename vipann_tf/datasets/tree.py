@@ -21,8 +21,27 @@ __all__ = ["AUDIO_SUFFIXES", "SourceTree", "stem"]
 # What libsndfile reads, and what people expect it to read: the latter are listed so that they
 # appear in rejected.csv instead of vanishing.
 AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64"
-    " .m4a .mp4 .aac .wma .webm".split()
+    [
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".snd",
+        ".caf",
+        ".w64",
+        ".rf64",
+        ".m4a",
+        ".mp4",
+        ".aac",
+        ".wma",
+        ".webm",
+    ]
 )
 
 

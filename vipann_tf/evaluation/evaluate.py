@@ -21,7 +21,6 @@ from vipann_tf.evaluation.prediction_sets import restored
 from vipann_tf.evaluation.report import write_report
 from vipann_tf.evaluation.results import Answers, Results, write_clip_csv
 from vipann_tf.evaluation.summary import summarise
-from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.schema import DatasetInfo, read_info
 from vipann_tf.records.staging import staged_directory

@@ -73,7 +73,8 @@ def uncertainty_figure(results: Results, kind: str) -> Figure:
 
 def risk_coverage_figure(results: Results) -> Figure:
     """Returns the share of wrong answers among the surest, for each uncertainty that ranks them,
-    between no order at all and the best possible one."""
+    between no order at all and the best possible one.
+    """
     wrong = results.wrong
     figure = new_figure(height=4.0)
     axes = figure.subplots()

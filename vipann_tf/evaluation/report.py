@@ -5,7 +5,7 @@ are inline SVG in the reader's light or dark theme, sounds are data URIs.
 """
 
 import os
-from typing import Mapping
+from collections.abc import Mapping
 
 import jinja2
 import numpy as np

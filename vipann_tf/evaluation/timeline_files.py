@@ -40,8 +40,16 @@ class _Csv:
         self._writer, self._path = csv.writer(file, lineterminator="\n"), path
         self._labels, self._top = labels, top
         self._writer.writerow(
-            ["file", "start_s", "end_s", "label", *_WINDOW_COLUMNS]
-            + ["total", "aleatoric", "epistemic"]
+            [
+                "file",
+                "start_s",
+                "end_s",
+                "label",
+                *_WINDOW_COLUMNS,
+                "total",
+                "aleatoric",
+                "epistemic",
+            ]
         )
 
     def add(self, window):
@@ -104,14 +112,35 @@ class _Stretches:
 class _Raven(_Stretches):
     def _write(self, detections):
         rows = [
-            ["Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)"]
-            + ["High Freq (Hz)", "Begin Path", "Label", "Probability", "Epistemic (nats)"]
+            [
+                "Selection",
+                "View",
+                "Channel",
+                "Begin Time (s)",
+                "End Time (s)",
+                "Low Freq (Hz)",
+                "High Freq (Hz)",
+                "Begin Path",
+                "Label",
+                "Probability",
+                "Epistemic (nats)",
+            ]
         ]
         for number, found in enumerate(detections, start=1):
             rows.append(
-                [str(number), "Spectrogram 1", "1", f"{found.start_s:.3f}", f"{found.end_s:.3f}"]
-                + [str(LOW_HZ), str(HIGH_HZ), self._path, self._name(found)]
-                + [f"{found.probability:.4f}", f"{found.epistemic:.4f}"]
+                [
+                    str(number),
+                    "Spectrogram 1",
+                    "1",
+                    f"{found.start_s:.3f}",
+                    f"{found.end_s:.3f}",
+                    str(LOW_HZ),
+                    str(HIGH_HZ),
+                    self._path,
+                    self._name(found),
+                    f"{found.probability:.4f}",
+                    f"{found.epistemic:.4f}",
+                ]
             )
         self._file.writelines("\t".join(row) + "\n" for row in rows)
 

@@ -32,7 +32,7 @@ def flipout_convolution(
     sign_in: tf.Tensor,
     sign_out: tf.Tensor,
 ) -> tf.Tensor:
-    """x * mu + ((x . r) * P) . s, stride 1, SAME padding: [batch, time, frequency, filters].
+    """X * mu + ((x . r) * P) . s, stride 1, SAME padding: [batch, time, frequency, filters].
 
     Args:
       inputs: [batch, time, frequency, channels], of the dtype to compute in.
@@ -103,7 +103,11 @@ def _kernel_an_example(inputs, mean, perturbation, sign_in, sign_out):
         def add(index, of_inputs, of_mean, of_perturbation):
             signs, kernel = kernel_of(index)
             example = inputs[index : index + 1]
-            sides = dict(out_backprop=upstream[index : index + 1], strides=[1] * 4, padding="SAME")
+            sides = {
+                "out_backprop": upstream[index : index + 1],
+                "strides": [1] * 4,
+                "padding": "SAME",
+            }
             of_example = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(example), filter=kernel, **sides
             )

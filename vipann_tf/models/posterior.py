@@ -36,7 +36,7 @@ class KernelPosterior:
         # Two layers of one shape must not start alike, so an absent seed comes from the name.
         seed = zlib.crc32(self.name.encode()) if self.seed is None else self.seed
         # Variables are cast by hand in `call`: sums and products of a posterior stay in float32.
-        weight = dict(shape=shape, dtype=tf.float32, experimental_autocast=False)
+        weight = {"shape": shape, "dtype": tf.float32, "experimental_autocast": False}
         self.kernel_loc = self.add_weight(
             name="kernel_loc",
             initializer=tf_keras.initializers.GlorotUniform(seed=seed % 2**31),
@@ -77,11 +77,11 @@ class KernelPosterior:
         return self.kernel_loc + self.kernel_perturbation(seed)
 
     def kernel_perturbation(self, seed: tf.Tensor) -> tf.Tensor:
-        """sigma . eps of one draw, float32."""
+        """Sigma . eps of one draw, float32."""
         return self.kernel_stddev() * normal(self.kernel_loc.shape, seed)
 
     def training_perturbation(self, noise: TrainingNoise) -> tf.Tensor:
-        """sigma . eps of a training step, float32."""
+        """Sigma . eps of a training step, float32."""
         stddev = noise.stddevs.get(self.name)
         if stddev is None:
             stddev = self.kernel_stddev()
@@ -135,7 +135,7 @@ class KernelPosterior:
 
 
 def inverse_softplus(stddev):
-    """rho such that softplus(rho) is `stddev` (above 0): stddev + log(1 - exp(-stddev)).
+    """Rho such that softplus(rho) is `stddev` (above 0): stddev + log(1 - exp(-stddev)).
 
     Args:
       stddev: Python float (gives a float) or float32 tensor.

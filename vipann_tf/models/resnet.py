@@ -265,7 +265,8 @@ def trunk(make: LayerFactory) -> list[tf_keras.layers.Layer]:
                 )
             )
             inputs = outputs
-    return layers + [
+    return [
+        *layers,
         AveragePool(name="pool", dtype=make.dtype),
         dropout("dropout2"),
         ConvBlock(make, channels(TOP_FILTERS), pool=False, name="conv_block_after1"),

@@ -67,7 +67,7 @@ def open_shards(
         for index, (clips, size) in enumerate(zip(split.shard_clips, split.shard_bytes)):
             path = storage.join(directory, shard_name(name, index, split.shards))
             found = storage.size(path)
-            if found is None and size or found != size and on_corrupt == "stop":
+            if (found is None and size) or (found != size and on_corrupt == "stop"):
                 what = "is missing" if found is None else f"has {found} bytes"
                 raise UserError(
                     f"{path} {what} where dataset.json says {size} bytes; copy or prepare it again"

@@ -115,7 +115,7 @@ class Predictor:
         seconds = batch.shape[1] / self.info.sample_rate_hz
         # A file shorter than the network's least input is followed by silence.
         needed = self.info.fixed_seconds or MIN_SECONDS
-        missing = int(round(needed * self.info.sample_rate_hz)) - batch.shape[1]
+        missing = round(needed * self.info.sample_rate_hz) - batch.shape[1]
         if missing < 0 and self.info.fixed_seconds:
             error = (
                 f"it is {seconds:g} s long, and this model was exported for {needed:g} s; cut it, or "

@@ -42,7 +42,7 @@ class Signatures:
         self._info = info
         length = None
         if info.fixed_seconds is not None:
-            length = int(round(info.fixed_seconds * info.sample_rate_hz))
+            length = round(info.fixed_seconds * info.sample_rate_hz)
         self._length = length
         self._least = int(MIN_SECONDS * info.sample_rate_hz)
         self._stored = self._draw_all() if info.draws == "stored" else None

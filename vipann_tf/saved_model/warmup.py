@@ -60,7 +60,7 @@ def requests(info: ModelInfo) -> list[tuple[str, dict[str, np.ndarray]]]:
     them as for any sound.
     """
     seconds = info.fixed_seconds or info.clip_seconds
-    samples = int(round(max(seconds, MIN_SECONDS) * info.sample_rate_hz))
+    samples = round(max(seconds, MIN_SECONDS) * info.sample_rate_hz)
     waveform = {"waveform": np.zeros([1, samples], np.float32)}
     asked = [(name, waveform) for name in ("serving_default", "embed", "posterior_mean")]
     if info.fixed_seconds is None:

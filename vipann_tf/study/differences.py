@@ -29,7 +29,8 @@ _HEADINGS = ["data", "mode", "training clips", "first", "second", "clips"]
 
 def pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
     """What is worth comparing: strategies of equal mode, options and share of the clips with each
-    other, and options with none. The second of a pair is what the first is compared with."""
+    other, and options with none. The second of a pair is what the first is compared with.
+    """
     found = []
     for second, first in combinations(arms, 2):
         one, other = first.cell, second.cell
@@ -114,7 +115,8 @@ def _ood_row(first: Arm, second: Arm, keys, name: str, resamples: int) -> list[s
 
 def _common(first: StoredResults, second: StoredResults, name: str):
     """Each result with the places of the clips that both answered, inside and outside, in the order
-    of the first."""
+    of the first.
+    """
     inside, outside = (
         _places_of(one, other)
         for one, other in (

@@ -35,7 +35,8 @@ class Picture:
 
 def pictures(upstream: dict[str, StoredResults], arms: Sequence[Arm]) -> list[Picture]:
     """The pictures of what is there: of the upstream networks, and of each data set and mode, with
-    all training clips and no options."""
+    all training clips and no options.
+    """
     found = []
     if upstream:
         found.append(

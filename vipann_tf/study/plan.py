@@ -126,7 +126,8 @@ def _cost(places: Places, key: str, heard: float | None) -> float | None:
 
 def _corrected(tasks: Sequence[Task], places: Places) -> list[Task]:
     """The tasks with measured times where there are any, and estimates scaled by those of their
-    like."""
+    like.
+    """
     took = {}
     for task in tasks:
         record = read_record(places.record(task.stage, task.name))

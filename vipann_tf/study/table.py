@@ -62,7 +62,8 @@ class Table:
 
     def csv(self) -> str:
         """A number is three columns: itself, `... low`, `... high`; a difference has `... verdict`,
-        too."""
+        too.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         kinds = [self._example(column) for column in range(len(self.headings))]

@@ -228,7 +228,8 @@ def _last_version(model: Path) -> int:
 
 def _versions_to_replace(out: Path, names: list[str], description: dict) -> dict[str, int]:
     """The highest version of each model when replacing them began, this time or, with the same
-    description, the time that was interrupted."""
+    description, the time that was interrupted.
+    """
     file = out / UNFINISHED_JSON
     if file.is_file():
         begun = json.loads(file.read_text(encoding="utf-8"))

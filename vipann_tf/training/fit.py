@@ -177,7 +177,8 @@ def _export(export: Export, model, out, info, labels, overwrite: bool, run: Trai
 
 def _exported_twin(model: VIPANN, recipe, strategy: tf.distribute.Strategy) -> VIPANN:
     """The network to score and export: `model`, or one on one device where weights are averaged or
-    spread over devices."""
+    spread over devices.
+    """
     one_device = strategy.num_replicas_in_sync == 1 and not is_multiworker(strategy)
     if one_device and recipe.optimizer.ema_momentum is None:
         return model

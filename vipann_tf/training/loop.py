@@ -15,9 +15,9 @@ import tensorflow as tf
 from vipann_tf.errors import Stopped, UserError
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipe import Training
+from vipann_tf.records.reading import naming_damage
 from vipann_tf.training.checkpoints import Checkpoints
 from vipann_tf.training.distribution import distribute, is_multiworker
-from vipann_tf.records.reading import naming_damage
 from vipann_tf.training.run import TrainingRun
 from vipann_tf.training.summaries import Summaries
 from vipann_tf.training.validation import Validation
@@ -200,7 +200,7 @@ def _mean_losses(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _step_function(model: VIPANN, strategy: tf.distribute.Strategy, xla: bool):
-    """batch -> losses of the global batch."""
+    """Batch -> losses of the global batch."""
     if xla and strategy.num_replicas_in_sync > 1:
         raise UserError(
             f"training.xla is on, but there are {strategy.num_replicas_in_sync} replicas; it works on one"

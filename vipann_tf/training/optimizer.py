@@ -87,14 +87,14 @@ def make_optimizer(
       precision: Keras dtype policy; `mixed_float16` gets loss scaling.
       trunk_variables: Those that the recipe's `trunk_learning_rate` is for.
     """
-    common = dict(
+    common = {
         # XLA, Keras's choice on GPUs, has nothing left to fuse.
-        jit_compile=False,
-        weight_decay=recipe.weight_decay,
-        global_clipnorm=recipe.clip_norm,
-        use_ema=recipe.ema_momentum is not None,
-        ema_momentum=recipe.ema_momentum or 0.0,
-    )
+        "jit_compile": False,
+        "weight_decay": recipe.weight_decay,
+        "global_clipnorm": recipe.clip_norm,
+        "use_ema": recipe.ema_momentum is not None,
+        "ema_momentum": recipe.ema_momentum or 0.0,
+    }
     rate = _learning_rate(recipe, steps)
     if recipe.trunk_learning_rate is None:
         optimizer = FusedAdamW(rate, **common)

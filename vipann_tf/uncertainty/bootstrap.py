@@ -15,6 +15,7 @@ Two kinds of interval:
 """
 
 from dataclasses import dataclass
+
 import numpy as np
 
 from vipann_tf.errors import UserError

@@ -191,6 +191,7 @@ def _entropy(probs: tf.Tensor) -> tf.Tensor:
 
 
 def _difference(larger: tf.Tensor, smaller: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """larger - smaller, at least 0; exactly 0 for one draw, where compilers may round the two
-    equal terms differently."""
+    """Larger - smaller, at least 0; exactly 0 for one draw, where compilers may round the two
+    equal terms differently.
+    """
     return tf.where(count > 1.0, tf.maximum(larger - smaller, 0.0), tf.zeros_like(larger))

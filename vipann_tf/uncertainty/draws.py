@@ -9,7 +9,7 @@ result moves. Memory is that of the groups, however many draws they hold.
 """
 
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf

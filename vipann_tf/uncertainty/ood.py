@@ -14,7 +14,8 @@ Softmax probabilities do not determine the logits' common offset, so the multicl
 logits; without them it is left out.
 """
 
-from typing import Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp

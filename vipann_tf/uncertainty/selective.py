@@ -6,7 +6,8 @@ Clips of equal uncertainty are kept or held back in no particular order: what is
 the mean over all orders, so that no result depends on the order of the clips.
 """
 
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
