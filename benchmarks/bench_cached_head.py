@@ -21,7 +21,7 @@ import tensorflow as tf
 from benchmarks import harness
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.recipe import Augment, TransferRecipe, load_recipe
+from vipann_tf.recipes import Augment, TransferRecipe, load_recipe
 from vipann_tf.saved_model.metadata import SAVED_MODEL_PB, ModelInfo, write_metadata
 from vipann_tf.training import transfer as module
 

@@ -51,7 +51,7 @@ def ours(precision: str):
 
         from vipann_tf.models.objective import Objective
         from vipann_tf.models.vipann import VIPANN
-        from vipann_tf.recipe import Optimizer
+        from vipann_tf.recipes import Optimizer
         from vipann_tf.training.optimizer import make_optimizer
 
         model = VIPANN(architecture(args), dtype=precision)

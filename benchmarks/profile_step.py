@@ -55,7 +55,7 @@ def main() -> None:
 
     from vipann_tf.models.objective import Objective
     from vipann_tf.models.vipann import VIPANN
-    from vipann_tf.recipe import Optimizer
+    from vipann_tf.recipes import Optimizer
     from vipann_tf.training.optimizer import make_optimizer
 
     model = VIPANN(architecture(args), dtype=args.precision)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from vipann_tf.answers import print_answers
+from vipann_tf.cli.printing.answers import print_answers
 from vipann_tf.saved_model.metadata import ConformalThresholds
 from vipann_tf.saved_model.predict import Answer
 

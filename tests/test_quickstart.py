@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from vipann_tf import quickstart
-from vipann_tf.cli import main
-from vipann_tf.recipe import find_recipe
+from vipann_tf.cli import main, quickstart
+from vipann_tf.recipes import find_recipe
 
 
 def test_steps_are_commands():

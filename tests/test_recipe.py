@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from vipann_tf.errors import UserError
-from vipann_tf.recipe import PretrainRecipe, TransferRecipe, find_recipe, load_recipe
+from vipann_tf.recipes import PretrainRecipe, TransferRecipe, find_recipe, load_recipe
 from vipann_tf.study.recipe import StudyRecipe
 
 RECIPES = pathlib.Path(__file__).parents[1] / "recipes"

@@ -11,13 +11,13 @@ from light_model import light_version, write_light_model
 
 from vipann_tf import datasets
 from vipann_tf.cli import main
+from vipann_tf.cli.printing.findings import print_evaluation
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation import calibrate as calibration
 from vipann_tf.evaluation import prediction_sets
 from vipann_tf.evaluation.calibrate import check_not_trained_on, fit_calibration
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.evaluation.prediction_sets import fit_sets, restored, set_statistics, stored
-from vipann_tf.findings import print_evaluation
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.schema import read_info as read_dataset
 from vipann_tf.saved_model import metadata, reexport

@@ -3,6 +3,7 @@
 A process of its own, since the S3 file system may abort the process that used it at its end.
 """
 
+import contextlib
 import os
 import sys
 
@@ -12,14 +13,14 @@ import numpy as np
 from vipann_tf import datasets
 from vipann_tf.audio.decoding import DecodeError
 from vipann_tf.datasets.base import Clip
+from vipann_tf.datasets.remote_tree import source_tree
 from vipann_tf.errors import UserError
 from vipann_tf.records import prepare as prepare_module
-from vipann_tf.records import schema, storage
+from vipann_tf.records import schema
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.reading import naming_damage
 from vipann_tf.records.shards import ShardWriter
-import contextlib
 
 BUCKET = "clips"
 OUT = f"s3://{BUCKET}/sets/out"
@@ -55,12 +56,12 @@ def main(local_source, local_out):
             client.upload_file(path, BUCKET, "source/" + os.path.relpath(path, local_source))
 
     # SOURCE in a bucket: the same clips, the same records.
-    tree = storage.source_tree(f"s3://{BUCKET}/source")
+    tree = source_tree(f"s3://{BUCKET}/source")
     source = datasets.load("folder", tree)
     local = datasets.load("folder", local_source)
     assert [clip.clip_id for clip in source.clips] == [clip.clip_id for clip in local.clips]
     assert tree.audio_seconds("dog/a.wav") == 1.25 and tree.audio_seconds("dog/broken.wav") is None
-    raises("there is no directory 's3://clips/nowhere'", storage.source_tree, "s3://clips/nowhere")
+    raises("there is no directory 's3://clips/nowhere'", source_tree, "s3://clips/nowhere")
 
     # OUT in a bucket, interrupted once.
     summarize = prepare_module.summarize

@@ -1,5 +1,7 @@
 """Batches: a pure function of seed and position, and the clips that were written."""
 
+import functools
+import operator
 import os
 import subprocess
 import sys
@@ -11,8 +13,6 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
-import functools
-import operator
 
 CLIPS = 23  # in train; no multiple of any batch size below
 

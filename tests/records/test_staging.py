@@ -3,7 +3,7 @@ import os
 import pytest
 
 from vipann_tf.errors import UserError
-from vipann_tf.records.staging import WORK, resumable_directory, staged_directory
+from vipann_tf.files.staging import WORK, resumable_directory, staged_directory
 
 BOTH = pytest.mark.parametrize("stage", [staged_directory, resumable_directory])
 

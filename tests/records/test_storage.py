@@ -9,7 +9,7 @@ import pytest
 from layouts_of_records import recordings
 
 from vipann_tf.errors import UserError
-from vipann_tf.records import storage
+from vipann_tf.files import storage
 
 HERE = pathlib.Path(__file__).parent
 

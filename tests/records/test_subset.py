@@ -1,5 +1,8 @@
 """A share of the clips: label by label, nested, by the seed and the ids alone."""
 
+import functools
+import operator
+
 import numpy as np
 import pytest
 import small_data
@@ -7,8 +10,6 @@ import small_data
 from vipann_tf.errors import UserError
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.subset import choose, choose_clips
-import functools
-import operator
 
 # 40 clips of label 0, 25 of label 1, 3 of label 2.
 CLIPS = [(b"%d" % i, (0 if i < 40 else 1 if i < 65 else 2,)) for i in range(68)]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from vipann_tf.recipe import load_recipe
+from vipann_tf.recipes import load_recipe
 from vipann_tf.study.grid import cells
 from vipann_tf.study.recipe import StudyRecipe
 

@@ -9,7 +9,7 @@ import scipy.special
 
 from vipann_tf.evaluation.results import Answers, Results, write_clip_csv
 from vipann_tf.evaluation.summary import summarise
-from vipann_tf.recipe import load_recipe
+from vipann_tf.recipes import load_recipe
 from vipann_tf.study.grid import Cell
 from vipann_tf.study.places import Places
 from vipann_tf.study.recipe import StudyRecipe

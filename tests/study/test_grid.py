@@ -1,13 +1,14 @@
 """Which cells there are, and which are chosen."""
 
+import functools
+import operator
+
 import pytest
 
 from vipann_tf.errors import UserError
-from vipann_tf.recipe import load_recipe
+from vipann_tf.recipes import load_recipe
 from vipann_tf.study.grid import Cell, cells, select, shard, transfer_recipe
 from vipann_tf.study.recipe import StudyRecipe
-import functools
-import operator
 
 BASES = {
     "plain-one": {"model": "m/det", "kind": "deterministic"},

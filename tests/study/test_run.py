@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from vipann_tf.cli import main
 from vipann_tf.errors import Stopped, UserError
 from vipann_tf.evaluation.stored_results import read_results
-from vipann_tf.recipe import load_recipe
-from vipann_tf.records.locking import locked
+from vipann_tf.files.locking import locked
+from vipann_tf.recipes import load_recipe
 from vipann_tf.saved_model.metadata import read_info
 from vipann_tf.study import run as module
 from vipann_tf.study.grid import cells, select

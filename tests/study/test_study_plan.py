@@ -2,7 +2,7 @@
 
 import pytest
 
-from vipann_tf.recipe import load_recipe
+from vipann_tf.recipes import load_recipe
 from vipann_tf.study.grid import cells
 from vipann_tf.study.places import Places, Record, write_record
 from vipann_tf.study.plan import plan, seconds_left

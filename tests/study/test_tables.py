@@ -15,7 +15,7 @@ from vipann_tf.study.grid import cells, select
 from vipann_tf.study.outcome import write_outcome
 from vipann_tf.study.places import Places
 from vipann_tf.study.tables import downstream_table, ood_table, uncertainty_table, upstream_table
-from vipann_tf.training.cross_validation import student_interval
+from vipann_tf.uncertainty.confidence_intervals import student_interval
 
 RESAMPLES = 200
 

@@ -4,7 +4,7 @@ import pytest
 from tiny import log_rows, transfer_recipe
 
 from vipann_tf.errors import UserError
-from vipann_tf.recipe import TransferRecipe, load_recipe
+from vipann_tf.recipes import TransferRecipe, load_recipe
 from vipann_tf.records.pipeline import training_batches
 from vipann_tf.saved_model.metadata import read_info
 from vipann_tf.training import transfer as module

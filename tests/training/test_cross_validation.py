@@ -9,12 +9,13 @@ from tiny import transfer_recipe
 
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
-from vipann_tf.records.locking import locked
+from vipann_tf.files.locking import locked
 from vipann_tf.saved_model.metadata import read_info
 from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.training import cross_validation
-from vipann_tf.training.cross_validation import cross_validate, student_interval
+from vipann_tf.training.cross_validation import cross_validate
 from vipann_tf.training.distribution import make_strategy
+from vipann_tf.uncertainty.confidence_intervals import student_interval
 
 
 def test_interval_by_hand():

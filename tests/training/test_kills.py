@@ -12,7 +12,7 @@ import tensorflow as tf
 from tiny import light_export, log_bytes, same_weights
 
 from vipann_tf import cli
-from vipann_tf.recipe import Training
+from vipann_tf.recipes import Training
 from vipann_tf.training import transfer as transfer_module
 from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.run import unfinished

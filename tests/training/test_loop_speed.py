@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from vipann_tf.datasets.base import Clip, Source
-from vipann_tf.recipe import Training
+from vipann_tf.recipes import Training
 from vipann_tf.records.pipeline import training_batches
 from vipann_tf.records.prepare import prepare
 from vipann_tf.training.loop import train

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from vipann_tf.recipe import Optimizer
+from vipann_tf.recipes import Optimizer
 from vipann_tf.training.optimizer import averaged_variables, make_optimizer
 
 START = np.array([1.0, -2.0, 3.0], np.float32)

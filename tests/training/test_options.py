@@ -11,7 +11,7 @@ from tiny import eagerly, same_weights, transfer_recipe
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.evaluation.metrics import metrics
-from vipann_tf.recipe import TransferRecipe, load_recipe
+from vipann_tf.recipes import TransferRecipe, load_recipe
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.saved_model.load import load_model, read_variables
 from vipann_tf.saved_model.metadata import read_info

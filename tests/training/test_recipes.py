@@ -6,7 +6,7 @@ import pathlib
 import pytest
 from tiny import log_rows
 
-from vipann_tf.recipe import PretrainRecipe, TransferRecipe, load_recipe
+from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.metadata import read_info
 from vipann_tf.training.pretrain import pretrain
 from vipann_tf.training.transfer import STRATEGIES, transfer

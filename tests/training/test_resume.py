@@ -8,7 +8,7 @@ import pytest
 from tiny import cheapest_run, eagerly, log_bytes, log_rows, pretrain_recipe, same_weights
 
 from vipann_tf.errors import UserError
-from vipann_tf.records.locking import locked
+from vipann_tf.files.locking import locked
 from vipann_tf.records.schema import read_info
 from vipann_tf.training.pretrain import pretrain
 

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from test_resume import Killed, killed_at
 from tiny import log_rows, transfer_recipe
 
-from vipann_tf import terminal
 from vipann_tf.cli import main
-from vipann_tf.records.locking import locked
+from vipann_tf.cli.printing import terminal
+from vipann_tf.files.locking import locked
 from vipann_tf.training.loop import Progress
 from vipann_tf.training.run import TrainingRun
 from vipann_tf.training.transfer import transfer

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vipann_tf.models.architecture import STAGE_BLOCKS
-from vipann_tf.recipe import PretrainRecipe, TransferRecipe, load_recipe
+from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import write_metadata
 from vipann_tf.saved_model.versions import finished_versions, next_version

@@ -6,6 +6,7 @@ import scipy.stats
 
 from vipann_tf.errors import UserError
 from vipann_tf.uncertainty import bootstrap as bs
+from vipann_tf.uncertainty.confidence_intervals import wilson_interval
 
 
 def test_percentile_interval_of_a_mean_matches_scipy_and_the_normal_approximation():
@@ -70,7 +71,7 @@ def test_what_is_not_defined_has_no_interval():
 @pytest.mark.parametrize("successes, trials", [(0, 10), (3, 10), (10, 10), (1, 1)])
 def test_wilson_interval_solves_its_defining_equation(successes, trials):
     """Both ends q satisfy |share - q| = z sqrt(q (1 - q) / n)."""
-    low, high = bs.wilson_interval(successes, trials)
+    low, high = wilson_interval(successes, trials)
     share = successes / trials
     for q in (low, high):
         np.testing.assert_allclose(

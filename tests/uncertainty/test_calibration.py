@@ -1,5 +1,6 @@
 """Calibration scores by hand, by another formula, and by properties of drawn labels."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +9,6 @@ import scipy.special
 
 from vipann_tf.errors import UserError
 from vipann_tf.uncertainty import calibration as cal
-import itertools
 
 NAN = float("nan")
 

@@ -6,9 +6,8 @@ import sys
 import click
 
 from vipann_tf import __version__
-from vipann_tf.cli import data, evaluation, models, prediction, study, training
-from vipann_tf.cli.command import Command, Group
-from vipann_tf.cli.options import common
+from vipann_tf.cli import data, evaluation, models, prediction, quickstart, study, training
+from vipann_tf.cli.command import Group
 
 __all__ = ["main", "run"]
 
@@ -23,22 +22,9 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-@click.command(cls=Command)
-@click.option(
-    "--out", default="quickstart", show_default=True, metavar="DIR", help="Directory to make."
-)
-@common("overwrite")
-def quickstart(out, overwrite):
-    """Do the main job once, on synthetic sounds: prepare, pretrain, transfer, evaluate, predict."""
-    from vipann_tf import quickstart as steps
-
-    steps.run(main, out, overwrite=overwrite)
-
-
-for _module in (data, training, evaluation, prediction, models, study):
+for _module in (data, training, evaluation, prediction, models, study, quickstart):
     for _command in _module.COMMANDS:
         main.add_command(_command)
-main.add_command(quickstart)
 
 
 def run() -> None:
@@ -46,7 +32,7 @@ def run() -> None:
     try:
         main()
     except SystemExit as end:
-        storage = sys.modules.get("vipann_tf.records.storage")
+        storage = sys.modules.get("vipann_tf.files.storage")
         if storage is None or not storage.aborts_at_exit():
             raise
         sys.stdout.flush()

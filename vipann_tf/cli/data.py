@@ -3,8 +3,8 @@
 import click
 
 from vipann_tf.cli.command import Command
-from vipann_tf.cli.describing import print_dataset, print_plan
 from vipann_tf.cli.options import common
+from vipann_tf.cli.printing.directories import print_dataset, print_plan
 from vipann_tf.errors import UserError
 
 
@@ -48,8 +48,9 @@ def prepare(dataset, paths, seconds, workers, dry_run, overwrite, **options):
 
     Options that are not listed go to Apache Beam, such as --runner=FlinkRunner.
     """
-    from vipann_tf import datasets, terminal
-    from vipann_tf.records.storage import source_tree
+    from vipann_tf import datasets
+    from vipann_tf.cli.printing import terminal
+    from vipann_tf.datasets.remote_tree import source_tree
 
     first = next((i for i, path in enumerate(paths) if path.startswith("--")), len(paths))
     paths, beam_options = paths[:first], paths[first:]

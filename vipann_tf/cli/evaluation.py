@@ -6,8 +6,8 @@ import sys
 import click
 
 from vipann_tf.cli.command import Command
-from vipann_tf.cli.describing import print_model
 from vipann_tf.cli.options import common
+from vipann_tf.cli.printing.directories import print_model
 
 _ood = click.option(
     "--ood",
@@ -26,9 +26,9 @@ def evaluate(model, data, split, ood, samples, seed, out, overwrite):
     """Score a model: accuracy, calibration and uncertainty, as numbers and as a report."""
     import shlex
 
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
+    from vipann_tf.cli.printing.findings import print_evaluation
     from vipann_tf.evaluation.evaluate import evaluate as run
-    from vipann_tf.findings import print_evaluation
 
     with terminal.progress("Evaluating") as show:
         summary = run(
@@ -64,10 +64,10 @@ def compare(results, datasets, ood, out, overwrite):
 
     Takes what evaluate wrote, and models, which are then evaluated on --data.
     """
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
+    from vipann_tf.cli.printing.findings import print_comparison
     from vipann_tf.evaluation.compare import compare as run
     from vipann_tf.evaluation.compare import evaluated
-    from vipann_tf.findings import print_comparison
 
     with terminal.progress("Evaluating") as show:
         places = evaluated(results, datasets, f"{out}-results", ood=ood, on_progress=show)
@@ -106,9 +106,9 @@ def calibrate(model, splits, coverage, method, data, samples, seed, out):
     """Make a model's confidence right: a temperature and prediction sets, in a new version at
     --out.
     """
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
+    from vipann_tf.cli.printing.findings import print_calibration
     from vipann_tf.evaluation.calibrate import calibrate as run
-    from vipann_tf.findings import print_calibration
 
     with terminal.progress("Calibrating") as show:
         found = run(
@@ -150,9 +150,9 @@ def calibrate(model, splits, coverage, method, data, samples, seed, out):
 )
 def rank(model, by, top, diversity, splits, data, samples, seed, style):
     """Say which clips of a dataset are most worth labelling next."""
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
+    from vipann_tf.cli.printing.findings import print_ranking
     from vipann_tf.evaluation.rank import rank as run
-    from vipann_tf.findings import print_ranking
 
     with terminal.progress("Ranking") as show:
         ranked = run(

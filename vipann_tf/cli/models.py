@@ -3,8 +3,8 @@
 import click
 
 from vipann_tf.cli.command import Command
-from vipann_tf.cli.describing import print_dataset, print_model, print_unfinished
 from vipann_tf.cli.options import common
+from vipann_tf.cli.printing.directories import print_dataset, print_model, print_unfinished
 
 
 def _signs(help_text):
@@ -73,8 +73,8 @@ def export(model, samples, seed, out, precision, draws, signs, seconds, version,
 @click.argument("path")
 def info(path):
     """Say what a model or dataset directory is."""
+    from vipann_tf.files.storage import join, size
     from vipann_tf.records import schema
-    from vipann_tf.records.storage import join, size
 
     if size(join(path, schema.INFO_FILE)) is not None:
         print_dataset(path, schema.read_info(path))

@@ -84,7 +84,7 @@ def predict(
     if style in ("raven", "audacity"):
         raise UserError(f"--format {style} needs --window, such as --window 10")
 
-    from vipann_tf.answers import print_answers
+    from vipann_tf.cli.printing.answers import print_answers
     from vipann_tf.saved_model.predict import Predictor
 
     predictor = Predictor(model, samples=samples, seed=seed, server=server, deadline_s=deadline)
@@ -100,8 +100,8 @@ def predict(
 
 def _listen(model, path, window, hop, asked, style, top, threshold, plot) -> None:
     """Prints the timeline of a recording."""
-    from vipann_tf import terminal
     from vipann_tf.audio.decoding import DecodeError, duration_s
+    from vipann_tf.cli.printing import terminal
     from vipann_tf.evaluation.timeline_figure import TimelineFigure
     from vipann_tf.evaluation.timeline_files import timeline
     from vipann_tf.saved_model.timeline import Listener

@@ -27,7 +27,7 @@ def study(recipe, list_only, tables_only, only, shard, out, settings, devices):
     What is finished is skipped, so the same command goes on where it stopped; what fails is
     reported at the end, and the rest goes on. Tables and plots are made of what is finished.
     """
-    from vipann_tf.recipe import load_recipe
+    from vipann_tf.recipes import load_recipe
     from vipann_tf.study import grid
     from vipann_tf.study.recipe import StudyRecipe
 
@@ -44,7 +44,7 @@ def study(recipe, list_only, tables_only, only, shard, out, settings, devices):
 
     import logging
 
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
     from vipann_tf.study.run import run_study
     from vipann_tf.training.distribution import make_strategy
 
@@ -66,7 +66,7 @@ def study(recipe, list_only, tables_only, only, shard, out, settings, devices):
 
 
 def _write_outcome(recipe, out, cells) -> None:
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
     from vipann_tf.study.outcome import write_outcome
     from vipann_tf.study.places import open_study
 
@@ -77,7 +77,7 @@ def _write_outcome(recipe, out, cells) -> None:
 
 
 def _print_plan(recipe, out, chosen, whole) -> None:
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
     from vipann_tf.study.places import open_study
     from vipann_tf.study.plan import plan, seconds_left
 

@@ -5,8 +5,8 @@ import os
 import click
 
 from vipann_tf.cli.command import Command
-from vipann_tf.cli.describing import print_model
 from vipann_tf.cli.options import STRATEGIES, training_options
+from vipann_tf.cli.printing.directories import print_model
 from vipann_tf.errors import UserError
 
 
@@ -15,11 +15,11 @@ from vipann_tf.errors import UserError
 @training_options
 def pretrain(recipe, data, out, settings, devices, overwrite):
     """Train a network from scratch, as RECIPE (a YAML file) says."""
-    from vipann_tf.recipe import PretrainRecipe, load_recipe
+    from vipann_tf.recipes import PretrainRecipe, load_recipe
 
     resolved = load_recipe(PretrainRecipe, recipe, settings)
 
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
     from vipann_tf.training.distribution import make_strategy
     from vipann_tf.training.pretrain import pretrain as run
 
@@ -77,7 +77,7 @@ def transfer(
     overwrite,
 ):
     """Transfer a pretrained network to the labels of another dataset."""
-    from vipann_tf.recipe import TransferRecipe, load_recipe
+    from vipann_tf.recipes import TransferRecipe, load_recipe
 
     if folds and test_fold is not None:
         raise UserError("--test-fold holds out one fold and --folds each in turn; give one of them")
@@ -96,7 +96,7 @@ def transfer(
     settings = [*settings, *(f"{key}={value}" for key, value in chosen.items() if value)]
     resolved = load_recipe(TransferRecipe, recipe, settings)
 
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
     from vipann_tf.training.distribution import make_strategy
 
     # Parallel folds: this process trains nothing and must leave the GPUs to them.
@@ -164,7 +164,7 @@ def _fold_numbers(text: str) -> list[int] | None:
 
 
 def print_cross_validation(out, summary) -> None:
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
 
     numbers = summary["metrics"] | {
         f"mean {name} (nats)": value for name, value in summary["uncertainty"].items()

@@ -1,7 +1,7 @@
 """The directory a dataset is read from: its files and the metadata in them.
 
 Dataset modules see storage through this one class, so that a bucket needs another subclass only
-(`vipann_tf.records.storage`).
+(`vipann_tf.files.storage`).
 """
 
 from __future__ import annotations

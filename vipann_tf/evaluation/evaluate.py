@@ -21,9 +21,9 @@ from vipann_tf.evaluation.prediction_sets import restored
 from vipann_tf.evaluation.report import write_report
 from vipann_tf.evaluation.results import Answers, Results, write_clip_csv
 from vipann_tf.evaluation.summary import summarise
+from vipann_tf.files.staging import staged_directory
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.schema import DatasetInfo, read_info
-from vipann_tf.records.staging import staged_directory
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.metadata import ModelInfo, read_labels
 from vipann_tf.saved_model.metadata import read_info as read_model_info

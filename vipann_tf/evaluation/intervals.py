@@ -20,9 +20,9 @@ from vipann_tf.uncertainty.bootstrap import (
     Interval,
     interval,
     resample_weights,
-    wilson_interval,
 )
 from vipann_tf.uncertainty.calibration import BINS, bin_index, equal_width_edges
+from vipann_tf.uncertainty.confidence_intervals import wilson_interval
 from vipann_tf.uncertainty.consistency import calibrated_ece
 from vipann_tf.uncertainty.ranking import weighted_auroc, weighted_average_precision
 from vipann_tf.uncertainty.scores import clip_brier, clip_nll

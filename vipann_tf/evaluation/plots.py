@@ -7,8 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from vipann_tf.uncertainty.bootstrap import wilson_interval
 from vipann_tf.uncertainty.calibration import Reliability, expected_calibration_error
+from vipann_tf.uncertainty.confidence_intervals import wilson_interval
 
 __all__ = [
     "PALETTE",

@@ -6,7 +6,8 @@ import numpy as np
 
 from vipann_tf.saved_model.metadata import ConformalThresholds
 from vipann_tf.uncertainty.arrays import checked
-from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights, wilson_interval
+from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
+from vipann_tf.uncertainty.confidence_intervals import wilson_interval
 from vipann_tf.uncertainty.conformal import (
     MulticlassConformal,
     MultilabelConformal,

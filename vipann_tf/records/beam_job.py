@@ -17,7 +17,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vipann_tf.errors import UserError
-from vipann_tf.records import beam_worker, storage
+from vipann_tf.files import storage
+from vipann_tf.records import beam_worker
 from vipann_tf.records.shards import ShardWriter, load_clips
 from vipann_tf.records.worker_watch import run_watched
 

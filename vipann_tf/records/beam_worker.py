@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from vipann_tf.records import storage
+from vipann_tf.files import storage
 
 _PARENT_CHECK_S = 0.5
 

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from vipann_tf.records import storage
+from vipann_tf.files import storage
 
 __all__ = ["LABEL_SETS_FILE", "dump_label_sets", "merge_label_sets", "read_label_sets"]
 

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
-from vipann_tf.records import storage
+from vipann_tf.files import storage
 from vipann_tf.records.balance import balanced, log_factors
 from vipann_tf.records.label_sets import read_label_sets
 from vipann_tf.records.reading import OnCorrupt, ShardReader, open_shards

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 import vipann_tf
 from vipann_tf.datasets.base import Source
 from vipann_tf.errors import UserError
-from vipann_tf.records import beam_job, storage
+from vipann_tf.files import storage
+from vipann_tf.files.staging import WORK, resumable_directory
+from vipann_tf.records import beam_job
 from vipann_tf.records.plan import Plan, ShardPlan, plan_shards
 from vipann_tf.records.schema import INFO_FILE, DatasetInfo
 from vipann_tf.records.shards import ShardResult, dump_clips
-from vipann_tf.records.staging import WORK, resumable_directory
 from vipann_tf.records.summary import none_usable, summarize, write_summary
 from vipann_tf.records.worker_watch import WorkerDied
 

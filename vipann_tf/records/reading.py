@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
-from vipann_tf.records import storage
+from vipann_tf.files import storage
 from vipann_tf.records.schema import DatasetInfo, read_info, shard_name
 from vipann_tf.records.tfrecord_file import scan
 

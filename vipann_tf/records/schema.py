@@ -12,7 +12,7 @@ import numpy as np
 import pydantic
 
 from vipann_tf.errors import UserError
-from vipann_tf.records import storage
+from vipann_tf.files import storage
 from vipann_tf.records.example_proto import Example
 
 __all__ = [

@@ -12,7 +12,7 @@ import numpy as np
 
 from vipann_tf.audio.decoding import DecodeError, Decoder
 from vipann_tf.datasets.base import Clip, Rejection
-from vipann_tf.records import storage
+from vipann_tf.files import storage
 from vipann_tf.records.schema import clip_samples, serialize, to_int16
 from vipann_tf.records.tfrecord_file import RecordWriter
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from vipann_tf.datasets.base import Rejection, Source
-from vipann_tf.records import storage
+from vipann_tf.files import storage
 from vipann_tf.records.label_sets import LABEL_SETS_FILE, dump_label_sets, merge_label_sets
 from vipann_tf.records.plan import Plan
 from vipann_tf.records.schema import INFO_FILE, REJECTED_FILE, DatasetInfo, SplitInfo

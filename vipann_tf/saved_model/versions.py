@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vipann_tf.errors import UserError
-from vipann_tf.records.storage import is_remote
+from vipann_tf.files.storage import is_remote
 
 
 def finished_versions(directory: str | Path) -> list[Path]:

@@ -6,7 +6,7 @@ from itertools import product
 
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Kind
-from vipann_tf.recipe import PretrainRecipe, TransferRecipe, load_recipe
+from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.study.recipe import PLAIN, Block, StudyRecipe, Upstream
 from vipann_tf.training.strategies import base_kind
 

@@ -12,12 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.intervals import RESAMPLES
+from vipann_tf.files import atomic
 from vipann_tf.study.arms import read_arms, read_upstream
 from vipann_tf.study.differences import difference_table, ood_difference_table
 from vipann_tf.study.figures import Picture, pictures
 from vipann_tf.study.grid import Cell
 from vipann_tf.study.page import render_page
-from vipann_tf.study.places import Places, write_file
+from vipann_tf.study.places import Places
 from vipann_tf.study.table import Table
 from vipann_tf.study.tables import (
     downstream_table,
@@ -78,7 +79,7 @@ def write_outcome(
         wanted=len(cells),
         hardware=places.recipe.hardware,
     )
-    write_file(places.out / "study.html", page)
+    atomic.write_text(places.out / "study.html", page)
     return tables
 
 
@@ -93,7 +94,7 @@ def _write_pictures(folder: Path, shown: Sequence[Picture]) -> None:
 
 def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
     for table in tables:
-        write_file(folder / f"{table.name}.csv", table.csv())
-        write_file(folder / f"{table.name}.md", table.markdown())
-        write_file(folder / f"{table.name}.tex", table.latex())
-    write_file(folder / "tables.md", "\n".join(table.markdown() for table in tables))
+        atomic.write_text(folder / f"{table.name}.csv", table.csv())
+        atomic.write_text(folder / f"{table.name}.md", table.markdown())
+        atomic.write_text(folder / f"{table.name}.tex", table.latex())
+    atomic.write_text(folder / "tables.md", "\n".join(table.markdown() for table in tables))

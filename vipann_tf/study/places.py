@@ -9,12 +9,12 @@ OUT/tables/, OUT/plots/, OUT/study.html    made of these at any time
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vipann_tf.errors import UserError
-from vipann_tf.records import schema, storage
+from vipann_tf.files import atomic, storage
+from vipann_tf.records import schema
 from vipann_tf.saved_model.metadata import SAVED_MODEL_PB
 from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.study.grid import Cell
@@ -27,7 +27,6 @@ __all__ = [
     "has_results",
     "open_study",
     "read_record",
-    "write_file",
     "write_record",
 ]
 
@@ -148,12 +147,4 @@ def read_record(file: Path) -> Record | None:
 
 def write_record(file: Path, record: Record) -> None:
     """Writes how an attempt went."""
-    write_file(file, json.dumps(asdict(record), indent=1) + "\n")
-
-
-def write_file(file: Path, text: str) -> None:
-    """Writes a file that is never seen half written, and the directories above it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, file)
+    atomic.write_text(file, json.dumps(asdict(record), indent=1) + "\n")

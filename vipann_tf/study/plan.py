@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vipann_tf.datasets import find
-from vipann_tf.recipe import PretrainRecipe, TransferRecipe
+from vipann_tf.recipes import PretrainRecipe, TransferRecipe
 from vipann_tf.records.schema import read_info
 from vipann_tf.study.grid import Cell, pretrain_recipe, transfer_recipe, upstream_kind
 from vipann_tf.study.places import Places, read_record

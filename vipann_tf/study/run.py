@@ -17,7 +17,8 @@ import tensorflow as tf
 import tf_keras
 
 from vipann_tf.errors import Stopped, UserError
-from vipann_tf.records.locking import locked
+from vipann_tf.files import atomic
+from vipann_tf.files.locking import locked
 from vipann_tf.study.grid import Cell
 from vipann_tf.study.places import (
     STUDY_JSON,
@@ -25,7 +26,6 @@ from vipann_tf.study.places import (
     Record,
     open_study,
     read_record,
-    write_file,
     write_record,
 )
 from vipann_tf.study.plan import Task, plan
@@ -83,7 +83,7 @@ def run_study(
       Stopped: The process was told to stop; what was being trained goes on with the next call.
     """
     places = open_study(recipe, out)
-    write_file(places.out / STUDY_JSON, recipe.model_dump_json(indent=1) + "\n")
+    atomic.write_text(places.out / STUDY_JSON, recipe.model_dump_json(indent=1) + "\n")
     tasks = plan(places, chosen, everything=everything)
     runner = _Runner(places, strategy, on_progress or (lambda done, total, what: None))
     outcome = Outcome([], {}, [])

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from vipann_tf import datasets
 from vipann_tf.checkpoints.importing import import_checkpoint
+from vipann_tf.datasets.remote_tree import source_tree
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.evaluate import METRICS_JSON, evaluate
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.schema import read_info
-from vipann_tf.records.storage import source_tree
 from vipann_tf.saved_model.metadata import read_info as read_model_info
 from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.study.grid import Cell, pretrain_recipe, transfer_recipe

@@ -6,8 +6,8 @@ from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults
 from vipann_tf.study.arms import Arm
 from vipann_tf.study.table import Number, Table
-from vipann_tf.training.cross_validation import student_interval
 from vipann_tf.uncertainty.bootstrap import Interval
+from vipann_tf.uncertainty.confidence_intervals import student_interval
 
 __all__ = ["METRICS", "downstream_table", "ood_table", "uncertainty_table", "upstream_table"]
 

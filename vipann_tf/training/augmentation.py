@@ -5,7 +5,7 @@ import tensorflow as tf
 from vipann_tf.audio import augment
 from vipann_tf.models.randomness import TrainingNoise
 from vipann_tf.models.vipann import Augmentation
-from vipann_tf.recipe import Augment
+from vipann_tf.recipes import Augment
 
 
 def on_waveform(recipe: Augment, rate_hz: int) -> Augmentation | None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from vipann_tf.recipe import PretrainRecipe, TransferRecipe
+from vipann_tf.recipes import PretrainRecipe, TransferRecipe
 from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.records.subset import choose
 

@@ -14,26 +14,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
-from scipy import stats
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.evaluate import METRICS_JSON, evaluate
-from vipann_tf.recipe import TransferRecipe
+from vipann_tf.files import atomic
+from vipann_tf.recipes import TransferRecipe
 from vipann_tf.records.schema import DatasetInfo, read_info
 from vipann_tf.saved_model.metadata import read_info as read_model_info
 from vipann_tf.saved_model.versions import check_local, finished_versions
 from vipann_tf.training.distribution import is_multiworker
 from vipann_tf.training.loop import Progress
 from vipann_tf.training.processes import run_in_processes
-from vipann_tf.training.run import differing_keys, replace_file, sole_process
+from vipann_tf.training.run import differing_keys, sole_process
 from vipann_tf.training.transfer import BASE_FIELDS, transfer
+from vipann_tf.uncertainty.confidence_intervals import CONFIDENCE, student_interval
 
 CROSS_VALIDATION_JSON = "cross_validation.json"
 UNFINISHED_JSON = "unfinished.json"
 FINAL = "final"
-CONFIDENCE = 0.95
 # Called with the name of what is being trained (`fold1`, ..., `final`) and where it is.
 OnProgress = Callable[[str, Progress], None]
 
@@ -176,33 +175,9 @@ def cross_validate(
             "metrics": _by_name(results, "metrics"),
             "uncertainty": _by_name(results, "uncertainty"),
         }
-        replace_file(out / CROSS_VALIDATION_JSON, json.dumps(summary, indent=2) + "\n")
+        atomic.write_text(out / CROSS_VALIDATION_JSON, json.dumps(summary, indent=2) + "\n")
         (out / UNFINISHED_JSON).unlink(missing_ok=True)
     return summary
-
-
-def student_interval(
-    values: Sequence[float], confidence: float = CONFIDENCE
-) -> tuple[float, float | None, float | None]:
-    """Mean of a sample and the confidence interval of the expected value.
-
-    mean -+ t s / sqrt(n), with s the sample's standard deviation and t the quantile of Student's
-    distribution of n - 1 degrees of freedom. Folds share training clips, so their values are not
-    quite independent and the interval is somewhat too narrow (Bengio and Grandvalet 2004).
-
-    Args:
-      values: One a fold.
-      confidence: Of the interval, above 0 and below 1.
-
-    Returns:
-      Mean, lower and upper end; no ends for a single value.
-    """
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, None, None
-    quantile = stats.t.ppf((1 + confidence) / 2, len(values) - 1)
-    half = float(quantile * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return mean, mean - half, mean + half
 
 
 def _by_name(results: list[dict], group: str) -> dict[str, dict]:
@@ -237,7 +212,7 @@ def _versions_to_replace(out: Path, names: list[str], description: dict) -> dict
             return begun["before"]
     before = {name: _last_version(out / name) for name in names}
     content = {"description": description, "before": before}
-    replace_file(file, json.dumps(content, indent=1) + "\n")
+    atomic.write_text(file, json.dumps(content, indent=1) + "\n")
     return before
 
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from vipann_tf.recipe import Training
+from vipann_tf.recipes import Training
 
 
 def set_determinism(training: Training) -> None:

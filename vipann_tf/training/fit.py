@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.recipe import PretrainRecipe, TransferRecipe
+from vipann_tf.recipes import PretrainRecipe, TransferRecipe
 from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.saved_model.export import default_draws
 from vipann_tf.saved_model.metadata import ModelInfo, TrainingData

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from vipann_tf.errors import Stopped, UserError
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.recipe import Training
+from vipann_tf.recipes import Training
 from vipann_tf.records.reading import naming_damage
 from vipann_tf.training.checkpoints import Checkpoints
 from vipann_tf.training.distribution import distribute, is_multiworker

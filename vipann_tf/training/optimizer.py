@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras
 
-from vipann_tf.recipe import Optimizer
+from vipann_tf.recipes import Optimizer
 
 
 class FusedAdamW(tf_keras.optimizers.AdamW):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.recipe import PretrainRecipe
+from vipann_tf.recipes import PretrainRecipe
 from vipann_tf.records.pipeline import training_batches
 from vipann_tf.records.schema import DatasetInfo, read_info
 from vipann_tf.saved_model.export import check_vacant, export

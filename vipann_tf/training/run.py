@@ -11,7 +11,6 @@ import csv
 import filecmp
 import io
 import json
-import os
 import re
 import shutil
 import time
@@ -20,7 +19,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from vipann_tf.errors import UserError
-from vipann_tf.records.locking import locked
+from vipann_tf.files import atomic
+from vipann_tf.files.locking import locked
 from vipann_tf.saved_model.metadata import METADATA_JSON
 from vipann_tf.saved_model.versions import finished_versions
 
@@ -96,7 +96,7 @@ class TrainingRun:
             with _writing(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 content = {"steps": steps, "description": description}
-                replace_file(file, json.dumps(content, indent=1) + "\n")
+                atomic.write_text(file, json.dumps(content, indent=1) + "\n")
 
     @property
     def tensorboard(self) -> Path | None:
@@ -211,7 +211,7 @@ def _rewind(file: Path, fields: Sequence[str], step: int) -> None:
     writer = csv.DictWriter(text, fields, lineterminator="\n")
     writer.writeheader()
     writer.writerows(row for row in _rows(file) if int(row["step"]) <= step)
-    replace_file(file, text.getvalue())
+    atomic.write_text(file, text.getvalue())
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
@@ -237,13 +237,6 @@ def _writing(folder: Path) -> Iterator[None]:
             f"can't write in {folder}: {error.strerror}; make room or choose another --out, then the "
             "same command goes on from the last checkpoint"
         ) from error
-
-
-def replace_file(file: Path, text: str) -> None:
-    """Writes a file that is never seen half written."""
-    draft = file.with_name(f"{file.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, file)
 
 
 def differing_keys(before: dict, after: dict, prefix: str = "") -> list[str]:

@@ -10,7 +10,7 @@
 
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Kind
-from vipann_tf.recipe import TransferRecipe
+from vipann_tf.recipes import TransferRecipe
 
 # strategy: (kind of the base's trunk, kind of the new trunk, kind of the new head)
 STRATEGIES: dict[str, tuple[Kind, Kind, Kind]] = {

@@ -10,7 +10,7 @@ import tensorflow as tf
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.recipe import TransferRecipe, Variational
+from vipann_tf.recipes import TransferRecipe, Variational
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.reading import naming_damage
 from vipann_tf.records.schema import DatasetInfo, read_info

@@ -14,7 +14,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.recipe import Validation as Settings
+from vipann_tf.recipes import Validation as Settings
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.reading import naming_damage
 from vipann_tf.records.schema import read_info

@@ -20,7 +20,7 @@ import numpy as np
 
 from vipann_tf.errors import UserError
 
-__all__ = ["Interval", "interval", "resample_weights", "wilson_interval"]
+__all__ = ["Interval", "interval", "resample_weights"]
 
 
 @dataclass(frozen=True)
@@ -98,21 +98,3 @@ def interval(value, resampled, level: float = 0.95, kind: str = "percentile") ->
     if kind == "reflected":
         low, high = max(0.0, min(2 * value - high, value)), max(2 * value - low, value)
     return Interval(value, float(low), float(high))
-
-
-def wilson_interval(successes, trials, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
-    """Returns Wilson's score interval of a share (Wilson 1927), which stays inside [0, 1].
-
-    A bootstrap sees no spread where all clips are right; this interval does not need it.
-
-    Args:
-      successes: Counts, `[...]`.
-      trials: Counts of at least 1, `[...]`.
-      z: Normal quantile; 1.96 for 95 %.
-    """
-    share = np.asarray(successes) / np.asarray(trials)
-    shrink = 1 + z**2 / trials
-    centre = (share + z**2 / (2 * trials)) / shrink
-    half = z / shrink * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    # At 0 and 1 rounding could put the end a hair past the share itself.
-    return np.minimum(centre - half, share), np.maximum(centre + half, share)

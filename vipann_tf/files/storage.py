@@ -11,13 +11,13 @@ import functools
 import os
 import shutil
 from collections.abc import Iterator
+from types import ModuleType
 from typing import BinaryIO
 
-from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.errors import UserError
+from vipann_tf.files import atomic
 
 __all__ = [
-    "RemoteTree",
     "aborts_at_exit",
     "is_remote",
     "join",
@@ -25,9 +25,9 @@ __all__ = [
     "open_read",
     "open_write",
     "read_bytes",
+    "remote_or_missing",
     "remove",
     "size",
-    "source_tree",
 ]
 
 
@@ -42,11 +42,6 @@ def join(directory, name: str) -> str:
     if is_remote(directory):
         return f"{directory.rstrip('/')}/{name}"
     return os.path.join(directory, name)
-
-
-def source_tree(path) -> SourceTree:
-    """The directory that a dataset is read from, wherever it lies."""
-    return RemoteTree(path) if is_remote(path) else SourceTree(path)
 
 
 def open_read(path) -> BinaryIO:
@@ -76,10 +71,9 @@ def open_write(path: str) -> Iterator[BinaryIO]:
         yield file
         file.close()
         return
-    part = f"{path}.part"
-    with open(part, "wb") as file:
+    # A fixed name: whoever writes the file again after a kill writes over the draft, too.
+    with atomic.replacing(path, f"{path}.part") as file:
         yield file
-    os.replace(part, path)
 
 
 def read_bytes(path) -> bytes:
@@ -99,7 +93,7 @@ def size(path) -> int | None:
             return os.stat(path).st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
-    with _answers(path) as gfile:
+    with remote_or_missing(path) as gfile:
         return gfile.stat(path).length
     return None
 
@@ -111,7 +105,7 @@ def list_names(directory) -> list[str]:
             return sorted(os.listdir(directory))
         except (FileNotFoundError, NotADirectoryError):
             return []
-    with _answers(directory) as gfile:
+    with remote_or_missing(directory) as gfile:
         return sorted(name.rstrip("/") for name in gfile.listdir(directory))
     return []
 
@@ -139,36 +133,6 @@ def aborts_at_exit() -> bool:
     process may abort it (seen with 0.37.1), turning success into status 134.
     """
     return _load_s3.cache_info().currsize > 0
-
-
-class RemoteTree(SourceTree):
-    """A directory in an object store."""
-
-    SUSPECTS = "the path, the credentials and the connection"
-
-    def path(self, name: str) -> str:
-        return join(self.root, name)
-
-    def _is_directory(self, path: str) -> bool:
-        with _answers(path) as gfile:
-            return gfile.isdir(path.rstrip("/"))
-        return False
-
-    def _is_file(self, path: str) -> bool:
-        return size(path) is not None
-
-    def _open(self, path: str) -> BinaryIO:
-        return open_read(path)
-
-    def _walk(self):
-        root = self.root.rstrip("/")
-        with _answers(root) as gfile:
-            for folder, folders, files in gfile.walk(root):
-                hidden = any(part.startswith(".") for part in self._inside(folder).split("/"))
-                yield folder, folders, [] if hidden else [name for name in files if name]
-
-    def _inside(self, folder: str) -> str:
-        return folder[len(self.root.rstrip("/")) :].strip("/")
 
 
 class _RemoteFile:
@@ -215,7 +179,7 @@ class _RemoteFile:
 
 
 @contextlib.contextmanager
-def _answers(path) -> Iterator:
+def remote_or_missing(path) -> Iterator[ModuleType]:
     """Gives `tf.io.gfile`; ends quietly where there is no such path, by name at other faults."""
     from tensorflow import errors
 

@@ -10,7 +10,6 @@ import pydantic
 
 from vipann_tf.models.architecture import Kind, Signs
 from vipann_tf.models.objective import Objective
-from vipann_tf.recipe_files import find_recipe, load_recipe
 
 __all__ = [
     "Augment",
@@ -26,8 +25,6 @@ __all__ = [
     "TransferRecipe",
     "Validation",
     "Variational",
-    "find_recipe",
-    "load_recipe",
 ]
 
 Strategy = Literal["det", "drop", "flip", "det-flip"]

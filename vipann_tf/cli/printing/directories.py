@@ -7,7 +7,7 @@ import click
 
 def print_plan(source, out, seconds) -> None:
     """Prints what a preparation would write."""
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
     from vipann_tf.records.plan import plan_shards
 
     plan = plan_shards(source, seconds=seconds)
@@ -27,7 +27,7 @@ def print_plan(source, out, seconds) -> None:
 
 def print_dataset(path, info) -> None:
     """Prints what a dataset directory holds."""
-    from vipann_tf import terminal
+    from vipann_tf.cli.printing import terminal
 
     hours = info.clips * info.clip_seconds / 3600
     click.echo(

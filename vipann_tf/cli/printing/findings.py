@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import sys
 
-from vipann_tf import terminal
+from vipann_tf.cli.printing import terminal
 
 
 def print_evaluation(summary: dict) -> None:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import click
 
+from vipann_tf.cli.command import Command
+from vipann_tf.cli.options import common
+
 # What a newcomer waits for: a small network, short clips, a few minutes on two cores.
 _SECONDS = "2"
 
@@ -152,3 +155,17 @@ def run(cli: click.Group, out: str, *, overwrite: bool) -> None:
         f"{place / 'models' / 'deterministic'} --data data/mine --out models/mine\n"
         "The same from published AudioSet weights: see README.md, vipann-tf import."
     )
+
+
+@click.command(cls=Command)
+@click.option(
+    "--out", default="quickstart", show_default=True, metavar="DIR", help="Directory to make."
+)
+@common("overwrite")
+@click.pass_context
+def quickstart(context, out, overwrite):
+    """Do the main job once, on synthetic sounds: prepare, pretrain, transfer, evaluate, predict."""
+    run(context.find_root().command, out, overwrite=overwrite)
+
+
+COMMANDS = [quickstart]

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterator
 
 from vipann_tf.errors import UserError
-from vipann_tf.records import storage
-from vipann_tf.records.locking import locked
+from vipann_tf.files import storage
+from vipann_tf.files.locking import locked
 
 __all__ = ["WORK", "resumable_directory", "staged_directory"]
 

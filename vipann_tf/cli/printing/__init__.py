@@ -1,0 +1,1 @@
+"""What the commands print; nothing outside of `cli` prints."""

@@ -1,0 +1,45 @@
+"""Datasets in object stores (`s3://`, `gs://`)."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from vipann_tf.datasets.tree import SourceTree
+from vipann_tf.files import storage
+
+__all__ = ["RemoteTree", "source_tree"]
+
+
+def source_tree(path) -> SourceTree:
+    """The directory that a dataset is read from, wherever it lies."""
+    return RemoteTree(path) if storage.is_remote(path) else SourceTree(path)
+
+
+class RemoteTree(SourceTree):
+    """A directory in an object store."""
+
+    SUSPECTS = "the path, the credentials and the connection"
+
+    def path(self, name: str) -> str:
+        return storage.join(self.root, name)
+
+    def _is_directory(self, path: str) -> bool:
+        with storage.remote_or_missing(path) as gfile:
+            return gfile.isdir(path.rstrip("/"))
+        return False
+
+    def _is_file(self, path: str) -> bool:
+        return storage.size(path) is not None
+
+    def _open(self, path: str) -> BinaryIO:
+        return storage.open_read(path)
+
+    def _walk(self):
+        root = self.root.rstrip("/")
+        with storage.remote_or_missing(root) as gfile:
+            for folder, folders, files in gfile.walk(root):
+                hidden = any(part.startswith(".") for part in self._inside(folder).split("/"))
+                yield folder, folders, [] if hidden else [name for name in files if name]
+
+    def _inside(self, folder: str) -> str:
+        return folder[len(self.root.rstrip("/")) :].strip("/")

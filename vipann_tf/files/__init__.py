@@ -1,0 +1,1 @@
+"""Files and directories: local or in an object store, written whole or not at all."""

@@ -1,0 +1,28 @@
+"""Local files that appear whole or not at all."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["replacing", "write_text"]
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike, draft: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Open a draft for writing; it replaces `path` when the block ends without an error."""
+    with open(draft, "wb") as file:
+        yield file
+    os.replace(draft, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, and the directories above it.
+
+    Several processes may write the same file at once: each has a draft of its own, and the last
+    one to finish counts.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, path.with_name(f".{path.name}.{os.getpid()}")) as file:
+        file.write(text.encode())

@@ -1,0 +1,36 @@
+"""Recipes: what a training run is told, as typed values that are read from YAML."""
+
+from vipann_tf.recipes.files import find_recipe, load_recipe
+from vipann_tf.recipes.schema import (
+    Augment,
+    Data,
+    Export,
+    Mode,
+    Network,
+    Optimizer,
+    PretrainRecipe,
+    Section,
+    Strategy,
+    Training,
+    TransferRecipe,
+    Validation,
+    Variational,
+)
+
+__all__ = [
+    "Augment",
+    "Data",
+    "Export",
+    "Mode",
+    "Network",
+    "Optimizer",
+    "PretrainRecipe",
+    "Section",
+    "Strategy",
+    "Training",
+    "TransferRecipe",
+    "Validation",
+    "Variational",
+    "find_recipe",
+    "load_recipe",
+]
