@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import harness
-from vipann_tf.saved_model.metadata import read_info
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.predict import LocalModel, model_name
 from vipann_tf.saved_model.server import RequestRefused, Server
 
@@ -38,7 +38,7 @@ def main():
     parser.add_argument("--server", help="HOST:PORT of a TensorFlow Serving to ask instead")
     options = parser.parse_args()
 
-    info = read_info(options.model)
+    info = read_model_info(options.model)
     name = model_name(options.model)
     model = Server(options.server, name) if options.server else LocalModel(options.model)
     waveform = clip(options.seconds, info.sample_rate_hz)

@@ -19,7 +19,7 @@ from vipann_tf.evaluation.calibrate import check_not_trained_on, fit_calibration
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.evaluation.prediction_sets import fit_sets, restored, set_statistics, stored
 from vipann_tf.records.prepare import prepare
-from vipann_tf.records.schema import read_info as read_dataset
+from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model import metadata, reexport
 
 CLIPS, LABELS = 3000, 6
@@ -123,7 +123,7 @@ def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch, capsy
     shown = CliRunner().invoke(main, ["calibrate", *map(str, asked)])
     assert shown.exit_code == 0, shown.output + repr(shown.exception)
     assert (made / "model" / "2").is_dir()
-    info = metadata.read_info(made / "model")
+    info = metadata.read_model_info(made / "model")
     assert f"Temperature {info.calibration.temperature:.3f}, fitted on 4 clips" in shown.output
     assert info.calibration.conformal.coverage == 0.7
     assert info.calibration.fitted_on == ["synthetic-multiclass/fold5"]
@@ -169,8 +169,8 @@ def test_too_many_draws_are_refused_before_they_are_drawn(made, monkeypatch):
 
 
 def test_clips_that_trained_the_base_are_refused(made):
-    dataset = read_dataset(made / "data")
-    info = metadata.read_info(made / "model")
+    dataset = read_dataset_info(made / "data")
+    info = metadata.read_model_info(made / "model")
     base = {"data": {"dataset": dataset.name, "splits": ["fold5"], "held_out": [], "clips": 4}}
     info = info.model_copy(update={"base": base, "data": None})
     with pytest.raises(UserError, match="split fold5 .* trained the model.*use fold1, fold2"):

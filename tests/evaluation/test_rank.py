@@ -123,10 +123,10 @@ def test_wrong_arguments_are_named(made, model, arguments, message):
 
 def test_data_that_all_trained_the_model_must_be_named(made):
     from vipann_tf.evaluation.rank import _unseen
-    from vipann_tf.records.schema import read_info
-    from vipann_tf.saved_model.metadata import read_info as read_model_info
+    from vipann_tf.records.schema import read_dataset_info
+    from vipann_tf.saved_model.metadata import read_model_info
 
-    dataset, info = read_info(made / "data"), read_model_info(made / "model")
+    dataset, info = read_dataset_info(made / "data"), read_model_info(made / "model")
     trained = info.data.model_copy(update={"splits": list(dataset.splits)})
     with pytest.raises(UserError, match="all of synthetic-multiclass trained the model"):
         _unseen(info.model_copy(update={"data": trained}), dataset)

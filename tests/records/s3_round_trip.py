@@ -19,7 +19,7 @@ from vipann_tf.records import prepare as prepare_module
 from vipann_tf.records import schema
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.prepare import prepare
-from vipann_tf.records.reading import naming_damage
+from vipann_tf.records.reading import damage_as_user_error
 from vipann_tf.records.shards import ShardWriter
 
 BUCKET = "clips"
@@ -73,10 +73,10 @@ def main(local_source, local_out):
     with contextlib.suppress(KeyboardInterrupt):
         prepare(source, OUT, seconds=1.0)
     prepare_module.summarize = summarize
-    raises("is not a dataset directory", schema.read_info, OUT)
+    raises("is not a dataset directory", schema.read_dataset_info, OUT)
     info = prepare(source, OUT, seconds=1.0, workers=2)
     expected = prepare(local, local_out, seconds=1.0)
-    assert info == expected == schema.read_info(OUT)
+    assert info == expected == schema.read_dataset_info(OUT)
     written = content(client, "sets/out/")
     for name in os.listdir(local_out):
         with open(os.path.join(local_out, name), "rb") as file:
@@ -106,7 +106,7 @@ def main(local_source, local_out):
     with_damage = evaluation_batches(OUT, ["train"], 2)
 
     def read_all():
-        with naming_damage():
+        with damage_as_user_error():
             ids(with_damage)
 
     raises(f"{OUT}/{name}: the record at byte 0 is damaged", read_all)

@@ -89,7 +89,7 @@ def test_records_hold_the_recordings(recordings, tmp_path):
     split = info.splits["train"]
     assert (split.clips, split.label_counts, split.silent, split.clipped) == (4, [2, 2], 1, 1)
     assert split.shard_clips == [1, 1, 1, 1]
-    assert schema.read_info(tmp_path / "out") == info
+    assert schema.read_dataset_info(tmp_path / "out") == info
     assert contents(tmp_path / "out")["rejected.csv"] == b"path,clip_id,reason,detail\n"
     sizes = [(tmp_path / "out" / schema.shard_name("train", n, 4)).stat().st_size for n in range(4)]
     assert split.shard_bytes == sizes

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
-from vipann_tf.records.reading import find_damage, naming_damage
+from vipann_tf.records.reading import damage_as_user_error, find_damage
 from vipann_tf.records.tfrecord_file import scan
 
 SHARD = "train-00001-of-00003.tfrecord"
@@ -32,7 +32,7 @@ def flip(data, place):
 
 
 def ids(batches):
-    with naming_damage():
+    with damage_as_user_error():
         return [int(i) for batch in batches for i in batch["clip_id"].numpy()]
 
 
@@ -124,5 +124,8 @@ def test_both_ways_of_reading_give_the_same_of_sound_shards(data):
 
 
 def test_other_errors_pass():
-    with pytest.raises(tf.errors.InvalidArgumentError, match="something else"), naming_damage():
+    with (
+        pytest.raises(tf.errors.InvalidArgumentError, match="something else"),
+        damage_as_user_error(),
+    ):
         raise tf.errors.InvalidArgumentError(None, None, "something else")

@@ -76,7 +76,7 @@ def info(**changes):
 
 def test_dataset_json_round_trip(tmp_path):
     (tmp_path / "dataset.json").write_text(info().model_dump_json())
-    assert schema.read_info(tmp_path) == info()
+    assert schema.read_dataset_info(tmp_path) == info()
     assert info().samples == 80_000 and info().clips == 7
     assert info().count(["eval"]) == 2 and info().count(["train", "eval"]) == 7
 
@@ -106,10 +106,10 @@ def test_one_name_will_do():
 
 def test_not_a_dataset_directory(tmp_path):
     with pytest.raises(UserError, match="has no dataset.json; make one with `vipann-tf prepare`"):
-        schema.read_info(tmp_path)
+        schema.read_dataset_info(tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="is not a dataset directory"):
-        schema.read_info(tmp_path / "file")
+        schema.read_dataset_info(tmp_path / "file")
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_damaged_dataset_json(tmp_path, change, message):
     content = json.loads(info().model_dump_json()) | change
     (tmp_path / "dataset.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=message):
-        schema.read_info(tmp_path)
+        schema.read_dataset_info(tmp_path)
 
 
 def test_truncated_dataset_json(tmp_path):
     (tmp_path / "dataset.json").write_text(info().model_dump_json()[:50])
     with pytest.raises(UserError, match="the file: Invalid JSON.*prepare the dataset again"):
-        schema.read_info(tmp_path)
+        schema.read_dataset_info(tmp_path)
 
 
 def test_shard_names():

@@ -23,8 +23,8 @@ from vipann_tf.saved_model.load import load_model, load_signatures, read_variabl
 from vipann_tf.saved_model.metadata import (
     METADATA_JSON,
     Calibration,
-    read_info,
     read_labels,
+    read_model_info,
     version_directory,
 )
 from vipann_tf.saved_model.reexport import reexport
@@ -99,7 +99,7 @@ class TestDirectories:
             export(stub, path, small_info(stub), LABELS)
         assert names(path) == []
         with pytest.raises(UserError, match="no model at"):
-            read_info(path)
+            read_model_info(path)
 
     def test_an_interrupted_overwrite_keeps_what_was_there(self, stub, monkeypatch, tmp_path):
         export(stub, tmp_path, small_info(stub, seed=1), LABELS)
@@ -107,7 +107,7 @@ class TestDirectories:
         with pytest.raises(KeyboardInterrupt):
             export(stub, tmp_path, small_info(stub, seed=2), LABELS, overwrite=True)
         assert names(tmp_path) == ["1"]
-        assert read_info(tmp_path).seed == 1
+        assert read_model_info(tmp_path).seed == 1
 
     def test_an_unfinished_version_is_hidden_from_a_polling_server(
         self, stub, monkeypatch, tmp_path
@@ -136,7 +136,7 @@ class TestDirectories:
         version = export(stub, tmp_path, small_info(stub, seed=2), LABELS, overwrite=True)
         assert version == tmp_path / "2"
         assert names(tmp_path) == ["2"]
-        assert read_info(tmp_path).seed == 2
+        assert read_model_info(tmp_path).seed == 2
 
     def test_a_file_in_the_way(self, stub, tmp_path):
         (tmp_path / "file").write_text("x")
@@ -197,7 +197,7 @@ class TestSettings:
     ):
         model = exported("flip")
         version = reexport(model.path, tmp_path / "stored", draws="stored")
-        assert read_info(version).draws == "stored"
+        assert read_model_info(version).draws == "stored"
         loaded = load_signatures(version)
         answer = loaded.signatures["serving_default"](waveform=tf.constant(waveforms[:2]))
         expected = model.expected(waveforms[:2])
@@ -225,7 +225,7 @@ class TestSettings:
             version=5,
         )
         assert version == tmp_path / "other" / "5"
-        info = read_info(version)
+        info = read_model_info(version)
         assert (info.samples, info.seed, info.precision, info.fixed_seconds) == (
             2,
             8,
@@ -252,7 +252,7 @@ class TestSettings:
     ):
         model = exported("flip")
         version = reexport(model.path, tmp_path / "signs", signs="activation")
-        info = read_info(version)
+        info = read_model_info(version)
         assert info.architecture.signs == "activation"
         assert info.metrics == {}  # they were measured with the other spread
         twin = VIPANN(info.architecture)
@@ -319,14 +319,14 @@ class TestSettings:
         file = tmp_path / "metrics.json"
         file.write_text(json.dumps({"dataset": "esc", "split": "fold2", "metrics": found}))
         version = reexport(tmp_path / "m", tmp_path / "m", evaluations=[file], licence="CC0 1.0")
-        info = read_info(version)
+        info = read_model_info(version)
         assert set(info.metrics) == {"tiny/fold5", "esc/fold2"}
         card = (version / "README.md").read_text(encoding="utf-8")
         assert "| esc/fold2 | accuracy | 0.5 | 0.25 to 0.75 |" in card
         assert "The weights: CC0 1.0" in card
         # Numbers of another temperature would be wrong.
         version = reexport(tmp_path / "m", tmp_path / "m", calibration=Calibration(temperature=2.0))
-        assert read_info(version).metrics == {}
+        assert read_model_info(version).metrics == {}
         assert "with temperature 2" in (version / "README.md").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize("text", ["", "[]", "{}", '{"dataset": "a", "split": "b"}'])
@@ -367,7 +367,7 @@ class TestMetadata:
     def test_a_savedmodel_of_another_program(self, tmp_path):
         tf.saved_model.save(tf.Module(), str(tmp_path / "1"))
         with pytest.raises(UserError, match="is a SavedModel that vipann-tf did not write"):
-            read_info(tmp_path)
+            read_model_info(tmp_path)
 
     @pytest.mark.parametrize(
         "old, new, text",
@@ -389,7 +389,7 @@ class TestMetadata:
         (tmp_path / "1" / "saved_model.pb").write_bytes(b"")
         file.write_text(info.replace(old, new), encoding="utf-8")
         with pytest.raises(UserError, match=text) as caught:
-            read_info(tmp_path)
+            read_model_info(tmp_path)
         assert "was it written by a newer one?" in str(caught.value)
 
     def test_a_damaged_savedmodel(self, tmp_path):

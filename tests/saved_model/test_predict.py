@@ -14,7 +14,7 @@ import tensorflow as tf
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model import server as server_module
-from vipann_tf.saved_model.metadata import read_info
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.predict import BATCH, Predictor, model_name
 from vipann_tf.saved_model.server import Server
 
@@ -104,7 +104,7 @@ class TestFiles:
         result = click.testing.CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, result.output
         assert f"{out / '4'}: ResNet-22" in result.output
-        info = read_info(out)
+        info = read_model_info(out)
         assert (info.samples, info.seed, info.draws, info.fixed_seconds) == (2, 6, "stored", 2.0)
         # A shorter file is followed by silence, a longer one is not cut in secret.
         long = tmp_path / "long.wav"

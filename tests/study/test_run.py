@@ -13,7 +13,7 @@ from vipann_tf.errors import Stopped, UserError
 from vipann_tf.evaluation.stored_results import read_results
 from vipann_tf.files.locking import locked
 from vipann_tf.recipes import load_recipe
-from vipann_tf.saved_model.metadata import read_info
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.study import run as module
 from vipann_tf.study.grid import cells, select
 from vipann_tf.study.places import Places, read_record
@@ -42,7 +42,7 @@ def same_results(first, second):
 def test_every_cell_is_an_ordinary_model_with_its_evaluation(recipe, smoke):
     places = Places(recipe, smoke)
     for cell in cells(recipe):
-        info = read_info(places.cell(cell))
+        info = read_model_info(places.cell(cell))
         assert (info.recipe["strategy"], info.recipe["mode"]) == (cell.strategy, cell.mode)
         assert info.data.held_out == [f"fold{cell.fold}"]
         assert info.data.clips == (10 if cell.fraction == 0.5 else 20)
@@ -53,7 +53,7 @@ def test_every_cell_is_an_ordinary_model_with_its_evaluation(recipe, smoke):
         assert read_record(places.record("cell", cell.name)).status == "finished"
     assert read_results(places.upstream_evaluation("flipout")).summary["split"] == "eval"
     variant = one(recipe, "variant=elbo")
-    assert read_info(places.cell(variant)).recipe["objective"]["kl_reduction"] == "sum"
+    assert read_model_info(places.cell(variant)).recipe["objective"]["kl_reduction"] == "sum"
 
 
 def test_nothing_is_done_twice(recipe, smoke, monkeypatch):

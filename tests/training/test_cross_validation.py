@@ -10,7 +10,7 @@ from tiny import transfer_recipe
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.files.locking import locked
-from vipann_tf.saved_model.metadata import read_info
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.training import cross_validation
 from vipann_tf.training.cross_validation import cross_validate
@@ -34,7 +34,7 @@ def quick_evaluation(monkeypatch):
     """The accuracy is a tenth of the fold's number."""
 
     def evaluate(model, data, out, *, overwrite):
-        fold = int(read_info(model).data.held_out[0].removeprefix("fold"))
+        fold = int(read_model_info(model).data.held_out[0].removeprefix("fold"))
         metrics = {"accuracy": fold / 10, "f1": fold / 5, "auc": None}
         if fold == 1:
             del metrics["f1"]
@@ -64,8 +64,8 @@ def test_folds_are_resumable(bases, events, tmp_path):
     assert seen == [("fold1", 1), ("fold1", 2), ("fold3", 1), ("fold3", 2)] + [
         ("fold3", 2), ("final", 1), ("final", 2)
     ]  # fmt: skip
-    assert read_info(out / "fold3").data.held_out == ["fold3"]
-    final = read_info(out / "final").data
+    assert read_model_info(out / "fold3").data.held_out == ["fold3"]
+    final = read_model_info(out / "final").data
     assert final.held_out == [] and final.splits == [f"fold{k}" for k in range(1, 6)]
     mean, low, high = student_interval([0.1, 0.3])
     expected = {"mean": mean, "low": low, "high": high, "values": [0.1, 0.3]}

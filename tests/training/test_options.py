@@ -14,7 +14,7 @@ from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.recipes import TransferRecipe, load_recipe
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.saved_model.load import load_model, read_variables
-from vipann_tf.saved_model.metadata import read_info
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training import loop
 from vipann_tf.training.transfer import transfer
 
@@ -61,7 +61,7 @@ VALIDATED = ("validation.splits=[fold3]", "validation.samples=3", "training.step
 @pytest.mark.usefixtures("eager")
 def test_validation_scores_what_is_exported(train, events):
     model = train("m", *VALIDATED, "optimizer.ema_momentum=0.5", "validation.every_epochs=0.5")
-    info = read_info(model)
+    info = read_model_info(model)
     assert info.data.splits == ["fold2", "fold4", "fold5"] and info.data.held_out == ["fold1"]
     rows = scores(model)
     assert [row["step"] for row in rows] == [2, 4]  # an epoch is 12 clips: three steps
@@ -89,7 +89,7 @@ def test_early_stopping_keeps_the_best_network(train, events):
         "optimizer.learning_rate=0.3",
     )
     model = train("m", *settings)
-    info, rows = read_info(model), scores(model)
+    info, rows = read_model_info(model), scores(model)
     values = [row["nll"] for row in rows]
     best = int(np.argmin(values))
     assert len(values) == best + 3 < 12  # two worse ones end it

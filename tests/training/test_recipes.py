@@ -7,7 +7,7 @@ import pytest
 from tiny import log_rows
 
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
-from vipann_tf.saved_model.metadata import read_info
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training.pretrain import pretrain
 from vipann_tf.training.transfer import STRATEGIES, transfer
 
@@ -22,7 +22,7 @@ def test_pretraining(tagging, tmp_path, name):
     recipe = load_recipe(PretrainRecipe, f"pretrain/{name}", [*SMALL, *shape])
     pretrain(recipe, tagging, tmp_path / "m")
     assert len(log_rows(tmp_path / "m")) == 2
-    assert read_info(tmp_path / "m").recipe == recipe.model_dump(mode="json")
+    assert read_model_info(tmp_path / "m").recipe == recipe.model_dump(mode="json")
 
 
 # The embedded default is a recipe of one strategy; the others take each.
@@ -71,4 +71,4 @@ def test_transfer(bases, events, tmp_path, training):
     recipe, _ = TRAININGS[training]
     transfer(recipe, bases[STRATEGIES[recipe.strategy][0]], events, tmp_path / "m")
     assert len(log_rows(tmp_path / "m")) == 2
-    assert read_info(tmp_path / "m").recipe == recipe.model_dump(mode="json")
+    assert read_model_info(tmp_path / "m").recipe == recipe.model_dump(mode="json")

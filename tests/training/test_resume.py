@@ -9,7 +9,7 @@ from tiny import cheapest_run, eagerly, log_bytes, log_rows, pretrain_recipe, sa
 
 from vipann_tf.errors import UserError
 from vipann_tf.files.locking import locked
-from vipann_tf.records.schema import read_info
+from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.training.pretrain import pretrain
 
 RANDOM_EVERYTHING = (
@@ -66,7 +66,7 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(tagging, tmp_path):
     assert same_weights(out, tmp_path / "smooth")
     rates = [row["learning_rate"] for row in log_rows(out)]
     assert rates[:3] == pytest.approx([0, 0.5e-3, 1e-3]) and rates[3] < 1e-3  # warm-up, then cosine
-    clips = read_info(tagging).splits["train"].clips
+    clips = read_dataset_info(tagging).splits["train"].clips
     scales = [row["kl_scale"] * clips for row in log_rows(out)]
     assert scales == pytest.approx([0, 1 / 3, 2 / 3, 1, 1])
 

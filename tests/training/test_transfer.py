@@ -9,9 +9,9 @@ from tiny import log_rows, transfer_recipe
 
 from vipann_tf.errors import UserError
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.records.schema import read_info
+from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.load import read_variables
-from vipann_tf.saved_model.metadata import read_info as read_model_info
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training.transfer import (
     STRATEGIES,
     load_trunk,
@@ -95,7 +95,7 @@ def test_cached_features_give_the_same_network(bases, events, tmp_path):
 
 def new_model(recipe, base, events) -> VIPANN:
     architecture = transferred_architecture(
-        recipe, read_model_info(base).architecture, read_info(events), "base"
+        recipe, read_model_info(base).architecture, read_dataset_info(events), "base"
     )
     return VIPANN(architecture, trunk_flipout={"prior": recipe.variational.prior})
 
@@ -147,12 +147,12 @@ def test_strategy_and_base_must_go_together(bases, events, strategy, kind):
     recipe = transfer_recipe(strategy, "fixed")
     architecture = read_model_info(bases[kind]).architecture
     if kind == BASE_OF[strategy]:
-        made = transferred_architecture(recipe, architecture, read_info(events), "base")
+        made = transferred_architecture(recipe, architecture, read_dataset_info(events), "base")
         assert made.depth == 22 and made.width == 0.0625
         return
     fitting = {"deterministic": "det or det-flip", "dropout": "drop", "flipout": "flip"}[kind]
     with pytest.raises(UserError) as error:
-        transferred_architecture(recipe, architecture, read_info(events), "base")
+        transferred_architecture(recipe, architecture, read_dataset_info(events), "base")
     assert str(error.value) == (
         f"strategy {strategy} starts from a {BASE_OF[strategy]} base, but base is {kind}; "
         f"for it use {fitting}"
@@ -177,7 +177,7 @@ def test_moped_goes_with_flip_alone(bases, events):
     recipe = transfer_recipe("det", "finetune", "variational.moped_delta=0.2")
     architecture = read_model_info(bases["deterministic"]).architecture
     with pytest.raises(UserError, match="moped_delta goes with strategy flip, not det"):
-        transferred_architecture(recipe, architecture, read_info(events), "base")
+        transferred_architecture(recipe, architecture, read_dataset_info(events), "base")
 
 
 def test_no_strategy(bases, events, tmp_path):
@@ -187,7 +187,7 @@ def test_no_strategy(bases, events, tmp_path):
 
 
 def test_splits(events):
-    dataset = read_info(events)
+    dataset = read_dataset_info(events)
     assert training_splits(dataset, None, 5) == (["fold1", "fold2", "fold3", "fold4"], ["fold5"])
     assert training_splits(dataset, ["fold1", "fold5"], 5) == (["fold1"], ["fold5"])
     assert training_splits(dataset, ["fold1", "fold2"], None) == (
@@ -204,7 +204,7 @@ def test_splits(events):
 
 def test_no_folds(tagging):
     with pytest.raises(UserError, match="test fold 1 is unknown; dataset .* has no folds"):
-        training_splits(read_info(tagging), None, 1)
+        training_splits(read_dataset_info(tagging), None, 1)
 
 
 def test_sample_rates_must_agree(bases, events, tmp_path):

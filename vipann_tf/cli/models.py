@@ -77,7 +77,7 @@ def info(path):
     from vipann_tf.records import schema
 
     if size(join(path, schema.INFO_FILE)) is not None:
-        print_dataset(path, schema.read_info(path))
+        print_dataset(path, schema.read_dataset_info(path))
         return
     from vipann_tf.saved_model.versions import finished_versions
     from vipann_tf.training.run import unfinished

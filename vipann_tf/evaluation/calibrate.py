@@ -19,10 +19,9 @@ from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.evaluation.prediction_sets import fit_sets, set_statistics, stored
 from vipann_tf.records.pipeline import evaluation_batches
-from vipann_tf.records.schema import DatasetInfo, read_info
+from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.load import load_model
-from vipann_tf.saved_model.metadata import Calibration, ModelInfo, read_labels
-from vipann_tf.saved_model.metadata import read_info as read_model_info
+from vipann_tf.saved_model.metadata import Calibration, ModelInfo, read_labels, read_model_info
 from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.uncertainty.bootstrap import Interval
 from vipann_tf.uncertainty.conformal import METHODS
@@ -86,7 +85,7 @@ def calibrate(
       UserError: Model and data do not go together, the clips trained the model, or an argument is
         not allowed.
     """
-    info, dataset = read_model_info(model), read_info(data)
+    info, dataset = read_model_info(model), read_dataset_info(data)
     check_labels(read_labels(model), dataset, model, data)
     names = dataset.check_splits(list(splits) or _default_splits(info, dataset))
     check_not_trained_on(info, dataset, names)

@@ -23,10 +23,9 @@ from vipann_tf.evaluation.results import Answers, Results, write_clip_csv
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.files.staging import staged_directory
 from vipann_tf.records.pipeline import evaluation_batches
-from vipann_tf.records.schema import DatasetInfo, read_info
+from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.load import load_model
-from vipann_tf.saved_model.metadata import ModelInfo, read_labels
-from vipann_tf.saved_model.metadata import read_info as read_model_info
+from vipann_tf.saved_model.metadata import ModelInfo, read_labels, read_model_info
 from vipann_tf.uncertainty.calibration import reliability
 
 METRICS_JSON = "metrics.json"
@@ -65,7 +64,7 @@ def evaluate(
     Raises:
       UserError: Model and data do not go together, or a name is wrong.
     """
-    info, dataset = read_model_info(model), read_info(data)
+    info, dataset = read_model_info(model), read_dataset_info(data)
     check_labels(read_labels(model), dataset, model, data)
     splits = dataset.check_splits([split] if split else default_splits(info, dataset))
     samples = info.samples if samples is None else samples
@@ -73,7 +72,9 @@ def evaluate(
     if samples < 1:
         raise UserError(f"samples is {samples}; use 1 or more")
     outside, conformal = _outside(ood, info), info.calibration.conformal
-    total = dataset.count(splits) + sum(read_info(d).count(names) for d, names in outside.values())
+    total = dataset.count(splits) + sum(
+        read_dataset_info(d).count(names) for d, names in outside.values()
+    )
     with staged_directory(out, mark=METRICS_JSON, overwrite=overwrite) as stage:
         network, _ = load_model(model)
         done = 0
@@ -180,7 +181,7 @@ def _outside(directories, info: ModelInfo) -> dict[str, tuple[str, list[str]]]:
     """Name -> (directory, splits) of each out-of-distribution set: its eval or test, or all of it."""
     places = {}
     for directory in directories:
-        dataset = read_info(directory)
+        dataset = read_dataset_info(directory)
         if dataset.sample_rate_hz != info.sample_rate_hz:
             raise UserError(
                 f"{directory} has {dataset.sample_rate_hz} Hz, the model takes "

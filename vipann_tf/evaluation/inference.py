@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.records.reading import naming_damage
+from vipann_tf.records.reading import damage_as_user_error
 from vipann_tf.uncertainty import decomposition
 from vipann_tf.uncertainty.draws import probability_standard_error
 
@@ -111,7 +111,7 @@ def predict_batches(
 def _portions(batches, prefix) -> Iterator[list[dict[str, tf.Tensor]]]:
     """Batches with `features` in place of `waveform`, in lists of at most `FEATURE_BYTES`."""
     portion, size = [], 0
-    with naming_damage():
+    with damage_as_user_error():
         for batch in batches:
             batch = dict(batch)
             features = prefix(batch.pop("waveform"))

@@ -20,7 +20,7 @@ from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.pipeline import evaluation_batches
-from vipann_tf.records.schema import DatasetInfo, read_info
+from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.metadata import ModelInfo, read_labels
 
@@ -86,7 +86,7 @@ def rank(
     if top < 1:
         raise UserError(f"top is {top}; use 1 or more")
     network, info = load_model(model)
-    dataset = read_info(data)
+    dataset = read_dataset_info(data)
     if dataset.sample_rate_hz != info.sample_rate_hz:
         raise UserError(
             f"{data} has {dataset.sample_rate_hz} Hz, the model takes {info.sample_rate_hz} Hz; "

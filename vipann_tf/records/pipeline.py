@@ -77,7 +77,7 @@ def training_batches(
       only: Ids of the clips to take (`subset.choose`), at least one of them in the splits; `None`
         takes all. The balance stays that of all clips, of which these are a fair share.
       waveform: Whether batches hold the waveforms; without, none is decoded.
-      on_corrupt: Stop at a damaged record (take batches inside `reading.naming_damage` to have it
+      on_corrupt: Stop at a damaged record (take batches inside `reading.damage_as_user_error` to have it
         named), or skip it.
       on_damage: Called with path and offset of each record skipped; `None` logs a warning.
 

@@ -23,10 +23,10 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.files import storage
-from vipann_tf.records.schema import DatasetInfo, read_info, shard_name
+from vipann_tf.records.schema import DatasetInfo, read_dataset_info, shard_name
 from vipann_tf.records.tfrecord_file import scan
 
-__all__ = ["OnCorrupt", "ShardReader", "find_damage", "naming_damage", "open_shards"]
+__all__ = ["OnCorrupt", "ShardReader", "damage_as_user_error", "find_damage", "open_shards"]
 
 OnCorrupt = Literal["stop", "skip"]
 
@@ -60,7 +60,7 @@ def open_shards(
     """
     if on_corrupt not in ("stop", "skip"):
         raise UserError(f"on_corrupt is {on_corrupt!r}; use stop or skip")
-    info = read_info(directory)
+    info = read_dataset_info(directory)
     shards = []
     for name in info.check_splits(splits):
         split = info.splits[name]
@@ -158,7 +158,7 @@ class ShardReader:
 
 
 @contextlib.contextmanager
-def naming_damage() -> Iterator[None]:
+def damage_as_user_error() -> Iterator[None]:
     """Turns the error of a damaged record into one that names its shard and offset.
 
     To be put around whatever takes batches.

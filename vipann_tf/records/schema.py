@@ -26,7 +26,7 @@ __all__ = [
     "clip_samples",
     "encode_id",
     "parse_record",
-    "read_info",
+    "read_dataset_info",
     "serialize",
     "shard_name",
     "to_int16",
@@ -127,7 +127,7 @@ def shard_name(split: str, index: int, shards: int) -> str:
     return f"{split}-{index:05d}-of-{shards:05d}.tfrecord"
 
 
-def read_info(directory) -> DatasetInfo:
+def read_dataset_info(directory) -> DatasetInfo:
     """Reads and checks a dataset directory's dataset.json.
 
     Raises:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
-from vipann_tf.records.reading import OnCorrupt, ShardReader, naming_damage, open_shards
+from vipann_tf.records.reading import OnCorrupt, ShardReader, damage_as_user_error, open_shards
 from vipann_tf.records.schema import CLIP_ID, LABELS
 
 __all__ = ["choose", "choose_clips", "keep_only"]
@@ -49,7 +49,7 @@ def choose(
         LABELS: tf.io.RaggedFeature(tf.int64),
     }
     clips = []
-    with naming_damage():
+    with damage_as_user_error():
         for record in tf.data.Dataset.range(len(shards)).flat_map(read):
             parsed = tf.io.parse_single_example(record, features)
             clips.append((parsed[CLIP_ID].numpy(), tuple(parsed[LABELS].numpy().tolist())))

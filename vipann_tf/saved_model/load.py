@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
-from vipann_tf.saved_model.metadata import ModelInfo, read_info, version_directory
+from vipann_tf.saved_model.metadata import ModelInfo, read_model_info, version_directory
 
 _KEY = "network_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -24,7 +24,7 @@ def load_signatures(path: str | Path):
 
 def read_variables(path: str | Path) -> dict[str, np.ndarray]:
     """The stored variables of the model at `path`, by `<layer>/<variable>`."""
-    info = read_info(path)
+    info = read_model_info(path)
     try:
         reader = tf.train.load_checkpoint(str(version_directory(path) / "variables" / "variables"))
         return {name: reader.get_tensor(_KEY.format(i)) for i, name in enumerate(info.variables)}
@@ -44,7 +44,7 @@ def load_model(path: str | Path, *, dtype: str = "float32"):
     """
     from vipann_tf.models.vipann import VIPANN
 
-    info: ModelInfo = read_info(path)
+    info: ModelInfo = read_model_info(path)
     model = VIPANN(info.architecture, dtype=dtype)
     values = read_variables(path)
     for name, variable in model.named_variables().items():

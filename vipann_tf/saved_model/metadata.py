@@ -149,7 +149,7 @@ def version_directory(path: str | Path) -> Path:
     return max(versions, key=lambda child: int(child.name))
 
 
-def read_info(path: str | Path) -> ModelInfo:
+def read_model_info(path: str | Path) -> ModelInfo:
     """Metadata of the model at `path` (NAME or NAME/1).
 
     Raises:

@@ -13,8 +13,8 @@ from vipann_tf.saved_model.load import load_signatures
 from vipann_tf.saved_model.metadata import (
     MAX_SAMPLES,
     MIN_SECONDS,
-    read_info,
     read_labels,
+    read_model_info,
     version_directory,
 )
 from vipann_tf.saved_model.server import RequestRefused, Server
@@ -78,7 +78,7 @@ class Predictor:
         server: str | None = None,
         deadline_s: float = 60.0,
     ):
-        self.info = read_info(model)
+        self.info = read_model_info(model)
         self.labels = read_labels(model)
         # What was stored or shared at export is asked for as it is; a batching server takes no other.
         self._signature = "serving_default" if samples is None and seed is None else "monte_carlo"

@@ -9,7 +9,13 @@ from vipann_tf.models.architecture import Architecture, Signs
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model.export import add_version, check_served, copy_variables
 from vipann_tf.saved_model.load import load_model
-from vipann_tf.saved_model.metadata import Calibration, Draws, Precision, read_info, read_labels
+from vipann_tf.saved_model.metadata import (
+    Calibration,
+    Draws,
+    Precision,
+    read_labels,
+    read_model_info,
+)
 from vipann_tf.saved_model.versions import next_version
 
 
@@ -59,7 +65,7 @@ def reexport(
         "calibration": calibration,
         "licence": licence,
     }
-    info = read_info(model)
+    info = read_model_info(model)
     info = info.model_copy(update={k: v for k, v in chosen.items() if v is not None})
     architecture = with_signs(info.architecture, signs, model)
     changed = calibration is not None or architecture != info.architecture

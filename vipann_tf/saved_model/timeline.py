@@ -12,7 +12,7 @@ import numpy as np
 from vipann_tf.audio.decoding import duration_s
 from vipann_tf.audio.windows import count_windows, sliding_windows
 from vipann_tf.errors import UserError
-from vipann_tf.saved_model.metadata import MAX_SAMPLES, MIN_SECONDS, read_info, read_labels
+from vipann_tf.saved_model.metadata import MAX_SAMPLES, MIN_SECONDS, read_labels, read_model_info
 from vipann_tf.saved_model.predict import LocalModel, model_name
 from vipann_tf.saved_model.server import RequestRefused, Server
 
@@ -89,7 +89,7 @@ class Listener:
         server: str | None = None,
         deadline_s: float = 60.0,
     ):
-        info = read_info(model)
+        info = read_model_info(model)
         self.labels = read_labels(model)
         if info.fixed_seconds is not None and window_s != info.fixed_seconds:
             raise UserError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from vipann_tf.datasets import find
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe
-from vipann_tf.records.schema import read_info
+from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.study.grid import Cell, pretrain_recipe, transfer_recipe, upstream_kind
 from vipann_tf.study.places import Places, read_record
 from vipann_tf.training.run import unfinished
@@ -103,7 +103,7 @@ def _state(places: Places, stage: str, name: str, done: bool, begun: bool = Fals
 def _clips(places: Places, name: str) -> float | None:
     """Number of clips of a data set: what is there, else what the recipe expects."""
     if places.dataset_there(name):
-        return read_info(places.dataset(name)).clips
+        return read_dataset_info(places.dataset(name)).clips
     dataset = places.recipe.datasets[name]
     if dataset.clips is None and dataset.dataset and not find(dataset.dataset).needs_source:
         return dataset.options.get("clips")

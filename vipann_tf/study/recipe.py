@@ -7,7 +7,15 @@ import pydantic
 from vipann_tf.datasets import find
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Kind, Signs
-from vipann_tf.recipes.schema import Count, CountOrNone, Mode, NonNegative, Positive, Section, Strategy
+from vipann_tf.recipes.schema import (
+    Count,
+    CountOrNone,
+    Mode,
+    NonNegative,
+    Positive,
+    Section,
+    Strategy,
+)
 
 __all__ = [
     "PLAIN",

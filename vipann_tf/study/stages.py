@@ -13,8 +13,8 @@ from vipann_tf.datasets.remote_tree import source_tree
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.evaluate import METRICS_JSON, evaluate
 from vipann_tf.records.prepare import prepare
-from vipann_tf.records.schema import read_info
-from vipann_tf.saved_model.metadata import read_info as read_model_info
+from vipann_tf.records.schema import read_dataset_info
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.study.grid import Cell, pretrain_recipe, transfer_recipe
 from vipann_tf.study.places import Places, has_results
@@ -33,7 +33,7 @@ def prepare_dataset(places: Places, name: str, on_progress: OnProgress) -> None:
         return
     wanted = places.recipe.datasets[name]
     if wanted.directory is not None:
-        read_info(wanted.directory)  # says what is wrong with it
+        read_dataset_info(wanted.directory)  # says what is wrong with it
     options = dict(wanted.options)
     if "seconds" in datasets.find(wanted.dataset).options:
         options["seconds"] = wanted.seconds
@@ -131,7 +131,7 @@ def _same_evaluation(out: Path, info, samples: int, seed: int, outside: Sequence
     draws = samples if info.architecture.stochastic else 1
     # Of two sets of one name, the second is called "name (directory)".
     names = [name.partition(" (")[0] for name in summary["ood"]]
-    wanted = [read_info(directory).name for directory in outside]
+    wanted = [read_dataset_info(directory).name for directory in outside]
     return (summary["draws"], summary["seed"], names) == (draws, seed, wanted)
 
 

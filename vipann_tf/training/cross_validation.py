@@ -20,8 +20,8 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.evaluate import METRICS_JSON, evaluate
 from vipann_tf.files import atomic
 from vipann_tf.recipes import TransferRecipe
-from vipann_tf.records.schema import DatasetInfo, read_info
-from vipann_tf.saved_model.metadata import read_info as read_model_info
+from vipann_tf.records.schema import DatasetInfo, read_dataset_info
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.versions import check_local, finished_versions
 from vipann_tf.training.distribution import is_multiworker
 from vipann_tf.training.loop import Progress
@@ -124,7 +124,7 @@ def cross_validate(
         raise UserError(
             "cross-validation takes one machine; on several, share the folds out: transfer --test-fold"
         )
-    dataset = read_info(data)
+    dataset = read_dataset_info(data)
     every = [name for name in dataset.splits if name.startswith("fold")]
     if len(every) < 2:
         raise UserError(

@@ -15,7 +15,7 @@ import tensorflow as tf
 from vipann_tf.errors import Stopped, UserError
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import Training
-from vipann_tf.records.reading import naming_damage
+from vipann_tf.records.reading import damage_as_user_error
 from vipann_tf.training.checkpoints import Checkpoints
 from vipann_tf.training.distribution import distribute, is_multiworker
 from vipann_tf.training.run import TrainingRun
@@ -134,7 +134,7 @@ def train(
         stack.enter_context(_lost_workers(strategy, run))
         exhausted = agree(validation is not None and validation.exhausted)
         while done < steps and not exhausted:
-            with naming_damage():
+            with damage_as_user_error():
                 batch = next(batches)
             end = [
                 int(strategy.experimental_local_results(batch.pop(key))[0][0])

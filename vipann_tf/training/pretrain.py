@@ -10,7 +10,7 @@ from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import PretrainRecipe
 from vipann_tf.records.pipeline import training_batches
-from vipann_tf.records.schema import DatasetInfo, read_info
+from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.export import check_vacant, export
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
@@ -44,7 +44,7 @@ def pretrain(
       UserError: An argument is wrong, or training failed; the message says why.
     """
     check_vacant(out, overwrite=overwrite)
-    dataset = read_info(data)
+    dataset = read_dataset_info(data)
     splits = dataset.check_splits(recipe.data.train or ["train"])
     architecture = pretraining_architecture(recipe, dataset)
     only, clips = training_clips(recipe, data, dataset, splits)

@@ -12,11 +12,11 @@ from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import TransferRecipe, Variational
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
-from vipann_tf.records.reading import naming_damage
-from vipann_tf.records.schema import DatasetInfo, read_info
+from vipann_tf.records.reading import damage_as_user_error
+from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.export import check_vacant, export
 from vipann_tf.saved_model.load import read_variables
-from vipann_tf.saved_model.metadata import read_info as read_model_info
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
 from vipann_tf.training.determinism import set_determinism
@@ -61,7 +61,7 @@ def transfer(
     check_vacant(out, overwrite=overwrite)
     base_kind(recipe)
     base_info = read_model_info(base)
-    dataset = read_info(data)
+    dataset = read_dataset_info(data)
     if dataset.sample_rate_hz != base_info.sample_rate_hz:
         raise UserError(
             f"{data} has {dataset.sample_rate_hz} Hz, the base model {base_info.sample_rate_hz} Hz; "
@@ -234,7 +234,7 @@ def with_pooled_features(
     """
     pooled = tf.function(model.pooled, [tf.TensorSpec([None, None])], autograph=False)
     features, clip_ids = [], []
-    with naming_damage():
+    with damage_as_user_error():
         for batch in every_clip():
             features.append(pooled(batch["waveform"]))
             clip_ids.append(batch["clip_id"])

@@ -16,8 +16,8 @@ from vipann_tf.models.loss import probabilities
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import Validation as Settings
 from vipann_tf.records.pipeline import evaluation_batches
-from vipann_tf.records.reading import naming_damage
-from vipann_tf.records.schema import read_info
+from vipann_tf.records.reading import damage_as_user_error
+from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.uncertainty import decomposition
 
 METRICS = {
@@ -53,7 +53,7 @@ class Validation:
         steps_an_epoch: float,
         seed: int,
     ):
-        dataset = read_info(data)
+        dataset = read_dataset_info(data)
         self._splits = dataset.check_splits(settings.splits)
         if both := set(splits) & set(self._splits):
             raise UserError(
@@ -153,7 +153,7 @@ class Validation:
         for index in tf.range(1, samples + 1, dtype=tf.int64):
             draw = network.draw(tf.constant(self._seed, tf.int64), index)
             logits, labels = [], []
-            with naming_damage():
+            with damage_as_user_error():
                 for batch in evaluation_batches(self._data, self._splits, _BATCH):
                     features = network.prefix(batch["waveform"])
                     logits.append(network.suffix_logits(features, draw))

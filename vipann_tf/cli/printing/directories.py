@@ -71,7 +71,7 @@ def print_model(path) -> None:
     """Prints what a model directory holds."""
     from vipann_tf.saved_model import metadata
 
-    info = metadata.read_info(path)
+    info = metadata.read_model_info(path)
     network = info.architecture
     click.echo(
         f"{metadata.version_directory(path)}: ResNet-{network.depth} of width {network.width:g}, "
