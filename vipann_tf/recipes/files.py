@@ -75,7 +75,7 @@ def find_recipe(path: str | Path) -> Path:
 def _shipped() -> list[Path]:
     """Where recipes lie: in a checkout beside the package, else where the wheel put them."""
     places = (
-        Path(__file__).resolve().parents[1] / "recipes",
+        Path(__file__).resolve().parents[2] / "recipes",
         Path(sysconfig.get_path("data")) / "share" / "vipann-tf" / "recipes",
     )
     return [place for place in places if place.is_dir()]
