@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from vipann_tf.models.flipout import FlipoutDense
+from vipann_tf.models.randomness import TrainingNoise, randomness
 from vipann_tf.recipes import Optimizer
 from vipann_tf.training.optimizer import averaged_variables, make_optimizer
 
@@ -130,3 +132,59 @@ def test_warm_up_and_cosine():
     assert rates(schedule="cosine") == pytest.approx(cosine, rel=1e-5)
     falling = [0.4 * (1 + np.cos(np.pi * step / 4)) for step in range(4)]
     assert rates(schedule="cosine", warmup_steps=2) == pytest.approx([0, 0.4, *falling], rel=1e-5)
+
+
+def test_factors_of_a_variable_in_two_groups_are_multiplied():
+    recipe = Optimizer(
+        learning_rate=0.1, trunk_learning_rate=0.02, stddev_learning_rate_factor=20.0
+    )
+    both, trunk, head = kernel("kernel_rho"), kernel(), kernel("kernel_rho")
+    optimizer = make(
+        recipe, [both, trunk, head], trunk_variables=[both, trunk], stddev_variables=[both, head]
+    )
+    optimizer.apply_gradients(
+        [(tf.constant(GRADIENTS[0]), variable) for variable in (both, trunk, head)]
+    )
+    # Adam's first step is the learning rate times the gradient's sign.
+    for variable, rate in ((both, 0.4), (trunk, 0.02), (head, 2.0)):
+        expected = START - rate * np.sign(GRADIENTS[0])
+        np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_standard_deviations_reach_the_analytic_posterior_in_a_tenth_of_the_steps():
+    """Bayesian linear regression on an orthogonal design: its posterior is mean-field and known."""
+    noise_stddev, weights = 0.5, 4
+    # Each weight sees sum(x^2) = 1.25 of its input, so its precision is 1 + 1.25 / 0.25 = 6.
+    inputs = tf.tile(np.sqrt(1.25 / 32) * tf.eye(weights), [32, 1])
+    targets = inputs @ tf.constant([[0.7], [-1.2], [0.1], [2.0]])
+    analytic = 6**-0.5
+
+    def trained_stddev(steps: int, factor: float) -> np.ndarray:
+        layer = FlipoutDense(1, use_bias=False, seed=1, name="regression")
+        layer.build([None, weights])
+        recipe = Optimizer(
+            learning_rate=2e-3, schedule="cosine", stddev_learning_rate_factor=factor
+        )
+        variables = [layer.kernel_loc, layer.kernel_rho]
+        optimizer = make(recipe, variables, steps, stddev_variables=[layer.kernel_rho])
+
+        @tf.function
+        def step(number):
+            with (
+                tf.GradientTape() as tape,
+                randomness(TrainingNoise(tf.constant(3, tf.int64), number)),
+            ):
+                residuals = layer(inputs) - targets
+                nll = tf.reduce_sum(residuals**2) / (2 * noise_stddev**2)
+                loss = nll + layer.kl()
+            gradients = tape.gradient(loss, variables)
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+        for number in tf.range(steps, dtype=tf.int64):
+            step(number)
+        return layer.kernel_stddev().numpy()
+
+    # One draw of the noise per step leaves the result within a tenth of the analytic one.
+    np.testing.assert_allclose(trained_stddev(300, 20.0), analytic, rtol=0.12)
+    np.testing.assert_allclose(trained_stddev(3000, 1.0), analytic, rtol=0.12)
+    assert np.all(trained_stddev(300, 1.0) < 0.2 * analytic)

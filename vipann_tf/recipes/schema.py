@@ -98,6 +98,12 @@ class Optimizer(Section):
     trunk_learning_rate: Positive | None = pydantic.Field(
         None, description="Of the trunk, under the same schedule; by default that of the head."
     )
+    stddev_learning_rate_factor: Positive = pydantic.Field(
+        default=1.0,
+        description="Learning rate of the posterior standard deviations (of rho), as a multiple of "
+        "the learning rate of the layer's mean. Adam moves a parameter by at most its learning rate "
+        "per step, and rho has far to go.",
+    )
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_steps: CountOrNone = 0
     weight_decay: NonNegative = 0.0

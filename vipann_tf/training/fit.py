@@ -109,6 +109,7 @@ def fit(
                         for layer in model.trunk_layers()
                         for variable in layer.trainable_variables
                     ],
+                    stddev_variables=[layer.kernel_rho for layer in model.bayesian_layers],
                 )
             )
         model.prepare_training(

@@ -1,7 +1,8 @@
 """The optimizer of a recipe."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -34,42 +35,51 @@ class FusedAdamW(tf_keras.optimizers.AdamW):
         )
 
 
-class TwoRateAdamW(FusedAdamW):
-    """AdamW with another learning rate, and decay with it, for some of the variables.
+class GroupedAdamW(FusedAdamW):
+    """AdamW that multiplies the learning rate, and the decay with it, for some variables.
 
     Args:
-      learning_rate: Of the others: a number or a schedule.
-      slow_variables: The variables whose rate is another.
-      factor: Their learning rate as a multiple of `learning_rate`.
-      **kwargs: Of `tf_keras.optimizers.AdamW`.
+      learning_rate: A number or a schedule, for the variables without a factor.
+      factors: (variables, factor) of each group. The factors of a variable that is in several
+        groups are multiplied.
+      **kwargs: Arguments of `tf_keras.optimizers.AdamW`.
     """
 
     def __init__(
-        self, learning_rate, *, slow_variables: Sequence[tf.Variable], factor: float, **kwargs
+        self,
+        learning_rate: float | tf_keras.optimizers.schedules.LearningRateSchedule,
+        *,
+        factors: Sequence[tuple[Sequence[tf.Variable], float]],
+        **kwargs: Any,
     ):
         self._factor = 1.0
         super().__init__(learning_rate, **kwargs)
-        self._slow_keys = {self._var_key(variable) for variable in slow_variables}
-        self._slow_factor = factor
+        self._factors: dict[str, float] = {}
+        for variables, factor in factors:
+            for variable in variables:
+                key = self._var_key(variable)
+                self._factors[key] = self._factors.get(key, 1.0) * factor
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> tf.Tensor:
+        """The learning rate of the variable that is being updated; elsewhere, the common one."""
         rate = super().learning_rate
         return rate if self._factor == 1.0 else rate * self._factor
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
+        """Update one variable at its own rate."""
         with self._rate_of(variable):
             super().update_step(gradient, variable)
 
-    def _apply_weight_decay(self, variables):
+    def _apply_weight_decay(self, variables: Sequence[tf.Variable]) -> None:
         for variable in variables:
             with self._rate_of(variable):
                 super()._apply_weight_decay([variable])
 
     @contextlib.contextmanager
-    def _rate_of(self, variable):
-        # Read by what the base class traces inside the block.
-        self._factor = self._slow_factor if self._var_key(variable) in self._slow_keys else 1.0
+    def _rate_of(self, variable: tf.Variable) -> Iterator[None]:
+        # The base class reads `learning_rate` inside the block.
+        self._factor = self._factors.get(self._var_key(variable), 1.0)
         try:
             yield
         finally:
@@ -77,15 +87,23 @@ class TwoRateAdamW(FusedAdamW):
 
 
 def make_optimizer(
-    recipe: Optimizer, *, steps: int, precision: str, trunk_variables: Sequence[tf.Variable] = ()
+    recipe: Optimizer,
+    *,
+    steps: int,
+    precision: str,
+    trunk_variables: Sequence[tf.Variable] = (),
+    stddev_variables: Sequence[tf.Variable] = (),
 ) -> tf_keras.optimizers.Optimizer:
-    """AdamW (Adam, without decay) as the recipe says.
+    """Make AdamW (Adam, where there is no decay) as the recipe says.
 
     Args:
       recipe: Learning rates, schedule, decay, clipping, averaging.
       steps: Length of the training, over which the cosine falls.
       precision: Keras dtype policy; `mixed_float16` gets loss scaling.
-      trunk_variables: Those that the recipe's `trunk_learning_rate` is for.
+      trunk_variables: The variables that `trunk_learning_rate` of the recipe is for.
+      stddev_variables: The variables that `stddev_learning_rate_factor` is for: rho of every
+        posterior. Adam moves a variable by at most its learning rate per step, and rho must move
+        by units where a kernel moves by hundredths.
     """
     common = {
         # XLA, Keras's choice on GPUs, has nothing left to fuse.
@@ -96,15 +114,14 @@ def make_optimizer(
         "ema_momentum": recipe.ema_momentum or 0.0,
     }
     rate = _learning_rate(recipe, steps)
-    if recipe.trunk_learning_rate is None:
-        optimizer = FusedAdamW(rate, **common)
-    else:
-        optimizer = TwoRateAdamW(
-            rate,
-            slow_variables=trunk_variables,
-            factor=recipe.trunk_learning_rate / recipe.learning_rate,
-            **common,
-        )
+    factors = []
+    if recipe.trunk_learning_rate is not None:
+        factors.append((trunk_variables, recipe.trunk_learning_rate / recipe.learning_rate))
+    if recipe.stddev_learning_rate_factor != 1:
+        factors.append((stddev_variables, recipe.stddev_learning_rate_factor))
+    optimizer = (
+        GroupedAdamW(rate, factors=factors, **common) if factors else FusedAdamW(rate, **common)
+    )
     # Neither biases nor BatchNorm, and no standard deviation, is drawn towards 0.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "kernel_rho"])
     if precision == "mixed_float16":
