@@ -23,6 +23,7 @@ from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import Augment, TransferRecipe, load_recipe
 from vipann_tf.saved_model.metadata import SAVED_MODEL_PB, ModelInfo, write_metadata
+from vipann_tf.training import fit
 from vipann_tf.training import transfer as module
 
 
@@ -64,7 +65,7 @@ def measure(
 
     whole = Augment.any
     with tempfile.TemporaryDirectory() as folder:
-        original, module.export = module.export, export
+        original, fit.export = fit.export, export
         load, module.load_trunk = module.load_trunk, load_trunk
         if not cached:
             # Nothing is augmented, but who asks hears so.
@@ -79,7 +80,7 @@ def measure(
                 on_progress=lambda progress: ended.append(time.perf_counter()),
             )
         finally:
-            module.export, module.load_trunk, Augment.any = original, load, whole
+            fit.export, module.load_trunk, Augment.any = original, load, whole
     return ended[-1] - began[0], losses
 
 

@@ -71,7 +71,7 @@ def main():
     elif when == "save":
         Checkpoints.save = killed_in(Checkpoints.save, chance.randint(2, 4), chance)
     elif when == "export":
-        fit._export = killed_in(fit._export, 1, chance)
+        fit.export = killed_in(fit.export, 1, chance)
     cli.main(command)
 
 

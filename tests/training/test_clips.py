@@ -7,7 +7,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.recipes import TransferRecipe, load_recipe
 from vipann_tf.records.pipeline import training_batches
 from vipann_tf.saved_model.metadata import read_model_info
-from vipann_tf.training import transfer as module
+from vipann_tf.training import clips as module
 from vipann_tf.training.transfer import transfer
 
 
@@ -27,11 +27,11 @@ def test_a_share_of_the_clips(bases, events, tmp_path, monkeypatch):
         )
         out = tmp_path / strategy
         transfer(recipe, bases[base], events, out, test_fold=1)
-        clips = read_model_info(out).data.clips
-        assert clips == len(set(heard[-1])) < 16
+        count = read_model_info(out).data.clips
+        assert count == len(set(heard[-1])) < 16
         rows = log_rows(out)
-        assert len(rows) == -(-3 * clips // 4)  # epochs are of the clips heard
-        assert rows[0]["kl_scale"] == pytest.approx(1 / clips)
+        assert len(rows) == -(-3 * count // 4)  # epochs are of the clips heard
+        assert rows[0]["kl_scale"] == pytest.approx(1 / count)
     assert heard[0] == heard[-1]
 
 

@@ -117,7 +117,7 @@ def test_places_and_devices(bases, events, tmp_path):
     with pytest.raises(UserError, match="s3://b/cv is in an object store, .* choose a local --out"):
         cross_validate(*arguments, "s3://b/cv")
     with pytest.raises(UserError, match="2 folds at once take a device each; leave --devices out"):
-        cross_validate(*arguments, tmp_path / "cv", parallel=2, strategy=make_strategy("none"))
+        cross_validate(*arguments, tmp_path / "cv", parallel=2, distribution=make_strategy("none"))
     (tmp_path / "cv").mkdir()
     with locked(tmp_path / "cv"):
         with pytest.raises(UserError, match="another process is training into .*cv right now"):

@@ -9,7 +9,7 @@ from tiny import cheapest_run, log_bytes, same_weights
 
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model.export import export
-from vipann_tf.training import transfer as transfer_module
+from vipann_tf.training import fit
 from vipann_tf.training.run import unfinished
 
 
@@ -80,7 +80,7 @@ def test_no_space_left(bases, events, small_disk, monkeypatch, full_at):
                 fill()
                 return export(*args, **kwargs)
 
-            patch.setattr(transfer_module, "export", fill_and_export)
+            patch.setattr(fit, "export", fill_and_export)
             words = (
                 f"can't write the model in {out}: ",
                 "No space left",

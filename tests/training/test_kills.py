@@ -13,7 +13,7 @@ from tiny import light_export, log_bytes, same_weights
 
 from vipann_tf import cli
 from vipann_tf.recipes import Training
-from vipann_tf.training import transfer as transfer_module
+from vipann_tf.training import fit
 from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.run import unfinished
 
@@ -84,7 +84,7 @@ def test_sigkill(bases, events, tmp_path, monkeypatch, strategy, mode, moments):
 
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}", *kills(seed, arguments("m"), moments, tmp_path / "m"), sep="\n")
-    monkeypatch.setattr(transfer_module, "export", light_export)
+    monkeypatch.setattr(fit, "export", light_export)
     for out in ("m", "smooth"):
         cli.main(arguments(out), standalone_mode=False)
     assert log_bytes(tmp_path / "m") == log_bytes(tmp_path / "smooth")

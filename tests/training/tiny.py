@@ -13,7 +13,7 @@ from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import write_metadata
 from vipann_tf.saved_model.versions import finished_versions, next_version
-from vipann_tf.training import fit, pretrain, transfer
+from vipann_tf.training import fit, transfer
 
 KINDS = ("deterministic", "dropout", "flipout")
 NETWORK = ("model.depth=22", "model.width=0.0625")
@@ -69,8 +69,7 @@ def log_rows(model) -> list[dict[str, float]]:
 
 def export_without_graph(monkeypatch) -> None:
     """Has trainings export by `light_export`."""
-    monkeypatch.setattr(pretrain, "export", light_export)
-    monkeypatch.setattr(transfer, "export", light_export)
+    monkeypatch.setattr(fit, "export", light_export)
 
 
 @contextlib.contextmanager
@@ -125,5 +124,4 @@ def stand_ins(set_attribute) -> None:
         return train(model, *args, run=run, on_progress=progress, **kwargs)
 
     set_attribute(fit, "train", train_and_tell)
-    set_attribute(pretrain, "export", light_export)
-    set_attribute(transfer, "export", light_export)
+    set_attribute(fit, "export", light_export)

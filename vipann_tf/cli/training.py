@@ -28,7 +28,7 @@ def pretrain(recipe, data, out, settings, devices, overwrite):
             resolved,
             data,
             out,
-            strategy=make_strategy(devices),
+            distribution=make_strategy(devices),
             overwrite=overwrite,
             on_progress=_training_note(show),
         )
@@ -101,7 +101,7 @@ def transfer(
 
     # Parallel folds: this process trains nothing and must leave the GPUs to them.
     common = {
-        "strategy": None if parallel_folds > 1 else make_strategy(devices),
+        "distribution": None if parallel_folds > 1 else make_strategy(devices),
         "overwrite": overwrite,
     }
     if folds:

@@ -62,7 +62,7 @@ def train_upstream(
                 recipe,
                 places.dataset(upstream.data),
                 out,
-                strategy=strategy,
+                distribution=strategy,
                 on_progress=_of_training(on_progress),
             )
     elif not finished_versions(out):
@@ -86,7 +86,7 @@ def run_cell(
             places.dataset(downstream.data),
             out,
             test_fold=cell.fold,
-            strategy=strategy,
+            distribution=strategy,
             on_progress=_of_training(on_progress),
         )
     _evaluate(

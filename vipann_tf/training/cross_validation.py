@@ -27,7 +27,8 @@ from vipann_tf.training.distribution import is_multiworker
 from vipann_tf.training.loop import Progress
 from vipann_tf.training.processes import run_in_processes
 from vipann_tf.training.run import differing_keys, sole_process
-from vipann_tf.training.transfer import BASE_FIELDS, transfer
+from vipann_tf.training.fit import BASE_FIELDS
+from vipann_tf.training.transfer import transfer
 from vipann_tf.uncertainty.confidence_intervals import CONFIDENCE, student_interval
 
 CROSS_VALIDATION_JSON = "cross_validation.json"
@@ -62,7 +63,7 @@ class _Part:
     def run(
         self,
         on_progress: Callable[[Progress], None] | None = None,
-        strategy: tf.distribute.Strategy | None = None,
+        distribution: tf.distribute.Strategy | None = None,
     ) -> None:
         """Does what has not been done yet."""
         if not self.trained:
@@ -73,7 +74,7 @@ class _Part:
                 self.data,
                 self.out,
                 test_fold=self.test_fold,
-                strategy=strategy,
+                distribution=distribution,
                 overwrite=self.overwrite,
                 on_progress=on_progress,
             )
@@ -89,7 +90,7 @@ def cross_validate(
     *,
     folds: Sequence[int] | None = None,
     final: bool = False,
-    strategy: tf.distribute.Strategy | None = None,
+    distribution: tf.distribute.Strategy | None = None,
     parallel: int = 1,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
@@ -100,7 +101,7 @@ def cross_validate(
     itself was interrupted, that holds for those that it has replaced.
 
     Args:
-      recipe, base, data, strategy: As in `transfer`.
+      recipe, base, data, distribution: As in `transfer`.
       out: Directory to make.
       folds: Numbers of the folds to hold out; by default all.
       final: Whether to train a model on all folds, too.
@@ -118,9 +119,9 @@ def cross_validate(
       UserError: An argument is wrong, or a finished fold was trained by another recipe.
     """
     check_local(out)
-    if parallel > 1 and strategy is not None:
+    if parallel > 1 and distribution is not None:
         raise UserError(f"{parallel} folds at once take a device each; leave --devices out")
-    if strategy is not None and is_multiworker(strategy):
+    if distribution is not None and is_multiworker(distribution):
         raise UserError(
             "cross-validation takes one machine; on several, share the folds out: transfer --test-fold"
         )
@@ -161,7 +162,7 @@ def cross_validate(
             )
         else:
             for name, part in parts.items():
-                part.run(_for(name, on_progress), strategy)
+                part.run(_for(name, on_progress), distribution)
         results = [
             json.loads((parts[name].evaluation / METRICS_JSON).read_text(encoding="utf-8"))
             for name in names

@@ -1,128 +1,121 @@
-"""What pretraining and transfer have in common: from a built model to an exported one."""
+"""What pretraining and transfer have in common: from a network's description to a model directory."""
 
 import math
-import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
+from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe
-from vipann_tf.records.schema import DatasetInfo
-from vipann_tf.saved_model.export import default_draws
+from vipann_tf.saved_model.export import default_draws, export
 from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.training import augmentation
 from vipann_tf.training.checkpoints import first_line
+from vipann_tf.training.clips import TrainingClips
+from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.distribution import is_chief, is_multiworker
-from vipann_tf.training.loop import Progress, Stream, train
+from vipann_tf.training.frozen_trunk import is_constant, pooled_batches
+from vipann_tf.training.loop import Progress, train
 from vipann_tf.training.optimizer import averaged_variables, make_optimizer
 from vipann_tf.training.run import TrainingRun, sole_process
 from vipann_tf.training.validation import Validation
 
-# Writes a model directory: (model, directory, info, labels, overwrite=..., extras=...) -> version
-# folder.
-Export = Callable[..., Path]
+# What the metadata of a model say of its base.
+BASE_FIELDS = {"origin", "architecture", "data", "training"}
+
+
+def build(
+    architecture: Architecture,
+    recipe: PretrainRecipe | TransferRecipe,
+    distribution: tf.distribute.Strategy,
+) -> VIPANN:
+    """Build the network to train, and switch deterministic operations on where they are wanted.
+
+    Args:
+      architecture: Network to build.
+      recipe: Seed of the initial weights, precision, BatchNorm, priors and initial posteriors.
+      distribution: Devices that train the network.
+    """
+    set_determinism(recipe.training)
+    with distribution.scope():
+        return VIPANN(
+            architecture,
+            seed=recipe.training.seed,
+            dtype=recipe.training.precision,
+            synchronized=recipe.training.synchronized_batch_norm,
+            flipout={
+                "prior_stddev": recipe.variational.prior_stddev,
+                "initial_stddev": recipe.variational.initial_stddev,
+            },
+            trunk_flipout={"prior": recipe.variational.prior},
+        )
 
 
 def fit(
     model: VIPANN,
     recipe: PretrainRecipe | TransferRecipe,
-    stream: Stream,
+    clips: TrainingClips,
+    out: StrPath,
     *,
-    data: str | os.PathLike,
-    dataset: DatasetInfo,
-    splits: Sequence[str],
-    clips: int,
-    held_out: Sequence[str],
-    origin: str,
-    base: dict | None = None,
-    out: str | os.PathLike,
-    description: dict,
-    strategy: tf.distribute.Strategy,
-    export: Export,
-    start: int | None = None,
+    distribution: tf.distribute.Strategy,
+    base: ModelInfo | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Path | None:
-    """Trains a built model as its recipe says, and exports it.
+    """Train a built network as its recipe says, and export it.
 
     Args:
-      model: Made in the strategy's scope; frozen where it is to stay as it is.
+      model: Network made by `build`, with the layers frozen that are not to change.
       recipe: Optimizer, objective, augmentation, length, validation.
-      stream: Gives the batches from a position.
-      data: Dataset directory.
-      dataset: What it holds.
-      splits, held_out: Splits to train on, and to evaluate on later.
-      clips: Number of clips to train on, all or some of those of the splits.
-      origin: `pretrain` or `transfer`.
-      base: What the model's metadata are to say of the network that it started from.
-      out: Model directory to be, which holds the unfinished run.
-      description: What identifies the run beside the recipe; see `TrainingRun`.
-      strategy: Runs the steps.
-      export: Writes the model directory.
-      start: Where batches hold features, the layer that takes them.
-      overwrite: Whether to replace a model or an unfinished run of another description.
+      clips: Clips to train on.
+      out: Model directory to make; it holds the unfinished run.
+      distribution: Devices that train the network.
+      base: Model that the network started from; `None` where it is trained from scratch.
+      overwrite: Whether to replace a model, or an unfinished run of another description.
       on_progress: Called after every step.
 
     Returns:
       The version folder; `None` in a worker that leaves the writing to another.
+
+    Raises:
+      UserError: An argument is wrong, or training failed; the message says why.
     """
     training = recipe.training
-    if training.batch_size % strategy.num_replicas_in_sync:
+    if training.batch_size % distribution.num_replicas_in_sync:
         raise UserError(
             f"training.batch_size is {training.batch_size}; use a multiple of the "
-            f"{strategy.num_replicas_in_sync} replicas"
+            f"{distribution.num_replicas_in_sync} replicas"
         )
-    steps = training.steps or math.ceil(training.epochs * clips / training.batch_size)
+    steps = training.steps or math.ceil(training.epochs * clips.count / training.batch_size)
     validation = None
     if recipe.validation.splits:
         validation = Validation(
             recipe.validation,
-            data,
-            splits,
-            held_out,
-            steps_an_epoch=clips / training.batch_size,
+            clips.data,
+            clips.splits,
+            clips.held_out,
+            steps_an_epoch=clips.count / training.batch_size,
             seed=recipe.export.seed,
         )
-    writes = is_chief(strategy)
-    with ExitStack() as stack:
-        if writes:
-            stack.enter_context(sole_process(out))
+    writes = is_chief(distribution)
+    with sole_process(out) if writes else nullcontext():
         run = TrainingRun(
             out,
-            {"recipe": recipe.model_dump(mode="json"), "data": dataset.fingerprint, **description},
+            _description(recipe, clips, base),
             steps=steps,
             overwrite=overwrite,
             writes=writes,
         )
-        with strategy.scope():
-            model.compile(
-                optimizer=make_optimizer(
-                    recipe.optimizer,
-                    steps=steps,
-                    precision=training.precision,
-                    trunk_variables=[
-                        variable
-                        for layer in model.trunk_layers()
-                        for variable in layer.trainable_variables
-                    ],
-                    stddev_variables=[layer.kernel_rho for layer in model.bayesian_layers],
-                )
-            )
-        model.prepare_training(
-            recipe.objective,
-            clips=clips,
-            seed=training.seed,
-            augment_waveform=augmentation.on_waveform(recipe.augment, dataset.sample_rate_hz),
-            augment_log_mel=augmentation.on_log_mel(recipe.augment),
-            start=start,
-        )
-        exported = _exported_twin(model, recipe, strategy)
+        cached = is_constant(model, recipe.augment)
+        _compile(model, recipe, clips, steps=steps, cached=cached, distribution=distribution)
+        exported = _exported_twin(model, recipe, distribution)
 
-        def refresh():
+        def refresh() -> None:
             if exported is not model:
                 _copy(model, exported)
 
@@ -130,11 +123,13 @@ def fit(
             validation.start(exported)
         outcome = train(
             model,
-            stream,
+            pooled_batches(clips, recipe, model)
+            if cached
+            else lambda at: clips.batches(recipe, at),
             steps=steps,
             settings=training,
             run=run,
-            strategy=strategy,
+            strategy=distribution,
             validation=validation,
             refresh=refresh,
             on_progress=on_progress,
@@ -145,52 +140,122 @@ def fit(
             outcome |= validation.outcome()
         if not writes:
             return None
-        info = ModelInfo(
-            origin=origin,
-            architecture=model.architecture,
-            sample_rate_hz=dataset.sample_rate_hz,
-            clip_seconds=dataset.clip_seconds,
-            samples=recipe.export.samples,
-            seed=recipe.export.seed,
-            draws=recipe.export.draws or default_draws(model.architecture, recipe.export.samples),
-            variables=[],
-            data=TrainingData(
-                dataset=dataset.name, splits=list(splits), held_out=list(held_out), clips=clips
-            ),
-            base=base,
-            recipe=recipe.model_dump(mode="json"),
-            training=outcome,
-        )
-        version = _export(export, exported, out, info, dataset.labels, overwrite, run)
+        info = _metadata(model.architecture, recipe, clips, base, outcome)
+        try:
+            version = export(
+                exported,
+                out,
+                info,
+                clips.info.labels,
+                overwrite=overwrite,
+                extras=run.kept_files(),
+            )
+        except (tf.errors.OpError, OSError) as error:
+            raise UserError(
+                f"can't write the model in {out}: {first_line(error)}; make room, then the same "
+                f"command writes it from the last checkpoint in {run.checkpoints}"
+            ) from error
         run.finish()
         return version
 
 
-def _export(export: Export, model, out, info, labels, overwrite: bool, run: TrainingRun) -> Path:
-    try:
-        return export(model, out, info, labels, overwrite=overwrite, extras=run.kept_files())
-    except (tf.errors.OpError, OSError) as error:
-        raise UserError(
-            f"can't write the model in {out}: {first_line(error)}; make room, then the same command "
-            f"writes it from the last checkpoint in {run.checkpoints}"
-        ) from error
+def _description(
+    recipe: PretrainRecipe | TransferRecipe, clips: TrainingClips, base: ModelInfo | None
+) -> dict:
+    """Return what must be the same for an unfinished run to be resumed."""
+    description = {"recipe": recipe.model_dump(mode="json"), "data": clips.info.fingerprint}
+    if base is None:
+        return description
+    return {
+        **description,
+        "splits": clips.splits,
+        "base": base.model_dump(mode="json", exclude={"metrics"}),
+    }
 
 
-def _exported_twin(model: VIPANN, recipe, strategy: tf.distribute.Strategy) -> VIPANN:
-    """The network to score and export: `model`, or one on one device where weights are averaged or
-    spread over devices.
+def _compile(
+    model: VIPANN,
+    recipe: PretrainRecipe | TransferRecipe,
+    clips: TrainingClips,
+    *,
+    steps: int,
+    cached: bool,
+    distribution: tf.distribute.Strategy,
+) -> None:
+    trunk = [variable for layer in model.trunk_layers() for variable in layer.trainable_variables]
+    with distribution.scope():
+        model.compile(
+            optimizer=make_optimizer(
+                recipe.optimizer,
+                steps=steps,
+                precision=recipe.training.precision,
+                trunk_variables=trunk,
+                stddev_variables=[layer.kernel_rho for layer in model.bayesian_layers],
+            )
+        )
+    model.prepare_training(
+        recipe.objective,
+        clips=clips.count,
+        seed=recipe.training.seed,
+        augment_waveform=augmentation.on_waveform(recipe.augment, clips.info.sample_rate_hz),
+        augment_log_mel=augmentation.on_log_mel(recipe.augment),
+        start=model.trunk_depth if cached else None,
+    )
+
+
+def _metadata(
+    architecture: Architecture,
+    recipe: PretrainRecipe | TransferRecipe,
+    clips: TrainingClips,
+    base: ModelInfo | None,
+    outcome: dict,
+) -> ModelInfo:
+    wanted = recipe.export
+    return ModelInfo(
+        origin="pretrain" if base is None else "transfer",
+        architecture=architecture,
+        sample_rate_hz=clips.info.sample_rate_hz,
+        clip_seconds=clips.info.clip_seconds,
+        samples=wanted.samples,
+        seed=wanted.seed,
+        draws=wanted.draws or default_draws(architecture, wanted.samples),
+        variables=[],
+        data=TrainingData(
+            dataset=clips.info.name,
+            splits=clips.splits,
+            held_out=clips.held_out,
+            clips=clips.count,
+        ),
+        base=None if base is None else base.model_dump(mode="json", include=BASE_FIELDS),
+        recipe=recipe.model_dump(mode="json"),
+        training=outcome,
+    )
+
+
+def _exported_twin(
+    model: VIPANN,
+    recipe: PretrainRecipe | TransferRecipe,
+    distribution: tf.distribute.Strategy,
+) -> VIPANN:
+    """Return the network to score and export.
+
+    It is `model`, or one on one device where weights are averaged or spread over devices.
     """
-    one_device = strategy.num_replicas_in_sync == 1 and not is_multiworker(strategy)
+    one_device = distribution.num_replicas_in_sync == 1 and not is_multiworker(distribution)
     if one_device and recipe.optimizer.ema_momentum is None:
         return model
     return VIPANN(model.architecture, dtype=recipe.training.precision)
 
 
 def _copy(model: VIPANN, twin: VIPANN) -> None:
-    """Gives the twin the model's variables, averaged where the optimizer averages."""
+    """Give the twin the model's variables, averaged where the optimizer averages."""
     trained = model.trainable_variables
     averages = dict(
-        zip((id(variable) for variable in trained), averaged_variables(model.optimizer, trained))
+        zip(
+            (id(variable) for variable in trained),
+            averaged_variables(model.optimizer, trained),
+            strict=True,
+        )
     )
     targets = twin.named_variables()
     for name, variable in model.named_variables().items():

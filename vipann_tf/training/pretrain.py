@@ -1,39 +1,36 @@
-"""Training a network from scratch."""
+"""Training of a network from scratch."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
 
+from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
-from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import PretrainRecipe
-from vipann_tf.records.pipeline import training_batches
 from vipann_tf.records.schema import DatasetInfo, read_dataset_info
-from vipann_tf.saved_model.export import check_vacant, export
+from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
-from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.loop import Progress
 
 
 def pretrain(
     recipe: PretrainRecipe,
-    data: str | os.PathLike,
-    out: str | os.PathLike,
+    data: StrPath,
+    out: StrPath,
     *,
-    strategy: tf.distribute.Strategy | None = None,
+    distribution: tf.distribute.Strategy | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Path | None:
-    """Trains a network on a dataset directory and writes its model directory.
+    """Train a network on a dataset directory and writes its model directory.
 
     Args:
       recipe: What to train, and how.
       data: Dataset directory; its task decides the likelihood.
-      out: Model directory to make. A run that was stopped goes on.
-      strategy: Devices; by default one.
+      out: Model directory to make. A run that was stopped is resumed.
+      distribution: Devices that train the network; by default one.
       overwrite: Whether to replace a model or an unfinished run.
       on_progress: Called after every step.
 
@@ -47,50 +44,21 @@ def pretrain(
     dataset = read_dataset_info(data)
     splits = dataset.check_splits(recipe.data.train or ["train"])
     architecture = pretraining_architecture(recipe, dataset)
-    only, clips = training_clips(recipe, data, dataset, splits)
-    strategy = strategy or tf.distribute.get_strategy()
-    set_determinism(recipe.training)
-    with strategy.scope():
-        model = VIPANN(
-            architecture,
-            seed=recipe.training.seed,
-            dtype=recipe.training.precision,
-            synchronized=recipe.training.synchronized_batch_norm,
-            flipout={
-                "prior_stddev": recipe.variational.prior_stddev,
-                "initial_stddev": recipe.variational.initial_stddev,
-            },
-        )
+    clips = training_clips(recipe, data, dataset, splits)
+    distribution = distribution or tf.distribute.get_strategy()
     return fit.fit(
-        model,
+        fit.build(architecture, recipe, distribution),
         recipe,
-        lambda position: training_batches(
-            data,
-            splits,
-            batch_size=recipe.training.batch_size,
-            seed=recipe.training.seed,
-            position=position,
-            balance=recipe.data.balance,
-            only=only,
-            on_corrupt=recipe.data.on_corrupt,
-        ),
-        data=data,
-        dataset=dataset,
-        splits=splits,
-        clips=clips,
-        held_out=[],
-        origin="pretrain",
-        out=out,
-        description={},
-        strategy=strategy,
-        export=export,
+        clips,
+        out,
+        distribution=distribution,
         overwrite=overwrite,
         on_progress=on_progress,
     )
 
 
 def pretraining_architecture(recipe: PretrainRecipe, dataset: DatasetInfo) -> Architecture:
-    """The network that a recipe asks for, on a dataset's labels."""
+    """Return the network that a recipe asks for, with the labels of a dataset."""
     network = recipe.model
     # Published: Bayesian in every convolution, deterministic in the head.
     head = network.head or ("deterministic" if network.kind == "flipout" else network.kind)

@@ -1,6 +1,5 @@
 """Transfer of a pretrained network to new labels, by one of the `strategies`."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,34 +7,28 @@ import numpy as np
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import TransferRecipe, Variational
-from vipann_tf.records.pipeline import evaluation_batches, training_batches
-from vipann_tf.records.reading import damage_as_user_error
 from vipann_tf.records.schema import DatasetInfo, read_dataset_info
-from vipann_tf.saved_model.export import check_vacant, export
+from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
-from vipann_tf.training.determinism import set_determinism
-from vipann_tf.training.loop import Progress, Stream
+from vipann_tf.training.loop import Progress
 from vipann_tf.training.strategies import STRATEGIES, base_kind, strategies_for
-
-# What a model's metadata say of its base.
-BASE_FIELDS = {"origin", "architecture", "data", "training"}
-_EMBED_BATCH = 32
 
 
 def transfer(
     recipe: TransferRecipe,
-    base: str | os.PathLike,
-    data: str | os.PathLike,
-    out: str | os.PathLike,
+    base: StrPath,
+    data: StrPath,
+    out: StrPath,
     *,
     test_fold: int | None = None,
-    strategy: tf.distribute.Strategy | None = None,
+    distribution: tf.distribute.Strategy | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Path | None:
@@ -48,7 +41,7 @@ def transfer(
       out: Model directory to make. A run that was stopped goes on.
       test_fold: Number of the fold that is held out; without it, `train` or the splits that the
         recipe names.
-      strategy: Devices; by default one.
+      distribution: Devices that train the network; by default one.
       overwrite: Whether to replace a model or an unfinished run.
       on_progress: Called after every step.
 
@@ -71,67 +64,19 @@ def transfer(
         dataset, recipe.data.train, test_fold, recipe.validation.splits
     )
     architecture = transferred_architecture(recipe, base_info.architecture, dataset, str(base))
-    strategy = strategy or tf.distribute.get_strategy()
-    set_determinism(recipe.training)
-    with strategy.scope():
-        model = VIPANN(
-            architecture,
-            seed=recipe.training.seed,
-            dtype=recipe.training.precision,
-            synchronized=recipe.training.synchronized_batch_norm,
-            flipout={
-                "prior_stddev": recipe.variational.prior_stddev,
-                "initial_stddev": recipe.variational.initial_stddev,
-            },
-            trunk_flipout={"prior": recipe.variational.prior},
-        )
+    clips = training_clips(recipe, data, dataset, splits, held_out)
+    distribution = distribution or tf.distribute.get_strategy()
+    model = fit.build(architecture, recipe, distribution)
     load_trunk(model, read_variables(base), recipe.variational)
     if recipe.mode == "fixed":
         model.freeze_trunk()
-
-    only, clips = training_clips(recipe, data, dataset, splits)
-
-    cached = (
-        recipe.mode == "fixed" and architecture.trunk == "deterministic" and not recipe.augment.any
-    )
-
-    def stream(position):
-        return training_batches(
-            data,
-            splits,
-            batch_size=recipe.training.batch_size,
-            seed=recipe.training.seed,
-            position=position,
-            balance=recipe.data.balance,
-            only=only,
-            waveform=not cached,
-            on_corrupt=recipe.data.on_corrupt,
-        )
-
-    def every_clip():
-        return evaluation_batches(
-            data, splits, _EMBED_BATCH, only=only, on_corrupt=recipe.data.on_corrupt
-        )
-
     return fit.fit(
         model,
         recipe,
-        with_pooled_features(stream, model, every_clip) if cached else stream,
-        data=data,
-        dataset=dataset,
-        splits=splits,
-        clips=clips,
-        held_out=held_out,
-        origin="transfer",
-        base=base_info.model_dump(mode="json", include=BASE_FIELDS),
-        out=out,
-        description={
-            "splits": splits,
-            "base": base_info.model_dump(mode="json", exclude={"metrics"}),
-        },
-        strategy=strategy,
-        export=export,
-        start=model.trunk_depth if cached else None,
+        clips,
+        out,
+        distribution=distribution,
+        base=base_info,
         overwrite=overwrite,
         on_progress=on_progress,
     )
@@ -220,31 +165,3 @@ def load_trunk(model: VIPANN, base: dict[str, np.ndarray], variational: Variatio
             layer.set_posterior(kernel, stddev)
         if variational.prior == "pretrained":
             layer.set_prior_to_posterior()
-
-
-def with_pooled_features(
-    stream: Stream, model: VIPANN, every_clip: Callable[[], tf.data.Dataset]
-) -> Stream:
-    """A stream without waveforms, with the frozen trunk's output instead, computed once a clip.
-
-    Args:
-      stream: Of batches without waveforms.
-      model: Holds the trunk.
-      every_clip: Gives batches of all the clips of the stream, each once.
-    """
-    pooled = tf.function(model.pooled, [tf.TensorSpec([None, None])], autograph=False)
-    features, clip_ids = [], []
-    with damage_as_user_error():
-        for batch in every_clip():
-            features.append(pooled(batch["waveform"]))
-            clip_ids.append(batch["clip_id"])
-    table = tf.concat(features, 0)
-    keys = tf.concat(clip_ids, 0)
-    rows = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(keys, tf.range(tf.size(keys, tf.int64))), -1
-    )
-
-    def exchange(batch):
-        return {**batch, "features": tf.gather(table, rows.lookup(batch["clip_id"]))}
-
-    return lambda position: stream(position).map(exchange)
