@@ -57,7 +57,7 @@ def test_number_of_shards():
     many = [Clip(str(n), "x", ("a",), "train") for n in range(10_000)]
     plan = plan_shards(dataclasses.replace(source(), clips=many), seconds=10)
     assert len(plan.shards) == -(-10_000 * 640_000 // TARGET_SHARD_BYTES)
-    assert plan.bytes == pytest.approx(10_000 * 640_000, rel=0.01)
+    assert plan.size_bytes == pytest.approx(10_000 * 640_000, rel=0.01)
     assert plan.hours == pytest.approx(10_000 / 360)
 
 

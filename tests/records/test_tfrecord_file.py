@@ -16,7 +16,7 @@ def written():
     writer = RecordWriter(buffer)
     for record in RECORDS:
         writer.write(record)
-    assert writer.records == 4 and writer.bytes == len(buffer.getvalue())
+    assert writer.records == 4 and writer.size_bytes == len(buffer.getvalue())
     return buffer.getvalue(), writer.digest
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
+
+from vipann_tf.files.paths import StrPath
+from vipann_tf.files.storage import ReadableFile
 
 __all__ = ["REASONS", "DecodeError", "Decoder", "duration_s", "read_audio"]
 
@@ -69,7 +71,7 @@ class Decoder:
 
     def read(
         self,
-        file: str | os.PathLike | BinaryIO,
+        file: StrPath | ReadableFile,
         *,
         offset_s: float = 0.0,
         duration_s: float | None = None,
@@ -114,7 +116,7 @@ class Decoder:
             raise DecodeError("non-finite", f"{bad} of {waveform.size} samples")
         return waveform
 
-    def blocks(self, file: str | os.PathLike) -> Iterator[np.ndarray]:
+    def blocks(self, file: StrPath) -> Iterator[np.ndarray]:
         """Reads a recording of any length piece by piece.
 
         Together the pieces are what `read` would return. Do not use this decoder for another file
@@ -185,7 +187,7 @@ class Decoder:
 
 
 def read_audio(
-    path: str | os.PathLike | BinaryIO,
+    path: StrPath | ReadableFile,
     rate: int,
     offset_s: float = 0.0,
     duration_s: float | None = None,
@@ -198,7 +200,7 @@ def read_audio(
     return Decoder(rate).read(path, offset_s=offset_s, duration_s=duration_s)
 
 
-def duration_s(path: str | os.PathLike) -> float:
+def duration_s(path: StrPath) -> float:
     """How many seconds a file says that it holds; nothing is decoded.
 
     Raises:
@@ -211,7 +213,7 @@ def duration_s(path: str | os.PathLike) -> float:
         raise DecodeError("undecodable", error.error_string) from error
 
 
-def _check_path(path: str | os.PathLike) -> None:
+def _check_path(path: StrPath) -> None:
     """Names the two cases for which libsndfile says only "System error"."""
     try:
         size = os.stat(path).st_size

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
-
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.files import storage
+from vipann_tf.files.storage import ReadableFile
 
 __all__ = ["RemoteTree", "source_tree"]
 
@@ -24,14 +23,15 @@ class RemoteTree(SourceTree):
         return storage.join(self.root, name)
 
     def _is_directory(self, path: str) -> bool:
+        found = False
         with storage.remote_or_missing(path) as gfile:
-            return gfile.isdir(path.rstrip("/"))
-        return False
+            found = gfile.isdir(path.rstrip("/"))
+        return found
 
     def _is_file(self, path: str) -> bool:
         return storage.size(path) is not None
 
-    def _open(self, path: str) -> BinaryIO:
+    def _open(self, path: str) -> ReadableFile:
         return storage.open_read(path)
 
     def _walk(self):

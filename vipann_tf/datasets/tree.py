@@ -10,11 +10,11 @@ import csv
 import io
 import os
 from functools import cached_property
-from typing import BinaryIO
 
 import soundfile
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.storage import ReadableFile
 
 __all__ = ["AUDIO_SUFFIXES", "SourceTree", "stem"]
 
@@ -175,7 +175,7 @@ class SourceTree:
     def _is_file(self, path: str) -> bool:
         return os.path.isfile(path)
 
-    def _open(self, path: str) -> BinaryIO:
+    def _open(self, path: str) -> ReadableFile:
         return open(path, "rb")
 
     def _walk(self):

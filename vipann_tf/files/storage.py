@@ -11,13 +11,16 @@ import functools
 import os
 import shutil
 from collections.abc import Iterator
-from types import ModuleType
-from typing import BinaryIO
+from types import ModuleType, TracebackType
+from typing import BinaryIO, Protocol
 
 from vipann_tf.errors import UserError
 from vipann_tf.files import atomic
+from vipann_tf.files.paths import StrPath
 
 __all__ = [
+    "ReadableFile",
+    "RemoteFile",
     "aborts_at_exit",
     "is_remote",
     "join",
@@ -31,12 +34,34 @@ __all__ = [
 ]
 
 
-def is_remote(path) -> bool:
+class ReadableFile(Protocol):
+    """A seekable binary file, open for reading: local or remote."""
+
+    def read(self, count: int = -1, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> ReadableFile: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+
+def is_remote(path: StrPath) -> bool:
     """Whether a path names an object store: `s3://bucket/key`, `gs://bucket/key`."""
     return "://" in os.fspath(path)
 
 
-def join(directory, name: str) -> str:
+def join(directory: StrPath, name: str) -> str:
     """The path of a file in a directory."""
     directory = os.fspath(directory)
     if is_remote(directory):
@@ -44,8 +69,8 @@ def join(directory, name: str) -> str:
     return os.path.join(directory, name)
 
 
-def open_read(path) -> BinaryIO:
-    """Opens a file for reading, seekable.
+def open_read(path: StrPath) -> ReadableFile:
+    """Open a file for reading, seekable.
 
     Raises:
       FileNotFoundError: Where it does not exist.
@@ -55,13 +80,11 @@ def open_read(path) -> BinaryIO:
             return open(path, "rb")
         except NotADirectoryError as error:
             raise FileNotFoundError(error.errno, error.strerror, path) from error
-    if size(path) is None:
-        raise FileNotFoundError(f"no file at {path}")
-    return _RemoteFile(path)
+    return RemoteFile(path)
 
 
 @contextlib.contextmanager
-def open_write(path: str) -> Iterator[BinaryIO]:
+def open_write(path: StrPath) -> Iterator[BinaryIO]:
     """Opens a file for writing: it appears whole when the block ends without error, or not."""
     if is_remote(path):
         # An object appears when it is closed; one that no byte was written to, not even none,
@@ -76,7 +99,7 @@ def open_write(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def read_bytes(path) -> bytes:
+def read_bytes(path: StrPath) -> bytes:
     """A whole file.
 
     Raises:
@@ -86,31 +109,33 @@ def read_bytes(path) -> bytes:
         return file.read()
 
 
-def size(path) -> int | None:
+def size(path: StrPath) -> int | None:
     """Size of a file in bytes; `None` where there is none."""
     if not is_remote(path):
         try:
             return os.stat(path).st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
+    length = None
     with remote_or_missing(path) as gfile:
-        return gfile.stat(path).length
-    return None
+        length = gfile.stat(path).length
+    return length
 
 
-def list_names(directory) -> list[str]:
+def list_names(directory: StrPath) -> list[str]:
     """Names in a directory, sorted; none where there is no such directory."""
     if not is_remote(directory):
         try:
             return sorted(os.listdir(directory))
         except (FileNotFoundError, NotADirectoryError):
             return []
+    names: list[str] = []
     with remote_or_missing(directory) as gfile:
-        return sorted(name.rstrip("/") for name in gfile.listdir(directory))
-    return []
+        names = gfile.listdir(directory)
+    return sorted(name.rstrip("/") for name in names)
 
 
-def remove(path: str) -> None:
+def remove(path: StrPath) -> None:
     """Deletes a file, or a directory with all that is in it, if it exists."""
     if not is_remote(path):
         if os.path.isdir(path) and not os.path.islink(path):
@@ -135,28 +160,36 @@ def aborts_at_exit() -> bool:
     return _load_s3.cache_info().currsize > 0
 
 
-class _RemoteFile:
+class RemoteFile:
     """A `tf.io.gfile` file that remembers a failed read.
 
     libsndfile calls `read` through C, where an exception is printed and taken for the end of the
-    file: half a recording would pass for a whole one. Whoever decodes asks `check` afterwards.
+    file: half a recording would pass for a whole one. Whoever decodes calls `check` afterwards.
+
+    Args:
+      path: A file in an object store.
+
+    Raises:
+      FileNotFoundError: Where it does not exist.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, path: StrPath):
         from tensorflow import errors
 
+        if size(path) is None:
+            raise FileNotFoundError(f"no file at {path}")
         self._errors = errors.OpError
         self._file = _gfile(path).GFile(path, "rb")
         self._failure: Exception | None = None
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int = -1, /) -> bytes:
         try:
             return self._file.read(count)
         except self._errors as error:
             self._failure = error
             raise
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         self._file.seek(offset, whence)
         return self.tell()
 
@@ -171,15 +204,15 @@ class _RemoteFile:
     def close(self) -> None:
         self._file.close()
 
-    def __enter__(self):
+    def __enter__(self) -> RemoteFile:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 @contextlib.contextmanager
-def remote_or_missing(path) -> Iterator[ModuleType]:
+def remote_or_missing(path: StrPath) -> Iterator[ModuleType]:
     """Gives `tf.io.gfile`; ends quietly where there is no such path, by name at other faults."""
     from tensorflow import errors
 
@@ -194,7 +227,7 @@ def remote_or_missing(path) -> Iterator[ModuleType]:
         ) from error
 
 
-def _gfile(path):
+def _gfile(path: StrPath) -> ModuleType:
     """`tf.io.gfile`, able to handle this path."""
     import tensorflow as tf
 

@@ -100,7 +100,7 @@ def training_batches(
     if shuffle_buffer is None:
         shuffle_buffer = max(1, min(total, SHUFFLE_BUFFER_BYTES // (2 * info.samples)))
     if cache is None:
-        cache = sum(file.bytes for file in shards) <= CACHE_BYTES
+        cache = sum(file.size_bytes for file in shards) <= CACHE_BYTES
     read = ShardReader(shards, cache=cache, on_corrupt=on_corrupt, on_damage=on_damage)
     factors = _balance_factors(directory, info, splits) if balance else None
     keep = keep_only(only) if only is not None else lambda records: records

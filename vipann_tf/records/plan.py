@@ -71,7 +71,7 @@ class Plan:
         return self.clips * self.seconds / 3600
 
     @property
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Size of all records if every clip decodes, to within a per cent."""
         fixed = 2 * clip_samples(self.seconds, self.rate_hz) + OVERHEAD_BYTES + _EXAMPLE_BYTES
         return sum(fixed + len(clip.clip_id) for shard in self.shards for clip in shard.clips)

@@ -27,6 +27,9 @@ __all__ = ["prepare"]
 
 Progress = Callable[[int, int], None]
 
+# Part of every manifest, so that results which an older layout stored are made anew.
+MANIFEST_VERSION = 2
+
 _PROGRESS_INTERVAL_S = 0.2
 _DISK_FULL = os.strerror(errno.ENOSPC)
 
@@ -85,7 +88,7 @@ def prepare(
         if _DISK_FULL not in str(error):
             raise
         raise UserError(
-            f"{_DISK_FULL}: {out} needs about {plan.bytes / 1e9:.1f} GB; make room, and the same"
+            f"{_DISK_FULL}: {out} needs about {plan.size_bytes / 1e9:.1f} GB; make room, and the same"
             " command goes on where this one stopped"
         ) from error
 
@@ -158,6 +161,7 @@ def _manifest(plan: Plan, shard: ShardPlan) -> bytes:
     """All that a shard's bytes follow from: settings, then clips, then the state of their files."""
     source = plan.source
     settings = [
+        MANIFEST_VERSION,
         vipann_tf.__version__,
         plan.seconds,
         plan.rate_hz,
@@ -187,7 +191,7 @@ def _is_whole(stage: str, work: str, shard: ShardPlan) -> bool:
     result = ShardResult.from_json(
         storage.read_bytes(storage.join(work, shard.name + beam_job.RESULT_SUFFIX))
     )
-    return storage.size(storage.join(stage, shard.name)) == result.bytes
+    return storage.size(storage.join(stage, shard.name)) == result.size_bytes
 
 
 def _result(stage: str, work: str, shard: ShardPlan) -> ShardResult:

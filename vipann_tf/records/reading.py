@@ -46,7 +46,7 @@ class Shard:
 
     path: str
     clips: int
-    bytes: int
+    size_bytes: int
 
 
 def open_shards(

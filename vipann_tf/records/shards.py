@@ -37,7 +37,7 @@ class ShardResult:
     name: str
     split: str
     clips: int
-    bytes: int
+    size_bytes: int
     digest: str
     label_counts: list[int]
     label_sets: list[tuple[list[int], int]]
@@ -117,7 +117,7 @@ class ShardWriter:
             name=name,
             split=split,
             clips=writer.records,
-            bytes=writer.bytes,
+            size_bytes=writer.size_bytes,
             digest=writer.digest,
             label_counts=counts.tolist(),
             label_sets=[(list(labels), count) for labels, count in sorted(sets.items())],
@@ -147,7 +147,7 @@ class ShardWriter:
         if not storage.is_remote(clip.path):
             return self._decoder.read(clip.path, **window)
         try:
-            file = storage.open_read(clip.path)
+            file = storage.RemoteFile(clip.path)
         except FileNotFoundError as error:
             raise DecodeError("missing-file", str(error)) from error
         with file:

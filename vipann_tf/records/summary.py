@@ -84,7 +84,7 @@ def _split_info(shards: Sequence[ShardResult]) -> SplitInfo:
         shards=len(shards),
         label_counts=[sum(counts) for counts in zip(*(shard.label_counts for shard in shards))],
         shard_clips=[shard.clips for shard in shards],
-        shard_bytes=[shard.bytes for shard in shards],
+        shard_bytes=[shard.size_bytes for shard in shards],
         silent=sum(shard.silent for shard in shards),
         clipped=sum(shard.clipped for shard in shards),
         digest=hashlib.blake2b(digests.encode(), digest_size=16).hexdigest(),

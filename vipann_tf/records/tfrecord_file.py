@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 import google_crc32c
 
+from vipann_tf.files.storage import ReadableFile
+
 __all__ = ["HEADER_BYTES", "OVERHEAD_BYTES", "RecordWriter", "scan"]
 
 HEADER_BYTES = 12
@@ -33,14 +35,14 @@ class RecordWriter:
 
     Attributes:
       records: Number of records written.
-      bytes: Number of bytes written.
+      size_bytes: Number of bytes written.
     """
 
     def __init__(self, file: BinaryIO):
         self._file = file
         self._digest = hashlib.blake2b(digest_size=16)
         self.records = 0
-        self.bytes = 0
+        self.size_bytes = 0
 
     def write(self, data: bytes) -> None:
         """Appends one record."""
@@ -51,7 +53,7 @@ class RecordWriter:
         self._file.write(crc)
         self._digest.update(length + crc)
         self.records += 1
-        self.bytes += OVERHEAD_BYTES + len(data)
+        self.size_bytes += OVERHEAD_BYTES + len(data)
 
     @property
     def digest(self) -> str:
@@ -59,7 +61,7 @@ class RecordWriter:
         return self._digest.hexdigest()
 
 
-def scan(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+def scan(file: ReadableFile) -> Iterator[tuple[int, bytes | None]]:
     """Yields (offset, data) of every record, data being `None` where the record is damaged.
 
     After a damaged length nothing further can be found, so that is the last item.

@@ -13,7 +13,7 @@ def print_plan(source, out, seconds) -> None:
     plan = plan_shards(source, seconds=seconds)
     click.echo(
         f"{out} would hold dataset {source.name}, {source.task}, {len(source.labels)} labels, "
-        f"{plan.clips} clips of {plan.seconds:g} s ({plan.hours:.2f} h), {plan.bytes / 1e9:.2f} GB"
+        f"{plan.clips} clips of {plan.seconds:g} s ({plan.hours:.2f} h), {plan.size_bytes / 1e9:.2f} GB"
     )
     rows = [(name, str(clips)) for name, clips in plan.splits.items()]
     terminal.table({"split": "left", "clips": "right"}, rows)
