@@ -31,7 +31,7 @@ HERE = pathlib.Path(__file__).parent
 @pytest.fixture(autouse=True)
 def importable_in_workers(monkeypatch):
     """Worker processes find the functions that tests hand to them."""
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setenv("PYTHONPATH", str(HERE), prepend=os.pathsep)
 
 
 def contents(directory) -> dict[str, bytes]:
