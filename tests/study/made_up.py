@@ -10,8 +10,8 @@ import scipy.special
 from vipann_tf.evaluation.results import Answers, Results, write_clip_csv
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.recipes import load_recipe
+from vipann_tf.study.directory import StudyDirectory
 from vipann_tf.study.grid import Cell
-from vipann_tf.study.places import Places
 from vipann_tf.study.recipe import StudyRecipe
 from vipann_tf.uncertainty.decomposition import decompose
 
@@ -48,7 +48,7 @@ def study_recipe(**changes) -> StudyRecipe:
     return load_recipe(StudyRecipe, None, [{**values, **changes}])
 
 
-def write_cell(places: Places, cell: Cell) -> Results:
+def write_cell(directory: StudyDirectory, cell: Cell) -> Results:
     """Finishes a cell."""
     rng = np.random.default_rng(zlib.crc32(cell.name.encode()))
     draws = 1 if cell.strategy == "det" else 4
@@ -74,12 +74,12 @@ def write_cell(places: Places, cell: Cell) -> Results:
             for name in ("folder", "shipsear")
         },
     )
-    (places.cell(cell) / "1").mkdir(parents=True)
-    _write(results, places.cell_evaluation(cell))
+    (directory.cell(cell) / "1").mkdir(parents=True)
+    _write(results, directory.cell_evaluation(cell))
     return results
 
 
-def write_upstream(places: Places, name: str) -> Results:
+def write_upstream(directory: StudyDirectory, name: str) -> Results:
     """Evaluates an upstream network."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     truth = np.r_[rng.integers(0, 2, (12, 3)), np.zeros((1, 3), int), np.ones((1, 3), int)]
@@ -98,7 +98,7 @@ def write_upstream(places: Places, name: str) -> Results:
         seed=0,
         command="",
     )
-    _write(results, places.upstream_evaluation(name))
+    _write(results, directory.upstream_evaluation(name))
     return results
 
 

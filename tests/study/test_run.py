@@ -14,9 +14,9 @@ from vipann_tf.evaluation.stored_results import read_results
 from vipann_tf.files.locking import locked
 from vipann_tf.recipes import load_recipe
 from vipann_tf.saved_model.metadata import read_model_info
-from vipann_tf.study import run as module
+from vipann_tf.study import stages
+from vipann_tf.study.directory import StudyDirectory, read_record
 from vipann_tf.study.grid import cells, select
-from vipann_tf.study.places import Places, read_record
 from vipann_tf.study.recipe import StudyRecipe
 from vipann_tf.study.run import run_study
 
@@ -40,27 +40,25 @@ def same_results(first, second):
 
 
 def test_every_cell_is_an_ordinary_model_with_its_evaluation(recipe, smoke):
-    places = Places(recipe, smoke)
+    directory = StudyDirectory(recipe, smoke)
     for cell in cells(recipe):
-        info = read_model_info(places.cell(cell))
+        info = read_model_info(directory.cell(cell))
         assert (info.recipe["strategy"], info.recipe["mode"]) == (cell.strategy, cell.mode)
         assert info.data.held_out == [f"fold{cell.fold}"]
         assert info.data.clips == (10 if cell.fraction == 0.5 else 20)
-        results = read_results(places.cell_evaluation(cell))
+        results = read_results(directory.cell_evaluation(cell))
         assert results.summary["split"] == f"fold{cell.fold}"
         assert list(results.summary["ood"]) == ["synthetic-ood"]
         assert results.summary["command"].startswith("vipann-tf evaluate ")
-        assert read_record(places.record("cell", cell.name)).status == "finished"
-    assert read_results(places.upstream_evaluation("flipout")).summary["split"] == "eval"
+        assert read_record(directory.record("cell", cell.name)).status == "finished"
+    assert read_results(directory.upstream_evaluation("flipout")).summary["split"] == "eval"
     variant = one(recipe, "variant=elbo")
-    assert read_model_info(places.cell(variant)).recipe["objective"]["kl_reduction"] == "sum"
+    assert read_model_info(directory.cell(variant)).recipe["objective"]["kl_reduction"] == "sum"
 
 
 def test_nothing_is_done_twice(recipe, smoke, monkeypatch):
     def never(*args, **options):
         raise AssertionError("done twice")
-
-    from vipann_tf.study import stages
 
     for name in ("prepare", "pretrain", "transfer", "evaluate"):
         monkeypatch.setattr(stages, name, never)
@@ -78,10 +76,10 @@ def test_a_cell_does_not_depend_on_the_others(recipe, smoke, tmp_path):
 
     cell = one(recipe, "strategy=det-flip,variant=plain,fold=2")
     outcome = run_study(recipe, tmp_path, [cell])
-    assert [task.name for task in outcome.finished] == [
+    assert [job.name for job in outcome.finished] == [
         "tagging", "events", "unheard", "deterministic", cell.name
     ]  # fmt: skip
-    here, there = Places(recipe, tmp_path), Places(recipe, smoke)
+    here, there = StudyDirectory(recipe, tmp_path), StudyDirectory(recipe, smoke)
     assert same_weights(here.upstream("deterministic"), there.upstream("deterministic"))
     assert same_weights(here.cell(cell), there.cell(cell))
     assert same_results(here.cell_evaluation(cell), there.cell_evaluation(cell))
@@ -93,7 +91,7 @@ def test_an_interrupted_training_goes_on(recipe, smoke, tmp_path):
 
     share_bases(smoke, tmp_path)
     cell = one(recipe, "strategy=flip,fold=1")
-    places, reported = Places(recipe, tmp_path), []
+    directory, reported = StudyDirectory(recipe, tmp_path), []
 
     def interrupt(done, total, what):
         if what.startswith("loss") and done == 1:
@@ -101,50 +99,50 @@ def test_an_interrupted_training_goes_on(recipe, smoke, tmp_path):
 
     with pytest.raises(Stopped, match="stopped at step 1 of 2 with a checkpoint"):
         run_study(recipe, tmp_path, [cell], on_progress=interrupt)
-    assert read_record(places.record("cell", cell.name)).status == "stopped"
+    assert read_record(directory.record("cell", cell.name)).status == "stopped"
 
-    def report(number, total, task, reason):
-        reported.append((task.name, task.state))
+    def report(number, total, status):
+        reported.append((status.job.name, status.state))
 
     steps = []
     run_study(
         recipe,
         tmp_path,
         [cell],
-        on_task=report,
+        on_job=report,
         on_progress=lambda done, total, what: what.startswith("loss") and steps.append(done),
     )
     assert steps == [2]
     assert reported[-2:] == [(cell.name, "running"), (cell.name, "finished")]
-    whole = Places(recipe, smoke).cell(cell)
-    assert same_weights(places.cell(cell), whole)
-    assert log_bytes(places.cell(cell)) == log_bytes(whole)
+    whole = StudyDirectory(recipe, smoke).cell(cell)
+    assert same_weights(directory.cell(cell), whole)
+    assert log_bytes(directory.cell(cell)) == log_bytes(whole)
 
 
 @pytest.mark.usefixtures("eager")
 def test_a_failed_cell_does_not_end_the_study(recipe, smoke, tmp_path, monkeypatch):
     share_bases(smoke, tmp_path)
     chosen = select(cells(recipe), ["strategy=det,fraction=1", "strategy=flip,fold=1"])
-    places, transfer = Places(recipe, tmp_path), module.run_cell
+    directory, transfer = StudyDirectory(recipe, tmp_path), stages.run_cell
 
-    def fails(places, cell, *rest):
+    def fails(directory, cell, *rest):
         if cell.name == chosen[0].name:
             raise RuntimeError("the memory is full\nof a stack")
         if cell.name == chosen[2].name:
             raise UserError("the recipe is wrong")
-        transfer(places, cell, *rest)
+        transfer(directory, cell, *rest)
 
-    monkeypatch.setattr(module, "run_cell", fails)
+    monkeypatch.setattr(stages, "run_cell", fails)
     outcome = run_study(recipe, tmp_path, chosen)
     assert outcome.failed == {
         chosen[0].name: "RuntimeError: the memory is full",
         chosen[2].name: "the recipe is wrong",
     }
-    record = read_record(places.record("cell", chosen[0].name))
+    record = read_record(directory.record("cell", chosen[0].name))
     assert record.reason == "RuntimeError: the memory is full"
     assert "in fails" in record.traceback
-    assert read_record(places.record("cell", chosen[2].name)).traceback == ""
-    assert places.finished(chosen[1]) and not places.finished(chosen[0])
+    assert read_record(directory.record("cell", chosen[2].name)).traceback == ""
+    assert directory.is_finished(chosen[1]) and not directory.is_finished(chosen[0])
 
     only = ["--only", "strategy=det,fraction=1", "--only", "strategy=flip,fold=1"]
     command = ["study", "studies/smoke", "--out", str(tmp_path), *only]
@@ -162,7 +160,7 @@ def test_what_needs_what_failed(recipe, tmp_path, monkeypatch):
     """Data that can't be prepared fail the networks and cells that need them, once each."""
     source = {"datasets": {"tagging": {"dataset": "folder", "source": "nowhere", "options": {}}}}
     broken = load_recipe(StudyRecipe, "studies/smoke", [source])
-    monkeypatch.setattr(module, "prepare_dataset", _only_tagging(module.prepare_dataset))
+    monkeypatch.setattr(stages, "prepare_dataset", _only_tagging(stages.prepare_dataset))
     chosen = select(cells(broken), ["strategy=det,fold=1,fraction=1"])
     outcome = run_study(broken, tmp_path, chosen)
     assert list(outcome.failed) == ["tagging", "deterministic", chosen[0].name]
@@ -173,18 +171,18 @@ def test_what_needs_what_failed(recipe, tmp_path, monkeypatch):
 
 
 def _only_tagging(prepare):
-    def prepared(places, name, on_progress):
+    def prepared(directory, name, on_progress):
         if name == "tagging":
-            prepare(places, name, on_progress)
+            prepare(directory, name, on_progress)
 
     return prepared
 
 
 def test_a_cell_that_another_process_has(recipe, smoke):
     cell = cells(recipe)[0]
-    with locked(Places(recipe, smoke).record("cell", cell.name).parent):
+    with locked(StudyDirectory(recipe, smoke).record("cell", cell.name).parent):
         outcome = run_study(recipe, smoke, [cell])
-    assert [task.name for task in outcome.elsewhere] == [cell.name]
+    assert [job.name for job in outcome.elsewhere] == [cell.name]
 
 
 def test_other_data_of_the_same_name(recipe, smoke):
@@ -207,7 +205,7 @@ def test_a_model_of_another_recipe(recipe, smoke):
     cell = one(other, "strategy=det,fold=1,fraction=1")
     outcome = run_study(other, smoke, [cell])
     assert "was trained by another recipe than the study's" in outcome.failed[cell.name]
-    record = Places(recipe, smoke).record("cell", cell.name)
+    record = StudyDirectory(recipe, smoke).record("cell", cell.name)
     assert read_record(record).seconds > 0.5  # what the training took, not the look at it
     run_study(recipe, smoke, [cell])  # mended
     assert read_record(record).status == "finished" and read_record(record).seconds > 0.5
@@ -218,7 +216,7 @@ def test_the_command(smoke):
     command = ["study", "studies/smoke", "--out", str(smoke)]
     listed = CliRunner().invoke(main, [*command, "--list"])
     assert listed.exit_code == 0, listed.output
-    assert "12 tasks, 12 finished; the rest takes about 0 s on two CPU cores" in listed.output
+    assert "12 jobs, 12 finished; the rest takes about 0 s on two CPU cores" in listed.output
     one = ["--list", "--only", "strategy=det,fraction=1", "--shard", "2/2"]
     part = CliRunner().invoke(main, [*command, *one])
     assert "det-fixed/seed0-fold2" in part.output and "fold1" not in part.output

@@ -1,9 +1,14 @@
 """study: the paper's comparison, from one recipe."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
+
+if TYPE_CHECKING:
+    from vipann_tf.study.plan import JobStatus
 
 
 @click.command(cls=Command)
@@ -57,18 +62,18 @@ def study(recipe, list_only, tables_only, only, shard, out, settings, devices):
             chosen,
             everything=whole,
             strategy=make_strategy(devices),
-            on_task=_report_task,
+            on_job=_report_job,
             on_progress=show,
         )
-    if any(task.stage != "prepare" for task in outcome.finished):
+    if any(job.stage != "prepare" for job in outcome.finished):
         _write_outcome(resolved, out, grid.cells(resolved))
     _print_outcome(outcome, out)
 
 
 def _write_outcome(recipe, out, cells) -> None:
     from vipann_tf.cli.printing import terminal
+    from vipann_tf.study.directory import open_study
     from vipann_tf.study.outcome import write_outcome
-    from vipann_tf.study.places import open_study
 
     with terminal.progress("Tables") as show:
         tables = write_outcome(open_study(recipe, out), cells, on_progress=show)
@@ -78,28 +83,28 @@ def _write_outcome(recipe, out, cells) -> None:
 
 def _print_plan(recipe, out, chosen, whole) -> None:
     from vipann_tf.cli.printing import terminal
-    from vipann_tf.study.places import open_study
+    from vipann_tf.study.directory import open_study
     from vipann_tf.study.plan import plan, seconds_left
 
-    tasks = plan(open_study(recipe, out), chosen, everything=whole)
+    statuses = plan(open_study(recipe, out), chosen, everything=whole)
     terminal.table(
-        {"task": "left", "name": "left", "state": "left", "cost": "right"},
-        [(task.stage, task.name, task.state, _duration(task.seconds)) for task in tasks],
+        {"job": "left", "name": "left", "state": "left", "cost": "right"},
+        [(x.job.stage, x.job.name, x.state, _duration(x.seconds)) for x in statuses],
     )
-    left, unknown = seconds_left(tasks)
-    done = sum(task.state == "finished" for task in tasks)
+    left, unknown = seconds_left(statuses)
+    done = sum(status.state == "finished" for status in statuses)
     where = f" on {recipe.hardware}" if recipe.hardware else ""
-    text = f"{len(tasks)} tasks, {done} finished; the rest takes about {_duration(left)}{where}"
-    click.echo(text + (f", and {unknown} tasks of unknown cost" if unknown else ""))
+    text = f"{len(statuses)} jobs, {done} finished; the rest takes about {_duration(left)}{where}"
+    click.echo(text + (f", and {unknown} jobs of unknown cost" if unknown else ""))
 
 
-def _report_task(number, total, task, reason) -> None:
-    if task.state == "running":
+def _report_job(number: int, total: int, status: "JobStatus") -> None:
+    if status.state == "running":
         return
-    text = f"[{number}/{total}] {task.stage} {task.name}: {task.state}"
-    if task.seconds is not None:
-        text += f", {_duration(task.seconds)}"
-    click.echo(f"{text}: {reason}" if reason else text)
+    text = f"[{number}/{total}] {status.job.stage} {status.job.name}: {status.state}"
+    if status.seconds is not None:
+        text += f", {_duration(status.seconds)}"
+    click.echo(f"{text}: {status.reason}" if status.reason else text)
 
 
 def _print_outcome(outcome, out) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vipann_tf.evaluation.stored_results import StoredResults, pooled, read_results
+from vipann_tf.study.directory import StudyDirectory, has_results
 from vipann_tf.study.grid import Cell
-from vipann_tf.study.places import Places, has_results
 from vipann_tf.study.recipe import PLAIN
 
 __all__ = ["Arm", "read_arms", "read_upstream"]
@@ -62,7 +62,7 @@ class Arm:
         return [float(np.mean(values)) for values in units.values()]
 
 
-def read_arms(places: Places, cells: Sequence[Cell]) -> list[Arm]:
+def read_arms(study: StudyDirectory, cells: Sequence[Cell]) -> list[Arm]:
     """The arms of some cells that have a finished one, in the order of the cells."""
     groups: dict[Cell, list[Cell]] = {}
     for cell in cells:
@@ -71,17 +71,19 @@ def read_arms(places: Places, cells: Sequence[Cell]) -> list[Arm]:
     for members in groups.values():
         members.sort(key=lambda cell: (cell.seed, cell.fold or 0))
         found = {
-            (cell.seed, cell.fold): _read(places, cell) for cell in members if places.finished(cell)
+            (cell.seed, cell.fold): _read(study, cell)
+            for cell in members
+            if study.is_finished(cell)
         }
         if found:
             arms.append(Arm(members[0], found, len(members)))
     return arms
 
 
-def _read(places: Places, cell: Cell) -> StoredResults:
+def _read(study: StudyDirectory, cell: Cell) -> StoredResults:
     """A cell's evaluation; sets outside are called as the study calls them."""
-    result = read_results(places.cell_evaluation(cell))
-    names = places.recipe.downstream[cell.downstream].ood
+    result = read_results(study.cell_evaluation(cell))
+    names = study.recipe.downstream[cell.downstream].ood
     called = dict(zip(result.summary["ood"], names))  # in the order in which they were given
     return replace(
         result,
@@ -94,10 +96,10 @@ def _read(places: Places, cell: Cell) -> StoredResults:
     )
 
 
-def read_upstream(places: Places) -> dict[str, StoredResults]:
+def read_upstream(study: StudyDirectory) -> dict[str, StoredResults]:
     """The evaluations of the upstream networks that are there, by name."""
     return {
-        name: read_results(places.upstream_evaluation(name))
-        for name in places.recipe.upstream
-        if has_results(places.upstream_evaluation(name))
+        name: read_results(study.upstream_evaluation(name))
+        for name in study.recipe.upstream
+        if has_results(study.upstream_evaluation(name))
     }

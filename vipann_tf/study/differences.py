@@ -10,8 +10,8 @@ from vipann_tf.evaluation.intervals import RESAMPLES, paired_auroc
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults
 from vipann_tf.study.arms import Arm
+from vipann_tf.study.paper_tables import METRICS
 from vipann_tf.study.table import Number, Table
-from vipann_tf.study.tables import METRICS
 from vipann_tf.uncertainty.bootstrap import Interval
 
 __all__ = ["difference_table", "ood_difference_table", "pairs"]

@@ -15,23 +15,23 @@ from vipann_tf.evaluation.intervals import RESAMPLES
 from vipann_tf.files import atomic
 from vipann_tf.study.arms import read_arms, read_upstream
 from vipann_tf.study.differences import difference_table, ood_difference_table
+from vipann_tf.study.directory import StudyDirectory
 from vipann_tf.study.figures import Picture, pictures
 from vipann_tf.study.grid import Cell
 from vipann_tf.study.page import render_page
-from vipann_tf.study.places import Places
-from vipann_tf.study.table import Table
-from vipann_tf.study.tables import (
+from vipann_tf.study.paper_tables import (
     downstream_table,
     ood_table,
     uncertainty_table,
     upstream_table,
 )
+from vipann_tf.study.table import Table
 
 __all__ = ["write_outcome"]
 
 
 def write_outcome(
-    places: Places,
+    study: StudyDirectory,
     cells: Sequence[Cell],
     *,
     resamples: int = RESAMPLES,
@@ -40,7 +40,7 @@ def write_outcome(
     """Writes tables, pictures and page of what is finished; the same files give the same ones.
 
     Args:
-      places: The study.
+      study: The study.
       cells: Its cells, or those to sum up.
       resamples: Of the bootstrap intervals of differences.
       on_progress: Called with the tables made and their number.
@@ -51,9 +51,9 @@ def write_outcome(
     Raises:
       UserError: Nothing is finished, or a result can't be read.
     """
-    upstream, arms = read_upstream(places), read_arms(places, cells)
+    upstream, arms = read_upstream(study), read_arms(study, cells)
     if not upstream and not arms:
-        raise UserError(f"{places.out} holds no finished part of this study; run it first")
+        raise UserError(f"{study.out} holds no finished part of this study; run it first")
     makers: list[Callable[[], Table]] = [
         lambda: upstream_table(upstream),
         lambda: downstream_table(arms),
@@ -69,17 +69,17 @@ def write_outcome(
             on_progress(done, len(makers))
     tables = [table for table in tables if table.rows]
     shown = pictures(upstream, arms)
-    _write_tables(places.out / "tables", tables)
-    _write_pictures(places.out / "plots", shown)
+    _write_tables(study.out / "tables", tables)
+    _write_pictures(study.out / "plots", shown)
     page = render_page(
-        places.out.resolve().name,
+        study.out.resolve().name,
         tables,
         shown,
         finished=sum(len(arm.results) for arm in arms),
         wanted=len(cells),
-        hardware=places.recipe.hardware,
+        hardware=study.recipe.hardware,
     )
-    atomic.write_text(places.out / "study.html", page)
+    atomic.write_text(study.out / "study.html", page)
     return tables
 
 

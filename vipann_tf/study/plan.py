@@ -1,149 +1,97 @@
 """What of a study is done, and what the rest will cost. No TensorFlow in here."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from vipann_tf.datasets import find
-from vipann_tf.recipes import PretrainRecipe, TransferRecipe
-from vipann_tf.records.schema import read_dataset_info
-from vipann_tf.study.grid import Cell, pretrain_recipe, transfer_recipe, upstream_kind
-from vipann_tf.study.places import Places, read_record
-from vipann_tf.training.run import unfinished
+from vipann_tf.study.directory import Record, StudyDirectory, read_record
+from vipann_tf.study.grid import Cell
+from vipann_tf.study.jobs import CellJob, Job, PrepareJob, UpstreamJob
 
-__all__ = ["Task", "plan", "seconds_left"]
+__all__ = ["JobStatus", "State", "plan", "seconds_left"]
+
+# An unfinished job is resumed and a failed one is tried again. While a study runs, a job may also
+# be running, here or `elsewhere`, in another process.
+State = Literal["finished", "unfinished", "failed", "to do", "running", "elsewhere"]
 
 
 @dataclass(frozen=True)
-class Task:
-    """A data set to prepare, an upstream network to train, or a cell; evaluation included.
+class JobStatus:
+    """How far a job has come.
 
     Attributes:
-      stage: `prepare`, `upstream` or `cell`.
-      name: Name of the data set, network or cell.
-      state: `finished`, `unfinished` (goes on where it stopped), `failed` (is tried again) or
-        `to do`; while it is run also `running`, and `elsewhere` where another process has it.
-      seconds: What it took, or will take by the recipe's `costs` and by what its like has taken;
-        `None` where nothing is known.
-      cost: Key of `costs`.
-      cell: The cell, of stage `cell`.
+      job: The job.
+      state: See `State`.
+      seconds: How long a finished job took. Else an estimate, from the recipe's `costs` and the
+        times of finished jobs of the same cost; `None` where nothing is known.
+      reason: Why it failed.
     """
 
-    stage: str
-    name: str
-    state: str
+    job: Job
+    state: State
     seconds: float | None
-    cost: str
-    cell: Cell | None = None
+    reason: str = ""
 
 
-def plan(places: Places, chosen: Sequence[Cell], *, everything: bool = False) -> list[Task]:
-    """The tasks behind some cells, in the order in which they are done.
+def plan(
+    study: StudyDirectory, chosen: Sequence[Cell], *, everything: bool = False
+) -> list[JobStatus]:
+    """List the jobs behind some cells, in the order in which they are done.
 
     Args:
-      places: The study.
-      chosen: Its cells that are wanted.
-      everything: Whether upstream networks that none of these cells needs are wanted too.
+      study: The study.
+      chosen: The cells that are wanted.
+      everything: Whether upstream networks that none of these cells needs are wanted, too.
     """
-    recipe = places.recipe
+    recipe = study.recipe
     needed = {cell.upstream for cell in chosen}
-    networks = [name for name in recipe.upstream if everything or name in needed]
-    wanted = [recipe.upstream[name].data for name in networks]
-    for name in dict.fromkeys(cell.downstream for cell in chosen):
-        wanted += [recipe.downstream[name].data, *recipe.downstream[name].ood]
-    tasks = [_dataset(places, name) for name in dict.fromkeys(wanted) if name is not None]
-    tasks += [_upstream(places, name) for name in networks]
-    tasks += [_cell(places, cell) for cell in chosen]
-    return _corrected(tasks, places)
+    jobs: list[Job] = [UpstreamJob(x) for x in recipe.upstream if everything or x in needed]
+    jobs += [CellJob(cell) for cell in chosen]
+    first = dict.fromkeys(x for job in jobs for x in job.needs(study) if isinstance(x, PrepareJob))
+    return _with_times(study, [*first, *jobs])
 
 
-def seconds_left(tasks: Sequence[Task]) -> tuple[float, int]:
-    """Estimated seconds of what is not finished, and the number of tasks of unknown cost."""
-    left = [task.seconds for task in tasks if task.state != "finished"]
+def seconds_left(statuses: Sequence[JobStatus]) -> tuple[float, int]:
+    """Return the estimated seconds of unfinished jobs, and the number of jobs of unknown cost."""
+    left = [status.seconds for status in statuses if status.state != "finished"]
     return sum(x for x in left if x is not None), left.count(None)
 
 
-def _dataset(places: Places, name: str) -> Task:
-    seconds = _cost(places, "prepare", _clips(places, name))
-    state = _state(places, "prepare", name, places.dataset_there(name))
-    return Task("prepare", name, state, seconds, "prepare")
+def _with_times(study: StudyDirectory, jobs: Sequence[Job]) -> list[JobStatus]:
+    """Take measured times where there are any, and scale estimates by those of the same cost."""
+    statuses = []
+    took: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for job in jobs:
+        record = read_record(study.record(job.stage, job.name))
+        status = JobStatus(job, _state(study, job, record), _estimate(study, job))
+        if status.state == "finished" and record is not None and record.status == "finished":
+            if status.seconds:
+                took[job.cost_key(study)].append((record.seconds, status.seconds))
+            status = replace(status, seconds=record.seconds)
+        statuses.append(status)
+    scale = {
+        key: sum(seconds for seconds, _ in pairs) / sum(estimate for _, estimate in pairs)
+        for key, pairs in took.items()
+    }
+    return [
+        status
+        if status.seconds is None or status.state == "finished"
+        else replace(status, seconds=status.seconds * scale.get(status.job.cost_key(study), 1.0))
+        for status in statuses
+    ]
 
 
-def _upstream(places: Places, name: str) -> Task:
-    upstream = places.recipe.upstream[name]
-    cost = f"pretrain-{upstream_kind(upstream)}"
-    heard = 0.0
-    if upstream.recipe:
-        heard = _heard(pretrain_recipe(upstream), _clips(places, upstream.data))
-    begun = bool(upstream.recipe and unfinished(places.upstream(name)))
-    state = _state(places, "upstream", name, places.upstream_finished(name), begun)
-    return Task("upstream", name, state, _cost(places, cost, heard), cost)
-
-
-def _cell(places: Places, cell: Cell) -> Task:
-    recipe = transfer_recipe(places.recipe, cell)
-    downstream = places.recipe.downstream[cell.downstream]
-    clips, folds = _clips(places, downstream.data), len(downstream.fold_numbers)
-    if clips is not None and folds > 1:
-        clips *= (folds - 1) / folds
-    cost = f"{cell.strategy}-{cell.mode}"
-    begun = unfinished(places.cell(cell)) is not None
-    state = _state(places, "cell", cell.name, places.finished(cell), begun)
-    return Task("cell", cell.name, state, _cost(places, cost, _heard(recipe, clips)), cost, cell)
-
-
-def _state(places: Places, stage: str, name: str, done: bool, begun: bool = False) -> str:
-    if done:
+def _state(study: StudyDirectory, job: Job, record: Record | None) -> State:
+    if job.is_finished(study):
         return "finished"
-    record = read_record(places.record(stage, name))
     if record is not None and record.status == "failed":
         return "failed"
-    return "unfinished" if begun or record is not None else "to do"
+    return "unfinished" if record is not None or job.is_begun(study) else "to do"
 
 
-def _clips(places: Places, name: str) -> float | None:
-    """Number of clips of a data set: what is there, else what the recipe expects."""
-    if places.dataset_there(name):
-        return read_dataset_info(places.dataset(name)).clips
-    dataset = places.recipe.datasets[name]
-    if dataset.clips is None and dataset.dataset and not find(dataset.dataset).needs_source:
-        return dataset.options.get("clips")
-    return dataset.clips
-
-
-def _heard(recipe: PretrainRecipe | TransferRecipe, clips: float | None) -> float | None:
-    """Clips that a training hears, each as often as it does."""
-    if recipe.training.steps is not None:
-        return recipe.training.steps * recipe.training.batch_size
-    return None if clips is None else recipe.training.epochs * clips * recipe.data.fraction
-
-
-def _cost(places: Places, key: str, heard: float | None) -> float | None:
-    cost = places.recipe.costs.get(key)
-    if cost is None or heard is None:
+def _estimate(study: StudyDirectory, job: Job) -> float | None:
+    cost, clips = study.recipe.costs.get(job.cost_key(study)), job.clips_processed(study)
+    if cost is None or clips is None:
         return None
-    return cost.start_s + cost.clip_ms / 1000 * heard
-
-
-def _corrected(tasks: Sequence[Task], places: Places) -> list[Task]:
-    """The tasks with measured times where there are any, and estimates scaled by those of their
-    like.
-    """
-    took = {}
-    for task in tasks:
-        record = read_record(places.record(task.stage, task.name))
-        if task.state == "finished" and record is not None and record.status == "finished":
-            took[task] = record.seconds
-    scale = {}
-    for key in {task.cost for task in took}:
-        known = [task for task in took if task.cost == key and task.seconds]
-        if known:
-            scale[key] = sum(took[task] for task in known) / sum(task.seconds for task in known)
-    result = []
-    for task in tasks:
-        seconds = task.seconds
-        if task in took:
-            seconds = took[task]
-        elif seconds is not None and task.state != "finished":
-            seconds *= scale.get(task.cost, 1.0)
-        result.append(replace(task, seconds=seconds))
-    return result
+    return cost.start_s + cost.clip_ms / 1000 * clips

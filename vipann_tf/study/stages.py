@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -16,22 +16,20 @@ from vipann_tf.records.prepare import prepare
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.versions import finished_versions
+from vipann_tf.study.directory import StudyDirectory, has_results
 from vipann_tf.study.grid import Cell, pretrain_recipe, transfer_recipe
-from vipann_tf.study.places import Places, has_results
+from vipann_tf.study.jobs import OnProgress
 from vipann_tf.training.pretrain import pretrain
 from vipann_tf.training.transfer import transfer
 
 __all__ = ["prepare_dataset", "run_cell", "train_upstream"]
 
-# Called with done, total and what is being done.
-OnProgress = Callable[[int, int, str], None]
 
-
-def prepare_dataset(places: Places, name: str, on_progress: OnProgress) -> None:
+def prepare_dataset(study: StudyDirectory, name: str, on_progress: OnProgress) -> None:
     """Prepares a data set unless it is there."""
-    if places.dataset_there(name):
+    if study.is_prepared(name):
         return
-    wanted = places.recipe.datasets[name]
+    wanted = study.recipe.datasets[name]
     if wanted.directory is not None:
         read_dataset_info(wanted.directory)  # says what is wrong with it
     options = dict(wanted.options)
@@ -40,17 +38,20 @@ def prepare_dataset(places: Places, name: str, on_progress: OnProgress) -> None:
     source = source_tree(wanted.source) if wanted.source is not None else None
     prepare(
         datasets.load(wanted.dataset, source, **options),
-        places.dataset(name),
+        study.dataset(name),
         seconds=wanted.seconds,
         on_progress=lambda done, total: on_progress(done, total, "clips"),
     )
 
 
 def train_upstream(
-    places: Places, name: str, strategy: tf.distribute.Strategy | None, on_progress: OnProgress
+    study: StudyDirectory,
+    name: str,
+    strategy: tf.distribute.Strategy | None,
+    on_progress: OnProgress,
 ) -> None:
     """Trains or imports an upstream network unless it is there, and evaluates it."""
-    upstream, out = places.recipe.upstream[name], places.upstream(name)
+    upstream, out = study.recipe.upstream[name], study.upstream(name)
     if upstream.model is not None:
         read_model_info(out)  # says what is wrong with it
     elif upstream.recipe is not None:
@@ -60,7 +61,7 @@ def train_upstream(
         else:
             pretrain(
                 recipe,
-                places.dataset(upstream.data),
+                study.dataset(upstream.data),
                 out,
                 distribution=strategy,
                 on_progress=_of_training(on_progress),
@@ -68,54 +69,55 @@ def train_upstream(
     elif not finished_versions(out):
         import_checkpoint(upstream.checkpoint, out, labels=upstream.labels, signs=upstream.signs)
     if upstream.data is not None:
-        _evaluate(places, out, upstream.data, [], places.upstream_evaluation(name), on_progress)
+        _evaluate(study, out, upstream.data, [], study.upstream_evaluation(name), on_progress)
 
 
 def run_cell(
-    places: Places, cell: Cell, strategy: tf.distribute.Strategy | None, on_progress: OnProgress
+    study: StudyDirectory,
+    cell: Cell,
+    strategy: tf.distribute.Strategy | None,
+    on_progress: OnProgress,
 ) -> None:
     """Transfers and evaluates as a cell says; what is there already is kept."""
-    recipe, out = transfer_recipe(places.recipe, cell), places.cell(cell)
-    downstream = places.recipe.downstream[cell.downstream]
+    recipe, out = transfer_recipe(study.recipe, cell), study.cell(cell)
+    downstream = study.recipe.downstream[cell.downstream]
     if finished_versions(out):
         _check_recipe(out, recipe)
     else:
         transfer(
             recipe,
-            places.upstream(cell.upstream),
-            places.dataset(downstream.data),
+            study.upstream(cell.upstream),
+            study.dataset(downstream.data),
             out,
             test_fold=cell.fold,
             distribution=strategy,
             on_progress=_of_training(on_progress),
         )
-    _evaluate(
-        places, out, downstream.data, downstream.ood, places.cell_evaluation(cell), on_progress
-    )
+    _evaluate(study, out, downstream.data, downstream.ood, study.cell_evaluation(cell), on_progress)
 
 
 def _evaluate(
-    places: Places,
+    study: StudyDirectory,
     model: Path,
     data: str,
     ood: Sequence[str],
     out: Path,
     on_progress: OnProgress,
 ) -> None:
-    outside = [places.dataset(name) for name in ood]
-    wanted = places.recipe.evaluation
+    outside = [study.dataset(name) for name in ood]
+    wanted = study.recipe.evaluation
     info = read_model_info(model)
     samples = info.samples if wanted.samples is None else wanted.samples
     seed = info.seed if wanted.seed is None else wanted.seed
     if has_results(out) and _same_evaluation(out, info, samples, seed, outside):
         return
-    command = ["vipann-tf", "evaluate", model, "--data", places.dataset(data), "--out", out]
+    command = ["vipann-tf", "evaluate", model, "--data", study.dataset(data), "--out", out]
     command += ["--samples", samples, "--seed", seed]
     for directory in outside:
         command += ["--ood", directory]
     evaluate(
         model,
-        places.dataset(data),
+        study.dataset(data),
         out,
         samples=samples,
         seed=seed,

@@ -1,4 +1,4 @@
-"""Where the parts of a study lie, and what is known of each from its files. No TensorFlow in here.
+"""A study's directory: where its parts lie, and what their files say. No TensorFlow in here.
 
 OUT/study.json                 the resolved recipe
 OUT/data/NAME/                 dataset directories
@@ -22,8 +22,8 @@ from vipann_tf.study.recipe import StudyRecipe
 
 __all__ = [
     "STUDY_JSON",
-    "Places",
     "Record",
+    "StudyDirectory",
     "has_results",
     "open_study",
     "read_record",
@@ -53,12 +53,12 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Places:
-    """Paths of a study's parts.
+class StudyDirectory:
+    """A study and the paths of its parts.
 
     Attributes:
       recipe: The study.
-      out: Its directory.
+      out: The directory.
     """
 
     recipe: StudyRecipe
@@ -86,50 +86,43 @@ class Places:
         return self.cell(cell) / "evaluation"
 
     def record(self, stage: str, name: str) -> Path:
-        """The file that says how the last attempt at a task went."""
+        """The file that says how the last attempt at a job went."""
         return self.out / "records" / stage / name / RECORD_JSON
 
-    def dataset_there(self, name: str) -> bool:
+    def is_prepared(self, name: str) -> bool:
         """Whether a data set is prepared."""
         return storage.size(storage.join(self.dataset(name), schema.INFO_FILE)) is not None
 
-    def upstream_trained(self, name: str) -> bool:
+    def is_trained(self, name: str) -> bool:
         """Whether an upstream network is there."""
         model = self.upstream(name)
         return bool(finished_versions(model)) or (model / SAVED_MODEL_PB).is_file()
 
-    def upstream_finished(self, name: str) -> bool:
-        """Whether nothing is left to do for an upstream network."""
-        scored = self.recipe.upstream[name].data is None or has_results(
-            self.upstream_evaluation(name)
-        )
-        return self.upstream_trained(name) and scored
-
-    def finished(self, cell: Cell) -> bool:
+    def is_finished(self, cell: Cell) -> bool:
         """Whether nothing is left to do for a cell."""
         return bool(finished_versions(self.cell(cell))) and has_results(self.cell_evaluation(cell))
 
 
-def open_study(recipe: StudyRecipe, out: str | Path) -> Places:
-    """The study's places, once it is known that `out` holds no other study's data sets.
+def open_study(recipe: StudyRecipe, out: str | Path) -> StudyDirectory:
+    """Open the directory of a study, after a check that it holds no other study's data sets.
 
     Raises:
       UserError: A data set was prepared otherwise, or `out` is a file.
     """
-    places = Places(recipe, Path(out))
-    if places.out.exists() and not places.out.is_dir():
+    study = StudyDirectory(recipe, Path(out))
+    if study.out.exists() and not study.out.is_dir():
         raise UserError(f"{out} is a file; choose a directory for --out")
-    file = places.out / STUDY_JSON
+    file = study.out / STUDY_JSON
     if file.is_file():
         before = StudyRecipe.model_validate_json(file.read_bytes())
         for name, dataset in recipe.datasets.items():
             old = before.datasets.get(name, dataset)
-            if places.dataset_there(name) and old != dataset:
+            if study.is_prepared(name) and old != dataset:
                 raise UserError(
-                    f"{places.dataset(name)} was prepared otherwise than the study now says of "
+                    f"{study.dataset(name)} was prepared otherwise than the study now says of "
                     f"data set {name}; delete it, or choose another --out"
                 )
-    return places
+    return study
 
 
 def has_results(folder: Path) -> bool:

@@ -11,10 +11,15 @@ from made_up import FOLD, study_recipe, write_cell, write_upstream
 from vipann_tf.errors import UserError
 from vipann_tf.study.arms import read_arms, read_upstream
 from vipann_tf.study.differences import difference_table, ood_difference_table, pairs
+from vipann_tf.study.directory import StudyDirectory
 from vipann_tf.study.grid import cells, select
 from vipann_tf.study.outcome import write_outcome
-from vipann_tf.study.places import Places
-from vipann_tf.study.tables import downstream_table, ood_table, uncertainty_table, upstream_table
+from vipann_tf.study.paper_tables import (
+    downstream_table,
+    ood_table,
+    uncertainty_table,
+    upstream_table,
+)
 from vipann_tf.uncertainty.confidence_intervals import student_interval
 
 RESAMPLES = 200
@@ -22,12 +27,12 @@ RESAMPLES = 200
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Places, cells and what was found, of a finished study."""
+    """Directory, cells and what was found, of a finished study."""
     recipe = study_recipe()
-    places = Places(recipe, tmp_path_factory.mktemp("made") / "up")
-    found = {cell: write_cell(places, cell) for cell in cells(recipe)}
-    networks = {name: write_upstream(places, name) for name in recipe.upstream}
-    return places, found, networks
+    directory = StudyDirectory(recipe, tmp_path_factory.mktemp("made") / "up")
+    found = {cell: write_cell(directory, cell) for cell in cells(recipe)}
+    networks = {name: write_upstream(directory, name) for name in recipe.upstream}
+    return directory, found, networks
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +77,12 @@ def test_downstream(study, arms):
 
 def test_uncertainty_and_ood(study, arms):
     table = rows(uncertainty_table(read_upstream(study[0]), arms))
-    places = list(dict.fromkeys(row["set of clips"] for row in table))
+    directory = list(dict.fromkeys(row["set of clips"] for row in table))
     # Sets outside are called as the study calls them.
-    assert places[:2] == ["tagging (upstream)", "a (held out)"]
-    assert places[2:] == ["speech (outside a)", "ships (outside a)"]
+    assert directory[:2] == ["tagging (upstream)", "a (held out)"]
+    assert directory[2:] == ["speech (outside a)", "ships (outside a)"]
     results = of(study[1], strategy="flip")
-    [row] = [x for x in table if x["set of clips"] == places[3] and x["strategy"] == "flip"]
+    [row] = [x for x in table if x["set of clips"] == directory[3] and x["strategy"] == "flip"]
     values = [
         np.mean([results[seed, fold].outside["shipsear"].epistemic.mean() for seed in (0, 1)])
         for fold in (1, 2, 3)
@@ -168,12 +173,12 @@ def test_ood_differences(study, arms):
 
 
 def test_the_same_outcome_twice(study):
-    places, found, _ = study
+    directory, found, _ = study
 
     def write():
-        write_outcome(places, list(found), resamples=RESAMPLES)
-        files = [places.out / "study.html", *(places.out / "tables").iterdir()]
-        files += (places.out / "plots").iterdir()
+        write_outcome(directory, list(found), resamples=RESAMPLES)
+        files = [directory.out / "study.html", *(directory.out / "tables").iterdir()]
+        files += (directory.out / "plots").iterdir()
         return {file.name: file.read_bytes() for file in files}
 
     first = write()
@@ -184,9 +189,9 @@ def test_the_same_outcome_twice(study):
 
 
 def test_the_page(study):
-    places, found, _ = study
-    write_outcome(places, list(found), resamples=20)
-    page = (places.out / "study.html").read_text()
+    directory, found, _ = study
+    write_outcome(directory, list(found), resamples=20)
+    page = (directory.out / "study.html").read_text()
     assert "30 of 30 cells finished" in page
     assert page.count("<svg") == 4 and page.count("<table") == 6
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
@@ -195,14 +200,16 @@ def test_the_page(study):
 def test_partly_finished(tmp_path):
     """What is there is shown, and that it is not all."""
     recipe = study_recipe()
-    places = Places(recipe, tmp_path)
+    directory = StudyDirectory(recipe, tmp_path)
     everything = cells(recipe)
     with pytest.raises(UserError, match="holds no finished part of this study; run it first"):
-        write_outcome(places, everything)
+        write_outcome(directory, everything)
     for cell in select(everything, ["strategy=det|flip,seed=0,fold=2,fraction=1"]):
-        write_cell(places, cell)
-    write_cell(places, select(everything, ["strategy=det,seed=0,fold=3,fraction=1"])[0])
-    tables = {table.name: rows(table) for table in write_outcome(places, everything, resamples=20)}
+        write_cell(directory, cell)
+    write_cell(directory, select(everything, ["strategy=det,seed=0,fold=3,fraction=1"])[0])
+    tables = {
+        table.name: rows(table) for table in write_outcome(directory, everything, resamples=20)
+    }
     assert "upstream" not in tables
     assert [(row["strategy"], row["folds"]) for row in tables["downstream"]] == [
         ("det", "2 of 6"), ("flip", "1 of 6")
@@ -217,9 +224,9 @@ def test_without_folds(tmp_path):
     whole = {"a": {"data": "a", "recipes": {"fixed": {}}}}
     grid = [{"strategies": ["det"], "modes": ["fixed"], "seeds": [0, 1, 2]}]
     recipe = study_recipe(downstream=whole, grid=grid)
-    places = Places(recipe, tmp_path)
-    results = [write_cell(places, cell) for cell in cells(recipe)]
-    [row] = rows(downstream_table(read_arms(places, cells(recipe))))
+    directory = StudyDirectory(recipe, tmp_path)
+    results = [write_cell(directory, cell) for cell in cells(recipe)]
+    [row] = rows(downstream_table(read_arms(directory, cells(recipe))))
     expected = student_interval([np.mean(~x.wrong) for x in results])
     found = [float(row[f"accuracy{end}"]) for end in ("", " low", " high")]
     assert found == pytest.approx(expected, abs=1e-5)
