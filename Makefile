@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 # What depends most on the versions of TensorFlow, Keras, TFP and NumPy.
 FAST_TESTS = tests/audio tests/uncertainty tests/models/test_conformance.py tests/models/test_dropout.py \
 	tests/models/test_randomness.py tests/models/test_vipann.py tests/records/test_pipeline.py \
-	tests/saved_model/test_signatures.py tests/training/test_transfer.py tests/test_cli.py
+	tests/saved_model/test_signatures.py tests/training/test_transfer.py tests/cli/test_cli.py
 
 .PHONY: help install quickstart test test-newer bench clean
 

@@ -1,6 +1,6 @@
 """What preparation withstands: damaged files, SIGKILL at random moments, another worker count.
 
-    python benchmarks/hostile_data.py [--source DIR] [--mutants N] [--kills N]
+    python -m benchmarks.hostile_data [--source DIR] [--mutants N] [--kills N]
 
 Prints what was found and ends with status 1 where anything was not as it must be.
 """
@@ -20,7 +20,6 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ESC10 = HERE.parent.parent / "shared" / "data" / "esc10"
-sys.path.insert(0, str(HERE.parent / "tests" / "records"))
 RUN = """
 import sys
 from vipann_tf import datasets
@@ -39,8 +38,8 @@ def mutants(count: int, scratch: pathlib.Path) -> bool:
     """Damaged files of every format: each is a finite record or a row of rejected.csv."""
     import numpy as np
     import tensorflow as tf
-    from mutations import write_mutants
 
+    from tests.helpers.mutations import write_mutants
     from vipann_tf import datasets
     from vipann_tf.records.pipeline import evaluation_batches
     from vipann_tf.records.prepare import prepare

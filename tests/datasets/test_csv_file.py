@@ -1,6 +1,6 @@
 import pytest
-from layouts import text
 
+from tests.helpers.dataset_layouts import text
 from vipann_tf import datasets
 from vipann_tf.errors import UserError
 

@@ -1,6 +1,6 @@
 import pytest
-from layouts import audio, text
 
+from tests.helpers.dataset_layouts import audio, text
 from vipann_tf import datasets
 from vipann_tf.errors import UserError
 

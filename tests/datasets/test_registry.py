@@ -1,8 +1,8 @@
 """The registry, and what every dataset module must keep."""
 
 import pytest
-from layouts import audio
 
+from tests.helpers.dataset_layouts import audio
 from vipann_tf import datasets
 from vipann_tf.datasets.base import check_split, split_of_fold
 from vipann_tf.errors import UserError

@@ -13,6 +13,7 @@ from scipy import signal
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import cross_val_predict
 
+from tests.helpers.paths import ROOT
 from vipann_tf.datasets import synthetic
 from vipann_tf.datasets.sound_events import EVENTS
 from vipann_tf.errors import UserError
@@ -34,13 +35,12 @@ def digest(clips_per_task=3):
 
 def test_same_waveforms_in_another_process_without_tensorflow():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import test_synthetic; print(test_synthetic.digest())\n"
+        "import sys\n"
+        "from tests.datasets.test_synthetic import digest; print(digest())\n"
         "assert 'tensorflow' not in sys.modules"
     )
-    folder = __file__.rpartition("test_synthetic")[0]
     other = subprocess.run(
-        [sys.executable, "-c", code, folder], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert other.stdout.strip() == digest()
 

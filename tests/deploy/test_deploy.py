@@ -1,14 +1,12 @@
 """The files of deploy/ against one another, and against TensorFlow Serving's own protos."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.helpers.paths import DEPLOY
 from vipann_tf.saved_model.predict import BATCH
-
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 
 def server_arguments() -> dict[str, list[str]]:

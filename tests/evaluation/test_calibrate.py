@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.special
 from click.testing import CliRunner
-from light_model import light_version, write_light_model
 
+from tests.helpers.light_model import light_version, write_light_model
 from vipann_tf import datasets
 from vipann_tf.cli import main
 from vipann_tf.cli.printing.findings import print_evaluation

@@ -6,9 +6,9 @@ import io
 import numpy as np
 import pytest
 import soundfile
-from evaluation_examples import example_results, without_errors
 from matplotlib.image import imread
 
+from tests.helpers.evaluation_examples import example_results, without_errors
 from vipann_tf.evaluation import clip_cards as cc
 
 

@@ -8,10 +8,10 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from evaluation_examples import example_results
-from light_model import write_light_model
 from sklearn.metrics import roc_auc_score
 
+from tests.helpers.evaluation_examples import example_results
+from tests.helpers.light_model import write_light_model
 from vipann_tf import datasets
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError

@@ -5,8 +5,8 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from evaluation_examples import example_results, without_errors
 
+from tests.helpers.evaluation_examples import example_results, without_errors
 from vipann_tf.evaluation import figures
 from vipann_tf.evaluation.plots import PALETTE, reliability_figure
 from vipann_tf.evaluation.svg import themed_svg

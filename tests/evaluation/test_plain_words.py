@@ -3,8 +3,8 @@
 import copy
 
 import pytest
-from evaluation_examples import example_results
 
+from tests.helpers.evaluation_examples import example_results
 from vipann_tf.evaluation.headline import headline_cards
 from vipann_tf.evaluation.plain_words import in_short, interval_text, percent
 from vipann_tf.evaluation.summary import summarise

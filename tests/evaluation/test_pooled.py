@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 import sklearn.metrics
-from evaluation_examples import example_results
 
+from tests.helpers.evaluation_examples import example_results
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.compare import paired_rows
 from vipann_tf.evaluation.intervals import paired_auroc, paired_differences

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from evaluation_examples import LABELS, example_results
 
+from tests.helpers.evaluation_examples import LABELS, example_results
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.report import render_report, write_report
 from vipann_tf.evaluation.results import Answers

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from chromium import BROWSERS, Browser, find_browser
-from evaluation_examples import example_results
 from matplotlib.image import imread
 
+from tests.helpers.chromium import BROWSERS, Browser, find_browser
+from tests.helpers.evaluation_examples import example_results
 from vipann_tf.evaluation.clip_cards import clips_to_show
 from vipann_tf.evaluation.report import write_report
 from vipann_tf.evaluation.summary import summarise

@@ -5,8 +5,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from evaluation_examples import LABELS, example_results
 
+from tests.helpers.evaluation_examples import LABELS, example_results
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.results import KINDS, write_clip_csv
 

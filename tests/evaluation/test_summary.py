@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from evaluation_examples import LABELS, example_results, without_errors
 
+from tests.helpers.evaluation_examples import LABELS, example_results, without_errors
 from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.uncertainty import calibration as cal

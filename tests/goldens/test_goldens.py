@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-import tiny
 
+from tests.helpers import tiny_training
 from vipann_tf import datasets
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.records.prepare import prepare
@@ -91,14 +91,14 @@ def trained(tmp_path_factory, prepared) -> dict[str, pathlib.Path]:
     """Model directories of twenty steps each: a pretrained one of every kind, one of every strategy."""
     out = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        tiny.shallow(patch.setitem)
-        tiny.export_without_graph(patch)
+        tiny_training.shallow(patch.setitem)
+        tiny_training.export_without_graph(patch)
         for kind in KINDS:
-            recipe = tiny.pretrain_recipe(kind, *SETTINGS, "augment.mixup_alpha=0.5")
+            recipe = tiny_training.pretrain_recipe(kind, *SETTINGS, "augment.mixup_alpha=0.5")
             pretrain(recipe, prepared["csv"], out / kind)
         for strategy, base in STRATEGIES.items():
             settings = [*SETTINGS, "data.train=[fold5]", "optimizer.ema_momentum=0.9"]
-            recipe = tiny.transfer_recipe(strategy, "finetune", *settings)
+            recipe = tiny_training.transfer_recipe(strategy, "finetune", *settings)
             transfer(recipe, out / base, prepared["esc10"], out / strategy)
     return {name: out / name for name in (*KINDS, *STRATEGIES)}
 
@@ -127,7 +127,10 @@ def test_shipped_models_signatures_answer_as_they_did(waveforms, golden):
 
 
 def test_trainings_lose_what_they_lost(trained, golden):
-    losses = {name: [row["loss"] for row in tiny.log_rows(path)] for name, path in trained.items()}
+    losses = {
+        name: [row["loss"] for row in tiny_training.log_rows(path)]
+        for name, path in trained.items()
+    }
     assert {len(values) for values in losses.values()} == {20}
     golden("losses.npz", losses, other_kernels=5e-5)
 

@@ -1,7 +1,8 @@
 """Networks that several test modules ask; none may change them."""
 
-import networks
 import pytest
+
+from tests.helpers import networks
 
 
 @pytest.fixture(scope="session")

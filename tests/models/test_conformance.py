@@ -11,7 +11,6 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
-import networks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,6 +18,7 @@ import tf_keras
 
 import vipann_tf.audio
 import vipann_tf.models
+from tests.helpers import networks
 from vipann_tf.audio.logmel import LogMel
 from vipann_tf.models.architecture import STAGE_BLOCKS
 from vipann_tf.models.convolution import Conv2D

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from oracles import convolve as expected_convolution
 
+from tests.helpers.oracles import convolve as expected_convolution
 from vipann_tf.models import convolution as module
 from vipann_tf.models.convolution import Conv2D, convolve
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from oracles import LARGEST_Z
 
+from tests.helpers.oracles import LARGEST_Z
 from vipann_tf.models.dropout import Dropout
 from vipann_tf.models.randomness import Draw, TrainingNoise, randomness
 

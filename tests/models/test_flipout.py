@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
-from oracles import LARGEST_Z, assert_mean, assert_normal_variance, linear, sample
 
+from tests.helpers.oracles import LARGEST_Z, assert_mean, assert_normal_variance, linear, sample
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
 from vipann_tf.models.randomness import Draw, TrainingNoise, randomness
 

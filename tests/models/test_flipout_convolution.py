@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from oracles import convolve
 
+from tests.helpers.oracles import convolve
 from vipann_tf.models import flipout_convolution as module
 from vipann_tf.models.flipout_convolution import flipout_convolution
 

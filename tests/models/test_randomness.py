@@ -6,8 +6,8 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from oracles import LARGEST_Z
 
+from tests.helpers.oracles import LARGEST_Z
 from vipann_tf.models import randomness as rnd
 from vipann_tf.models.randomness import Draw, TrainingNoise
 

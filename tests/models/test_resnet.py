@@ -1,11 +1,11 @@
 """The layers of the residual networks against NumPy, and how many there are."""
 
-import networks
 import numpy as np
 import pytest
 import tf_keras
-from oracles import convolve
 
+from tests.helpers import networks
+from tests.helpers.oracles import convolve
 from vipann_tf.models import resnet
 from vipann_tf.models.flipout import FlipoutConv2D
 from vipann_tf.models.resnet import LayerFactory

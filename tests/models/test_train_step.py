@@ -1,12 +1,12 @@
 """One training step: the loss it reports, the gradients it follows, replicas and precisions."""
 
-import networks
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 from scipy import special
 
+from tests.helpers import networks
 from vipann_tf.models.architecture import STAGE_BLOCKS
 from vipann_tf.models.objective import Objective
 from vipann_tf.models.randomness import TrainingNoise, randomness

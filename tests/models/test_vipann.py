@@ -4,16 +4,16 @@ import json
 import subprocess
 import sys
 import zlib
-from pathlib import Path
 
-import networks
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from networks import KINDS, STOCHASTIC
 from scipy import special
 
+from tests.helpers import networks
+from tests.helpers.networks import KINDS, STOCHASTIC
+from tests.helpers.paths import ROOT
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
 from vipann_tf.models.vipann import VIPANN
@@ -74,10 +74,13 @@ def fingerprint():
 
 def test_a_fresh_process_draws_the_same_network():
     here = fingerprint()
-    program = "import json, test_vipann; print(json.dumps(test_vipann.fingerprint()))"
+    program = (
+        "import json; from tests.models.test_vipann import fingerprint\n"
+        "print(json.dumps(fingerprint()))"
+    )
     output = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=Path(__file__).parent,
+        cwd=ROOT,
         capture_output=True,
         check=True,
         text=True,

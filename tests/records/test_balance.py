@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import small_data
 
+from tests.helpers import small_data
 from vipann_tf.records.balance import MAX_REPEATS, log_factors
 from vipann_tf.records.pipeline import training_batches
 

@@ -8,9 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-import small_data
 import tensorflow as tf
 
+from tests.helpers import small_data
 from vipann_tf.errors import UserError
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
 

@@ -10,12 +10,13 @@ import sys
 import time
 
 import numpy as np
-import prepare_slowly
 import pytest
 import soundfile
 import tensorflow as tf
-from mutations import write_mutants
 
+from tests.helpers import slow_preparation
+from tests.helpers.mutations import write_mutants
+from tests.helpers.paths import ROOT
 from vipann_tf import datasets
 from vipann_tf.audio.decoding import DecodeError
 from vipann_tf.datasets.base import Clip, Rejection, Source
@@ -25,13 +26,11 @@ from vipann_tf.records import prepare as prepare_module
 from vipann_tf.records.label_sets import read_label_sets
 from vipann_tf.records.prepare import prepare
 
-HERE = pathlib.Path(__file__).parent
-
 
 @pytest.fixture(autouse=True)
 def importable_in_workers(monkeypatch):
     """Worker processes find the functions that tests hand to them."""
-    monkeypatch.setenv("PYTHONPATH", str(HERE), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 def contents(directory) -> dict[str, bytes]:
@@ -151,17 +150,17 @@ def test_real_recordings_by_one_and_two_workers(shared, tmp_path):
 def test_killed_again_and_again(tmp_path):
     """benchmarks/hostile_data.py does this ten times to real recordings."""
     chance = random.Random(2)
-    prepare(prepare_slowly.source(), tmp_path / "undisturbed", workers=1)
-    command = [sys.executable, str(HERE / "prepare_slowly.py"), str(tmp_path / "out"), "2"]
+    prepare(slow_preparation.source(), tmp_path / "undisturbed", workers=1)
+    command = [sys.executable, "-m", "tests.helpers.slow_preparation", str(tmp_path / "out"), "2"]
     for _ in range(2):
-        process = subprocess.Popen(command)
+        process = subprocess.Popen(command, cwd=ROOT)
         time.sleep(chance.uniform(1.0, 3.0))
         process.kill()
         process.wait()
         if (tmp_path / "out").exists():
             break  # done before the signal came
     if not (tmp_path / "out").exists():
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, cwd=ROOT)
     assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
     assert sorted(os.listdir(tmp_path)) == ["out", "undisturbed"]
 
@@ -173,12 +172,12 @@ def counting(clip, rate_hz):
     decoded.append(clip.clip_id)
     if len(decoded) == 33:
         raise KeyboardInterrupt
-    return prepare_slowly.decode(clip, rate_hz)
+    return slow_preparation.decode(clip, rate_hz)
 
 
 def test_an_interrupted_run_is_gone_on_with(tmp_path):
     decoded.clear()
-    source = prepare_slowly.source(counting)
+    source = slow_preparation.source(counting)
     with pytest.raises(KeyboardInterrupt):
         prepare(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -186,17 +185,17 @@ def test_an_interrupted_run_is_gone_on_with(tmp_path):
     prepare(source, tmp_path / "out", on_progress=lambda done, total: seen.append((done, total)))
     assert seen[0][0] >= 20 and seen[-1] == (60, 60)
     assert 60 < len(decoded) < 80
-    prepare(prepare_slowly.source(), tmp_path / "undisturbed")
+    prepare(slow_preparation.source(), tmp_path / "undisturbed")
     assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
 
 
 def test_an_interrupted_run_with_other_settings_is_not(tmp_path):
     decoded.clear()
     with pytest.raises(KeyboardInterrupt):
-        prepare(prepare_slowly.source(counting), tmp_path / "out", seconds=0.25)
-    prepare(prepare_slowly.source(counting), tmp_path / "out", shards=3)
+        prepare(slow_preparation.source(counting), tmp_path / "out", seconds=0.25)
+    prepare(slow_preparation.source(counting), tmp_path / "out", shards=3)
     assert len(decoded) == 33 + 60
-    prepare(prepare_slowly.source(), tmp_path / "undisturbed", shards=3)
+    prepare(slow_preparation.source(), tmp_path / "undisturbed", shards=3)
     assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
 
 
@@ -218,7 +217,7 @@ def test_changed_files_are_read_again(recordings, tmp_path, monkeypatch):
 
 def test_a_worker_that_dies_is_noticed(tmp_path):
     with pytest.raises(UserError, match="a worker process died .*return code 7.*goes on where"):
-        prepare(prepare_slowly.source(prepare_slowly.dying), tmp_path / "out", workers=2)
+        prepare(slow_preparation.source(slow_preparation.dying), tmp_path / "out", workers=2)
     assert not (tmp_path / "out").exists()
 
 
@@ -228,7 +227,7 @@ def disk_full(clip, rate_hz):
 
 def test_a_full_disk_is_named(tmp_path):
     with pytest.raises(UserError, match="No space left on device: .*out needs about 0.0 GB"):
-        prepare(prepare_slowly.source(disk_full), tmp_path / "out")
+        prepare(slow_preparation.source(disk_full), tmp_path / "out")
 
 
 def broken(clip, rate_hz):
@@ -237,7 +236,7 @@ def broken(clip, rate_hz):
 
 def test_our_own_mistakes_are_not_rejections(tmp_path):
     with pytest.raises(ZeroDivisionError, match="a bug of ours"):
-        prepare(prepare_slowly.source(broken), tmp_path / "out")
+        prepare(slow_preparation.source(broken), tmp_path / "out")
 
 
 def unusable(clip, rate_hz):
@@ -245,12 +244,14 @@ def unusable(clip, rate_hz):
 
 
 def half_usable(clip, rate_hz):
-    return unusable(clip, rate_hz) if clip.split == "eval" else prepare_slowly.decode(clip, rate_hz)
+    return (
+        unusable(clip, rate_hz) if clip.split == "eval" else slow_preparation.decode(clip, rate_hz)
+    )
 
 
 def test_none_usable_is_an_error(tmp_path):
     with pytest.raises(UserError, match="none of 60 clips of dataset slow is usable .60 empty."):
-        prepare(prepare_slowly.source(unusable), tmp_path / "out")
+        prepare(slow_preparation.source(unusable), tmp_path / "out")
     assert os.listdir(tmp_path) == []
     nothing = Source("slow", "multilabel", ("a",), (), 1.0)
     with pytest.raises(UserError, match="dataset slow lists no clips"):
@@ -261,7 +262,7 @@ def test_none_usable_is_an_error(tmp_path):
 
 
 def test_a_split_without_records_is_left_out(tmp_path):
-    info = prepare(prepare_slowly.source(half_usable), tmp_path / "out")
+    info = prepare(slow_preparation.source(half_usable), tmp_path / "out")
     assert list(info.splits) == ["train"] and info.rejected == {"empty": 20}
     assert not [name for name in os.listdir(tmp_path / "out") if name.startswith("eval")]
 
@@ -271,14 +272,16 @@ def test_label_sets(tmp_path):
         Clip(str(n), "", labels, "train")
         for n, labels in enumerate([("a",), ("b", "a"), (), ("a", "b"), ("b", "b")])
     ]
-    source = Source("mine", "multilabel", ("a", "b"), clips, 0.5, decode=prepare_slowly.decode)
+    source = Source("mine", "multilabel", ("a", "b"), clips, 0.5, decode=slow_preparation.decode)
     prepare(source, tmp_path / "out", shards=2)
     assert read_label_sets(tmp_path / "out", ["train"]) == {(): 1, (0,): 1, (1,): 1, (0, 1): 2}
 
 
 def test_progress_reaches_the_total(tmp_path):
     seen = []
-    prepare(prepare_slowly.source(), tmp_path / "out", on_progress=lambda *pair: seen.append(pair))
+    prepare(
+        slow_preparation.source(), tmp_path / "out", on_progress=lambda *pair: seen.append(pair)
+    )
     assert seen[0] == (0, 60) and seen[-1] == (60, 60)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert any(0 < done < 60 for done, _ in seen)
@@ -295,13 +298,13 @@ def test_progress_reaches_the_total(tmp_path):
 )
 def test_wrong_arguments(tmp_path, arguments, message):
     with pytest.raises(UserError, match=message):
-        prepare(prepare_slowly.source(), tmp_path / "out", **arguments)
+        prepare(slow_preparation.source(), tmp_path / "out", **arguments)
 
 
 def test_beam_options_reach_beam(tmp_path):
     """BundleBasedDirectRunner is another runner; the bytes are the same."""
-    prepare(prepare_slowly.source(), tmp_path / "mine")
+    prepare(slow_preparation.source(), tmp_path / "mine")
     other = ["--runner=BundleBasedDirectRunner"]
     assert not beam_job.is_local(other) and beam_job.is_local(["--runner", "DirectRunner"])
-    prepare(prepare_slowly.source(), tmp_path / "other", beam_options=other)
+    prepare(slow_preparation.source(), tmp_path / "other", beam_options=other)
     assert contents(tmp_path / "mine") == contents(tmp_path / "other")

@@ -3,9 +3,9 @@
 import logging
 
 import pytest
-import small_data
 import tensorflow as tf
 
+from tests.helpers import small_data
 from vipann_tf.errors import UserError
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.reading import damage_as_user_error, find_damage

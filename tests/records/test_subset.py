@@ -5,8 +5,8 @@ import operator
 
 import numpy as np
 import pytest
-import small_data
 
+from tests.helpers import small_data
 from vipann_tf.errors import UserError
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.subset import choose, choose_clips

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.exported_models import LABELS, Exported, small_info, small_model
 from vipann_tf.saved_model.export import export
-
-from .examples import LABELS, Exported, small_info, small_model
 
 
 @pytest.fixture(scope="session")

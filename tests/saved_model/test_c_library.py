@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from .examples import KINDS, LABELS
+from tests.helpers.exported_models import KINDS, LABELS
 
 SOURCE = Path(__file__).with_name("ask_savedmodel.c")
 TENSORFLOW = Path(tf.__file__).parent

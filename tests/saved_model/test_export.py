@@ -7,6 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.exported_models import (
+    CLOSE,
+    KINDS,
+    LABELS,
+    SAMPLES,
+    TEMPERATURE,
+    Exported,
+    small_info,
+    small_model,
+)
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
@@ -29,17 +39,6 @@ from vipann_tf.saved_model.metadata import (
 )
 from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.saved_model.signatures import OUTPUTS
-
-from .examples import (
-    KINDS,
-    LABELS,
-    SAMPLES,
-    TEMPERATURE,
-    Exported,
-    small_info,
-    small_model,
-)
-from .test_signatures import CLOSE
 
 
 @pytest.fixture

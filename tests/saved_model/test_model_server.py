@@ -10,19 +10,17 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.helpers.exported_models import CLOSE
+from tests.helpers.paths import CLIENT, DEPLOY
+from tests.helpers.wav_files import wav_bytes
 from vipann_tf.saved_model.server import RequestRefused, Server
 
-from .test_predict import CLIENT
-from .test_signatures import CLOSE
-from .test_wav import wav_bytes
-
 VARIABLE = "TENSORFLOW_MODEL_SERVER"
-BATCHING = Path(__file__).resolve().parents[2] / "deploy" / "batching_parameters.txt"
+BATCHING = DEPLOY / "batching_parameters.txt"
 START_S = 120
 
 

@@ -3,7 +3,6 @@
 import concurrent.futures
 import runpy
 import threading
-from pathlib import Path
 
 import click.testing
 import numpy as np
@@ -11,6 +10,8 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from tests.helpers.exported_models import SAMPLES
+from tests.helpers.paths import CLIENT
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model import server as server_module
@@ -18,10 +19,7 @@ from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.predict import BATCH, Predictor, model_name
 from vipann_tf.saved_model.server import Server
 
-from .examples import SAMPLES
-
 CLOSE = {"rtol": 0, "atol": 1e-5}
-CLIENT = Path(__file__).resolve().parents[2] / "deploy" / "ask.py"
 
 
 @pytest.fixture

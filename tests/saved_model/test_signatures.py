@@ -5,18 +5,10 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit, softmax
 
+from tests.helpers.exported_models import CLOSE, KINDS, LABELS, SAMPLES, SEED, ask
 from vipann_tf.saved_model.signatures import OUTPUTS
 
-from .examples import KINDS, LABELS, SAMPLES, SEED
-
 PER_LABEL = {"probabilities", "label_total", "label_aleatoric", "label_epistemic"}
-# Rounding of float32 convolutions that are summed in another order.
-CLOSE = {"rtol": 0, "atol": 1e-5}
-
-
-def ask(model, signature, **inputs):
-    inputs = {name: tf.constant(value) for name, value in inputs.items()}
-    return {name: value.numpy() for name, value in model.signatures[signature](**inputs).items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,14 +9,13 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+from tests.helpers.exported_models import LABELS
 from vipann_tf.audio.decoding import DecodeError
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.timeline_figure import TimelineFigure
 from vipann_tf.evaluation.timeline_files import STYLES, timeline
 from vipann_tf.saved_model.timeline import Detection, Detections, Listener, Window
-
-from .examples import LABELS
 
 RATE = 32000
 

@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.exported_models import CLOSE, KINDS, ask
 from vipann_tf.saved_model.load import load_signatures
 from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.saved_model.signatures import Signatures
-
-from .examples import KINDS
-from .test_signatures import CLOSE, ask
 
 CONVOLUTIONS = 20  # of a ResNet-22: 2 in each of 10 blocks; its shortcuts' 3 are counted apart
 SHORTCUTS = 3

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers.exported_models import KINDS
 from vipann_tf.saved_model.metadata import WARMUP
 from vipann_tf.saved_model.warmup import prediction_log, requests
-
-from .examples import KINDS
 
 prediction_log_pb2 = pytest.importorskip(
     "tensorflow_serving.apis.prediction_log_pb2",

@@ -1,24 +1,15 @@
 """The `wav` signature: parsing, resampling against soxr, lengths mixed in one request, bad files."""
 
-import io
-
 import numpy as np
 import pytest
 import soundfile
 import soxr
 import tensorflow as tf
 
+from tests.helpers.exported_models import CLOSE, LABELS, ask
+from tests.helpers.wav_files import wav_bytes
 from vipann_tf.saved_model.resampling import RATES_HZ, TO_HZ, resample
 from vipann_tf.saved_model.signatures import OUTPUTS
-
-from .examples import LABELS
-from .test_signatures import CLOSE, ask
-
-
-def wav_bytes(waveform, rate=TO_HZ, *, subtype="PCM_16", kind="WAV") -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, waveform, rate, subtype=subtype, format=kind)
-    return file.getvalue()
 
 
 def files(*contents: bytes) -> np.ndarray:

@@ -1,8 +1,6 @@
 """One study of the smallest size, run once, and what tests of parts of it need."""
 
 import contextlib
-import pathlib
-import sys
 
 import pytest
 
@@ -10,17 +8,13 @@ from vipann_tf.recipes import load_recipe
 from vipann_tf.study.grid import cells
 from vipann_tf.study.recipe import StudyRecipe
 
-# `tiny`: trainings without graphs and exports without SavedModels.
-sys.path.append(str(pathlib.Path(__file__).parents[1] / "training"))
-
 
 @contextlib.contextmanager
 def quickly():
     """Networks of one block, trainings without graphs, exports without SavedModels, evaluations
     without their report.
     """
-    from tiny import eagerly, shallow
-
+    from tests.helpers.tiny_training import eagerly, shallow
     from vipann_tf.evaluation import evaluate
 
     with pytest.MonkeyPatch.context() as patch, eagerly(patch):

@@ -6,8 +6,8 @@ import io
 import numpy as np
 import pytest
 import sklearn.metrics
-from made_up import FOLD, study_recipe, write_cell, write_upstream
 
+from tests.helpers.made_up_study import FOLD, study_recipe, write_cell, write_upstream
 from vipann_tf.errors import UserError
 from vipann_tf.study.arms import read_arms, read_upstream
 from vipann_tf.study.differences import difference_table, ood_difference_table, pairs

@@ -72,7 +72,7 @@ def test_nothing_is_done_twice(recipe, smoke, monkeypatch):
 @pytest.mark.usefixtures("eager")
 def test_a_cell_does_not_depend_on_the_others(recipe, smoke, tmp_path):
     """The last cell alone, in a directory of its own, from data and base made anew."""
-    from tiny import same_weights
+    from tests.helpers.tiny_training import same_weights
 
     cell = one(recipe, "strategy=det-flip,variant=plain,fold=2")
     outcome = run_study(recipe, tmp_path, [cell])
@@ -87,7 +87,7 @@ def test_a_cell_does_not_depend_on_the_others(recipe, smoke, tmp_path):
 
 @pytest.mark.usefixtures("eager")
 def test_an_interrupted_training_goes_on(recipe, smoke, tmp_path):
-    from tiny import log_bytes, same_weights
+    from tests.helpers.tiny_training import log_bytes, same_weights
 
     share_bases(smoke, tmp_path)
     cell = one(recipe, "strategy=flip,fold=1")

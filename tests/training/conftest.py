@@ -1,8 +1,8 @@
 """Datasets and base models of the smallest size, made once."""
 
 import pytest
-from tiny import KINDS, eagerly, pretrain_recipe
 
+from tests.helpers.tiny_training import KINDS, eagerly, pretrain_recipe
 from vipann_tf import datasets
 from vipann_tf.records.prepare import prepare
 from vipann_tf.training.pretrain import pretrain
@@ -28,7 +28,7 @@ def _synthetic(tmp_path_factory, **options):
 
 @pytest.fixture
 def eager(monkeypatch):
-    """See `tiny.eagerly`."""
+    """See `tiny_training.eagerly`."""
     with eagerly(monkeypatch):
         yield
 

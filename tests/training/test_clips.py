@@ -1,8 +1,8 @@
 """data.fraction: fewer clips to train on, the same ones for every strategy."""
 
 import pytest
-from tiny import log_rows, transfer_recipe
 
+from tests.helpers.tiny_training import log_rows, transfer_recipe
 from vipann_tf.errors import UserError
 from vipann_tf.recipes import TransferRecipe, load_recipe
 from vipann_tf.records.pipeline import training_batches

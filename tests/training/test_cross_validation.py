@@ -4,9 +4,9 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from test_resume import Killed
-from tiny import transfer_recipe
 
+from tests.helpers.interruptions import Killed
+from tests.helpers.tiny_training import transfer_recipe
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.files.locking import locked

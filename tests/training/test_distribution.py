@@ -11,15 +11,15 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import log_rows, pretrain_recipe, shallow, stand_ins
 
+from tests.helpers.paths import ROOT
+from tests.helpers.tiny_training import log_rows, pretrain_recipe, shallow, stand_ins
 from vipann_tf import cli
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.training.distribution import distribute, is_chief, is_multiworker, make_strategy
 from vipann_tf.training.pretrain import pretrain
 
-HERE = pathlib.Path(__file__).parent
 STEPS = 20
 TIMEOUT_S = 300
 
@@ -102,10 +102,12 @@ class Trainings:
         return subprocess.Popen(
             [
                 sys.executable,
-                str(HERE / "worker.py"),
+                "-m",
+                "tests.helpers.distributed_worker",
                 str(kill_at),
                 *self._command(out, "multiworker"),
             ],
+            cwd=ROOT,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_CONFIG": json.dumps(task)},
             text=True,
             stdout=subprocess.PIPE,

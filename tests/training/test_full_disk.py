@@ -5,8 +5,8 @@ import resource
 import subprocess
 
 import pytest
-from tiny import cheapest_run, log_bytes, same_weights
 
+from tests.helpers.tiny_training import cheapest_run, log_bytes, same_weights
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model.export import export
 from vipann_tf.training import fit

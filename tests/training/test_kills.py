@@ -9,15 +9,14 @@ import sys
 
 import pytest
 import tensorflow as tf
-from tiny import light_export, log_bytes, same_weights
 
+from tests.helpers.paths import ROOT
+from tests.helpers.tiny_training import light_export, log_bytes, same_weights
 from vipann_tf import cli
 from vipann_tf.recipes import Training
 from vipann_tf.training import fit
 from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.run import unfinished
-
-HERE = pathlib.Path(__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,15 @@ def kills(seed: int, command: list[str], moments: list[str], folder: pathlib.Pat
     found = []
     for number, moment in enumerate(moments):
         process = subprocess.run(
-            [sys.executable, str(HERE / "killed.py"), moment, f"{seed}/{number}", *command],
+            [
+                sys.executable,
+                "-m",
+                "tests.helpers.killed_training",
+                moment,
+                f"{seed}/{number}",
+                *command,
+            ],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=600,

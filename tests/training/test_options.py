@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_resume import Killed, killed_at
-from tiny import eagerly, same_weights, transfer_recipe
 
+from tests.helpers.interruptions import Killed, killed_at
+from tests.helpers.tiny_training import eagerly, same_weights, transfer_recipe
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.evaluation.metrics import metrics

@@ -1,18 +1,16 @@
 """Several trainings at once: each sees its device, failures end all, nothing outlives its parent."""
 
 import os
-import pathlib
 import subprocess
 import sys
 import time
 
 import pytest
-import tasks
 
+from tests.helpers import process_tasks
+from tests.helpers.paths import ROOT
 from vipann_tf.errors import UserError
 from vipann_tf.training.processes import run_in_processes
-
-HERE = pathlib.Path(__file__).parent
 
 
 def reports_of(work, count, **options):
@@ -30,7 +28,7 @@ def seen(found, name) -> set[str | None]:
 
 def test_each_sees_one_gpu(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    found = reports_of(dict.fromkeys("abc", tasks.environment), 2, gpus=3)
+    found = reports_of(dict.fromkeys("abc", process_tasks.environment), 2, gpus=3)
     assert seen(found, "CUDA_VISIBLE_DEVICES") == {"0", "1"}
     (first, second, third) = sorted(reports[1] for reports in found.values())
     assert second[0] < first[1]  # two at once
@@ -40,14 +38,14 @@ def test_each_sees_one_gpu(monkeypatch):
 
 def test_names_of_gpus_are_kept(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    found = reports_of(dict.fromkeys("ab", tasks.environment), 2, gpus=2)
+    found = reports_of(dict.fromkeys("ab", process_tasks.environment), 2, gpus=2)
     assert seen(found, "CUDA_VISIBLE_DEVICES") == {"4", "7"}
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,7"
 
 
 def test_cores_are_shared_out(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(12))
-    found = reports_of(dict.fromkeys("ab", tasks.environment), 2, gpus=0)
+    found = reports_of(dict.fromkeys("ab", process_tasks.environment), 2, gpus=0)
     assert seen(found, "TF_NUM_INTRAOP_THREADS") == {"6"}
 
 
@@ -55,18 +53,18 @@ def test_too_many():
     with pytest.raises(
         UserError, match="3 folds at once, one a GPU, but there are 2; use 2 or fewer"
     ):
-        run_in_processes({"a": tasks.environment}, 3, gpus=2)
+        run_in_processes({"a": process_tasks.environment}, 3, gpus=2)
     with pytest.raises(UserError, match="0 folds at once; use 1 or more"):
-        run_in_processes({"a": tasks.environment}, 0, gpus=0)
+        run_in_processes({"a": process_tasks.environment}, 0, gpus=0)
 
 
 @pytest.mark.parametrize(
     "task, error, message",
     [
-        (tasks.mistaken, UserError, "^bad: width is 7; use 1$"),
-        (tasks.broken, RuntimeError, "bad:\n(.|\n)*KeyError: 'inside'"),
+        (process_tasks.mistaken, UserError, "^bad: width is 7; use 1$"),
+        (process_tasks.broken, RuntimeError, "bad:\n(.|\n)*KeyError: 'inside'"),
         (
-            tasks.killed,
+            process_tasks.killed,
             UserError,
             "bad: its process ended with status -9, .*the same command goes on",
         ),
@@ -74,7 +72,7 @@ def test_too_many():
 )
 def test_one_that_fails_stops_the_others(monkeypatch, tmp_path, task, error, message):
     monkeypatch.setenv("PATIENT_FILE", str(tmp_path / "file"))
-    work = {"good": tasks.patient, "bad": task}
+    work = {"good": process_tasks.patient, "bad": task}
     with pytest.raises(error, match=message):
         run_in_processes(work, 2, gpus=0)
     # By SIGTERM, if it had come so far as to answer it.
@@ -83,7 +81,8 @@ def test_one_that_fails_stops_the_others(monkeypatch, tmp_path, task, error, mes
 
 def test_none_outlives_its_parent(tmp_path):
     parent = subprocess.Popen(
-        [sys.executable, str(HERE / "orphans.py")],
+        [sys.executable, "-m", "tests.helpers.orphans"],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         env={**os.environ, "PATIENT_FILE": str(tmp_path / "file")},
         text=True,

@@ -1,17 +1,16 @@
 """Every shipped recipe trains: two steps of a narrow network on the smallest data."""
 
 import json
-import pathlib
 
 import pytest
-from tiny import log_rows
 
+from tests.helpers.paths import RECIPES
+from tests.helpers.tiny_training import log_rows
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training.pretrain import pretrain
 from vipann_tf.training.transfer import STRATEGIES, transfer
 
-RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
 SMALL = ("training.steps=2", "training.batch_size=4", "export.samples=1")
 
 

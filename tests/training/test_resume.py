@@ -1,12 +1,19 @@
 """Stopped between two steps and started again, a run ends as the undisturbed one."""
 
-import os
 import pathlib
 import signal
 
 import pytest
-from tiny import cheapest_run, eagerly, log_bytes, log_rows, pretrain_recipe, same_weights
 
+from tests.helpers.interruptions import Killed, killed_at, terminated_at
+from tests.helpers.tiny_training import (
+    cheapest_run,
+    eagerly,
+    log_bytes,
+    log_rows,
+    pretrain_recipe,
+    same_weights,
+)
 from vipann_tf.errors import UserError
 from vipann_tf.files.locking import locked
 from vipann_tf.records.schema import read_dataset_info
@@ -22,26 +29,6 @@ RANDOM_EVERYTHING = (
     "optimizer.warmup_steps=2",
     "objective.kl_warmup_steps=3",
 )
-
-
-class Killed(BaseException):
-    """As SIGKILL between two steps: nothing of the loop runs any more that could save something."""
-
-
-def killed_at(step: int):
-    def on_progress(progress):
-        if progress.step == step:
-            raise Killed
-
-    return on_progress
-
-
-def terminated_at(step: int):
-    def on_progress(progress):
-        if progress.step == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return on_progress
 
 
 @pytest.mark.usefixtures("eager")

@@ -5,9 +5,9 @@ import re
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from test_resume import Killed, killed_at
-from tiny import log_rows, transfer_recipe
 
+from tests.helpers.interruptions import Killed, killed_at
+from tests.helpers.tiny_training import log_rows, transfer_recipe
 from vipann_tf.cli import main
 from vipann_tf.cli.printing import terminal
 from vipann_tf.files.locking import locked

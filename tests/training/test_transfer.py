@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny import log_rows, transfer_recipe
 
+from tests.helpers.tiny_training import log_rows, transfer_recipe
 from vipann_tf.errors import UserError
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.schema import read_dataset_info

@@ -4,11 +4,11 @@ import pathlib
 
 import pytest
 
+from tests.helpers.paths import RECIPES
 from vipann_tf.errors import UserError
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, find_recipe, load_recipe
 from vipann_tf.study.recipe import StudyRecipe
 
-RECIPES = pathlib.Path(__file__).parents[1] / "recipes"
 SHIPPED = sorted(str(file.relative_to(RECIPES)) for file in RECIPES.rglob("*.yaml"))
 
 

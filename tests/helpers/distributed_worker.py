@@ -1,6 +1,6 @@
-"""One process of a distributed training: `worker.py KILL_AT COMMAND...`.
+"""One process of a distributed training: `... KILL_AT COMMAND...`.
 
-COMMAND is that of the command line, its networks are the `tiny.shallow` ones. With KILL_AT above 0
+COMMAND is that of the command line, its networks are the `tiny_training.shallow` ones. With KILL_AT above 0
 the process kills itself after that step.
 """
 
@@ -9,8 +9,7 @@ import os
 import signal
 import sys
 
-from tiny import shallow, stand_ins
-
+from tests.helpers.tiny_training import shallow, stand_ins
 from vipann_tf import cli
 from vipann_tf.training import loop
 
@@ -30,4 +29,5 @@ def main():
     cli.main(command)
 
 
-main()
+if __name__ == "__main__":
+    main()

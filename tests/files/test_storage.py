@@ -1,17 +1,15 @@
 """Local files, and an S3 server on loopback."""
 
 import os
-import pathlib
 import subprocess
 import sys
 
 import pytest
-from layouts_of_records import recordings
 
+from tests.helpers.paths import ROOT
+from tests.helpers.recordings_folder import recordings
 from vipann_tf.errors import UserError
 from vipann_tf.files import storage
-
-HERE = pathlib.Path(__file__).parent
 
 
 def test_local_files(tmp_path):
@@ -28,7 +26,7 @@ def test_local_files(tmp_path):
     storage.remove(path)
     storage.remove(path)
     assert storage.size(path) is None
-    for missing in (path, storage.join(HERE / "test_storage.py", "x")):
+    for missing in (path, storage.join(__file__, "x")):
         with pytest.raises(FileNotFoundError):
             storage.read_bytes(missing)
 
@@ -52,7 +50,8 @@ def test_s3(tmp_path):
     pytest.importorskip("tensorflow_io", reason="needs tensorflow-io (Python up to 3.12)")
     source = recordings(tmp_path / "source")
     server = subprocess.Popen(
-        [sys.executable, str(HERE / "s3_server.py")],
+        [sys.executable, "-m", "tests.helpers.s3_server"],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -70,7 +69,14 @@ def test_s3(tmp_path):
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
         done = subprocess.run(
-            [sys.executable, str(HERE / "s3_round_trip.py"), str(source), str(tmp_path / "out")],
+            [
+                sys.executable,
+                "-m",
+                "tests.helpers.s3_round_trip",
+                str(source),
+                str(tmp_path / "out"),
+            ],
+            cwd=ROOT,
             env=environment,
             capture_output=True,
             text=True,

@@ -1,4 +1,4 @@
-"""Everything a dataset does in a bucket: `python s3_round_trip.py LOCAL_SOURCE LOCAL_OUT`.
+"""Everything a dataset does in a bucket: `... LOCAL_SOURCE LOCAL_OUT`.
 
 A process of its own, since the S3 file system may abort the process that used it at its end.
 """

@@ -1,4 +1,4 @@
-"""A preparation to be killed: `python prepare_slowly.py OUT WORKERS`, 60 clips of 20 ms each."""
+"""A preparation to be killed: `... OUT WORKERS`, 60 clips of 20 ms each."""
 
 import os
 import sys
@@ -32,8 +32,7 @@ def source(decode_with=decode) -> Source:
 
 
 if __name__ == "__main__":
-    from prepare_slowly import decode as importable  # workers can't import __main__
-
+    from tests.helpers.slow_preparation import decode as importable  # workers can't import __main__
     from vipann_tf.records.prepare import prepare
 
     prepare(source(importable), sys.argv[1], workers=int(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""A training that is killed at a random moment: `killed.py WHEN SEED COMMAND...`.
+"""A training that is killed at a random moment: `... WHEN SEED COMMAND...`.
 
 WHEN is `restore`, `step`, `save` or `export`: while it reads its checkpoint, in a step or between
 two, while it writes a checkpoint, or the model. SEED chooses which of them, and how far into it.
@@ -75,4 +75,5 @@ def main():
     cli.main(command)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -21,6 +21,8 @@ KINDS = {
     "det": ("deterministic", "deterministic", "multilabel"),
 }
 SAMPLES, SEED, TEMPERATURE = 3, 11, 1.7
+# Rounding of float32 convolutions that are summed in another order.
+CLOSE = {"rtol": 0, "atol": 1e-5}
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ def small_model(kind: str) -> VIPANN:
         elif name == "bn0/moving_variance":
             variable.assign(np.full(variable.shape, 300.0))
     return model
+
+
+def ask(model, signature, **inputs):
+    """Answers of an exported model, NumPy arrays by name."""
+    inputs = {name: tf.constant(value) for name, value in inputs.items()}
+    return {name: value.numpy() for name, value in model.signatures[signature](**inputs).items()}
 
 
 def small_info(model: VIPANN, **settings) -> ModelInfo:

@@ -1,0 +1,3 @@
+"""What several tests share: small data, networks and trainings, oracles, and scripts that run as
+processes of their own (`python -m tests.helpers.NAME`).
+"""
