@@ -75,7 +75,7 @@ def test_mistakes_are_named(tmp_path, lines, message):
 
 
 def test_unknown_task(tmp_path):
-    with pytest.raises(UserError, match="task 'tags' is unknown; use multilabel or multiclass"):
+    with pytest.raises(UserError, match="task is 'tags'; it must be one of multilabel, multiclass"):
         load(tmp_path, "filename,labels", "a.wav,cat", task="tags")
 
 

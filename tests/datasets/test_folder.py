@@ -74,7 +74,7 @@ def test_files_outside_folders_are_rejected(tmp_path):
 def test_task(tmp_path):
     audio(tmp_path / "dog/a.wav")
     assert datasets.load("folder", tmp_path, task="multilabel").task == "multilabel"
-    with pytest.raises(UserError, match="task 'tags' is unknown; use multilabel or multiclass"):
+    with pytest.raises(UserError, match="task is 'tags'; it must be one of multilabel, multiclass"):
         datasets.load("folder", tmp_path, task="tags")
 
 

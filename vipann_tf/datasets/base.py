@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
 
 import numpy as np
 
 from vipann_tf.errors import UserError
+from vipann_tf.task import Task
 
-__all__ = ["Clip", "Rejection", "Source", "Task", "check_split", "check_task", "split_of_fold"]
-
-Task = Literal["multilabel", "multiclass"]
+__all__ = ["Clip", "Rejection", "Source", "check_split", "split_of_fold"]
 
 # A split's name becomes part of file names and of recipes.
 _SPLIT = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -82,12 +80,6 @@ def check_split(name: str, where: str) -> str:
             " beginning with a letter, such as train, eval or fold1"
         )
     return name
-
-
-def check_task(task: str) -> None:
-    """Raises `UserError` unless the task is one of `Task`."""
-    if task not in get_args(Task):
-        raise UserError(f"task {task!r} is unknown; use {' or '.join(get_args(Task))}")
 
 
 def split_of_fold(fold: str | int) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from vipann_tf.datasets.base import Clip, Source, Task, check_split, check_task, split_of_fold
+from vipann_tf.datasets.base import Clip, Source, check_split, split_of_fold
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.errors import UserError
+from vipann_tf.task import Task, check_task
 
 LAYOUT = (
     "labels.csv (filename, labels separated by ';', split or fold; optional offset_s, duration_s)"

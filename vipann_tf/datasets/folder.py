@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from vipann_tf.datasets.base import Clip, Rejection, Source, Task, check_task, split_of_fold
+from vipann_tf.datasets.base import Clip, Rejection, Source, split_of_fold
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.errors import UserError
+from vipann_tf.task import Task, check_task
 
 LAYOUT = "dog/bark1.wav ..., or train/dog/bark1.wav, eval/dog/..., or fold1/dog/..."
 CLIP_SECONDS = 5.0

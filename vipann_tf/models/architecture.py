@@ -4,8 +4,9 @@ from typing import Literal
 
 import pydantic
 
+from vipann_tf.task import Task
+
 Kind = Literal["deterministic", "dropout", "flipout"]
-Task = Literal["multilabel", "multiclass"]
 Signs = Literal["channel", "activation"]
 
 # Channels of the published network at width 1.0 (Kong et al., PANNs, arXiv 1912.10211, section III-A).

@@ -8,8 +8,8 @@ equal size). The KL term is scaled here and nowhere else.
 
 import tensorflow as tf
 
-from vipann_tf.models.architecture import Task
 from vipann_tf.models.objective import Objective
+from vipann_tf.task import Task
 
 
 def kl_scale(objective: Objective, step: tf.Tensor, clips: int) -> tf.Tensor:

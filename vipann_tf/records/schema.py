@@ -14,6 +14,7 @@ import pydantic
 from vipann_tf.errors import UserError
 from vipann_tf.files import storage
 from vipann_tf.records.example_proto import Example
+from vipann_tf.task import Task
 
 __all__ = [
     "CLIP_ID",
@@ -78,7 +79,7 @@ class DatasetInfo(_Strict):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     name: str
-    task: Literal["multilabel", "multiclass"]
+    task: Task
     labels: list[str]
     sample_rate_hz: int
     clip_seconds: float

@@ -3,16 +3,9 @@
 import numpy as np
 
 from vipann_tf.errors import UserError
+from vipann_tf.task import TASKS, check_task
 
 __all__ = ["TASKS", "check_task", "checked", "checked_probs"]
-
-TASKS = ("multilabel", "multiclass")
-
-
-def check_task(task: str) -> None:
-    """Raises UserError unless the task is one of `TASKS`."""
-    if task not in TASKS:
-        raise UserError(f"task is {task!r}; it must be one of {', '.join(TASKS)}.")
 
 
 def checked_probs(probs) -> np.ndarray:
