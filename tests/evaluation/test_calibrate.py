@@ -15,9 +15,15 @@ from vipann_tf.cli.printing.findings import print_evaluation
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation import calibrate as calibration
 from vipann_tf.evaluation import prediction_sets
-from vipann_tf.evaluation.calibrate import check_not_trained_on, fit_calibration
+from vipann_tf.evaluation.calibrate import fit_calibration
 from vipann_tf.evaluation.evaluate import evaluate
-from vipann_tf.evaluation.prediction_sets import fit_sets, restored, set_statistics, stored
+from vipann_tf.evaluation.prediction_sets import (
+    fit_sets,
+    from_metadata,
+    set_statistics,
+    to_metadata,
+)
+from vipann_tf.evaluation.splits import check_not_trained_on
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model import metadata, reexport
@@ -59,7 +65,7 @@ def test_sets_hold_the_truth_of_new_clips_as_often_as_promised(task, method, cov
     new_logits, new_truth = _overconfident(task, 2.5, clips=20_000, seed=1)
     scaled = new_logits[0] / found.calibration.temperature
     probs = link(scaled, axis=1) if task == "multiclass" else link(scaled)
-    sets = restored(found.calibration.conformal)
+    sets = from_metadata(found.calibration.conformal)
     new = set_statistics(sets, probs, new_truth)
     # The threshold varies with the calibration clips.
     error = 3 * np.sqrt(coverage * (1 - coverage) / CLIPS)
@@ -95,8 +101,8 @@ def test_thresholds_survive_json_infinite_ones_included(task):
     probs = scipy.special.softmax(logits[0], axis=1)
     for coverage in (0.6, 0.99):
         predictor = fit_sets(probs, truth, task, coverage=coverage, method="threshold")
-        text = json.dumps(stored(predictor, 12).model_dump(mode="json"), allow_nan=False)
-        again = restored(metadata.ConformalThresholds.model_validate_json(text))
+        text = json.dumps(to_metadata(predictor, 12).model_dump(mode="json"), allow_nan=False)
+        again = from_metadata(metadata.ConformalThresholds.model_validate_json(text))
         assert np.array_equal(again.sets(probs), predictor.sets(probs))
     every = again.sets(probs)[0] if task == "multilabel" else again.sets(probs)
     assert every[:, 0].all()  # 12 clips cannot promise 99 %

@@ -13,8 +13,10 @@ from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.evaluation.rank import diverse_order, rank
+from vipann_tf.evaluation.splits import unseen_splits
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.prepare import prepare
+from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.load import load_model
 
 AXES = np.eye(4)
@@ -122,11 +124,9 @@ def test_wrong_arguments_are_named(made, model, arguments, message):
 
 
 def test_data_that_all_trained_the_model_must_be_named(made):
-    from vipann_tf.evaluation.rank import _unseen
-    from vipann_tf.records.schema import read_dataset_info
     from vipann_tf.saved_model.metadata import read_model_info
 
     dataset, info = read_dataset_info(made / "data"), read_model_info(made / "model")
     trained = info.data.model_copy(update={"splits": list(dataset.splits)})
     with pytest.raises(UserError, match="all of synthetic-multiclass trained the model"):
-        _unseen(info.model_copy(update={"data": trained}), dataset)
+        unseen_splits(info.model_copy(update={"data": trained}), dataset)

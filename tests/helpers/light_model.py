@@ -23,7 +23,9 @@ def light_version(model: VIPANN, directory, info: ModelInfo, labels, *, version=
     return folder
 
 
-def write_light_model(path, dataset: DatasetInfo, head: str = "flipout") -> VIPANN:
+def write_light_model(
+    path, dataset: DatasetInfo, head: str = "flipout", precision: str = "float32"
+) -> VIPANN:
     """Writes an untrained network of 1/16 width that claims fold 5 of the dataset as held out."""
     architecture = Architecture(
         depth=22,
@@ -45,6 +47,7 @@ def write_light_model(path, dataset: DatasetInfo, head: str = "flipout") -> VIPA
         clip_seconds=1.0,
         samples=2,
         seed=4,
+        precision=precision,
         variables=[],
         data=TrainingData(dataset=dataset.name, splits=folds, held_out=["fold5"], clips=16),
         training={"steps": 0, "seconds": 0.0, "loss": 2.3},

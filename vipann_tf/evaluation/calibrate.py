@@ -7,30 +7,26 @@ the clips are dealt into folds, and each fold is judged by what was fitted on th
 Clips that trained the model are refused: it is surer of them than of any other.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.evaluate import BATCH, check_labels, default_splits
-from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.evaluation.metrics import metrics
-from vipann_tf.evaluation.prediction_sets import fit_sets, set_statistics, stored
-from vipann_tf.records.pipeline import evaluation_batches
-from vipann_tf.records.schema import DatasetInfo, read_dataset_info
-from vipann_tf.saved_model.load import load_model
-from vipann_tf.saved_model.metadata import Calibration, ModelInfo, read_labels, read_model_info
+from vipann_tf.evaluation.model_under_test import ModelUnderTest
+from vipann_tf.evaluation.prediction_sets import fit_sets, set_statistics, to_metadata
+from vipann_tf.evaluation.splits import calibration_splits, check_not_trained_on
+from vipann_tf.files.paths import StrPath
+from vipann_tf.saved_model.metadata import Calibration
 from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.uncertainty.bootstrap import Interval
 from vipann_tf.uncertainty.conformal import METHODS
 from vipann_tf.uncertainty.temperature import fit_temperature, scaled_probabilities
 
-__all__ = ["Calibrated", "calibrate", "check_not_trained_on", "fit_calibration"]
+__all__ = ["Calibrated", "calibrate", "fit_calibration"]
 
 FOLDS = 5
-VALIDATION_SPLITS = ("validation", "valid", "val", "dev")
 # Logits of all draws are held at once, and some copies while fitting.
 MAX_LOGIT_BYTES = 2**30
 
@@ -55,9 +51,9 @@ class Calibrated:
 
 
 def calibrate(
-    model: str | os.PathLike,
-    data: str | os.PathLike,
-    out: str | os.PathLike,
+    model: StrPath,
+    data: StrPath,
+    out: StrPath,
     *,
     splits: Sequence[str] = (),
     samples: int | None = None,
@@ -66,17 +62,18 @@ def calibrate(
     method: str = "aps",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Calibrated:
-    """Fits temperature and prediction sets and writes the model anew with them.
+    """Fit temperature and prediction sets, and write the model anew with them.
 
     Args:
       model: Model directory; a calibration that it has is replaced.
       data: Dataset directory with the model's labels.
       out: Model directory to add a version to; it may be `model`.
-      splits: To fit on; by default a validation split, else what was held out in training.
-      samples, seed: Draws; by default those of `serving_default`, which the thresholds are for.
+      splits: Splits to fit on; by default a validation split, else what was held out in training.
+      samples: Number of draws; by default that of `serving_default`, which the thresholds are for.
+      seed: Seed of the draws; by default that of `serving_default`.
       coverage: Probability in (0, 1) that a prediction set is to hold the truth.
-      method: Of multiclass sets, "aps" or "threshold".
-      on_progress: Called with the clips answered and their total.
+      method: How multiclass sets are made, "aps" or "threshold".
+      on_progress: Called with the number of clips answered and their total.
 
     Returns:
       What was found, `fitted_on` filled in.
@@ -85,41 +82,30 @@ def calibrate(
       UserError: Model and data do not go together, the clips trained the model, or an argument is
         not allowed.
     """
-    info, dataset = read_model_info(model), read_dataset_info(data)
-    check_labels(read_labels(model), dataset, model, data)
-    names = dataset.check_splits(list(splits) or _default_splits(info, dataset))
-    check_not_trained_on(info, dataset, names)
+    tested = ModelUnderTest.open(model, samples=samples, seed=seed)
+    dataset = tested.check(data)
+    names = dataset.check_splits(list(splits) or calibration_splits(tested.info, dataset))
+    check_not_trained_on(tested.info, dataset, names)
     if not 0 < coverage < 1:
         raise UserError(f"coverage is {coverage}; it must lie between 0 and 1")
     if method not in METHODS:
         raise UserError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-    samples = info.samples if samples is None else samples
-    if samples < 1:
-        raise UserError(f"samples is {samples}; use 1 or more")
     clips = dataset.count(names)
-    size = 4 * clips * len(dataset.labels) * (samples if info.architecture.stochastic else 1)
+    size = 4 * clips * len(dataset.labels) * tested.draws
     if size > MAX_LOGIT_BYTES:
+        most = max(1, tested.samples * MAX_LOGIT_BYTES // size)
         raise UserError(
-            f"{samples} draws of {clips} clips are {size / 2**30:.1f} GiB of logits; use at most "
-            f"--samples {max(1, samples * MAX_LOGIT_BYTES // size)}, or a smaller split"
+            f"{tested.samples} draws of {clips} clips are {size / 2**30:.1f} GiB of logits; use at "
+            f"most --samples {most}, or a smaller split"
         )
-    network, _ = load_model(model)
-    found = predict_batches(
-        network,
-        evaluation_batches(data, names, BATCH),
-        samples=samples,
-        seed=info.seed if seed is None else seed,
-        keep_draws=True,
-        on_progress=on_progress,
-        clips=clips,
-    )
+    found = tested.predict(data, names, keep_draws=True, temperature=1.0, on_progress=on_progress)
     result = fit_calibration(
         found.sample_logits, found.truth, dataset.task, coverage=coverage, method=method
     )
     fitted_on = [f"{dataset.name}/{name}" for name in names]
     calibration = result.calibration.model_copy(update={"fitted_on": fitted_on})
     reexport(model, out, calibration=calibration)
-    return Calibrated(calibration, result.clips, result.before, result.after, result.sets)
+    return replace(result, calibration=calibration)
 
 
 def fit_calibration(
@@ -158,37 +144,12 @@ def fit_calibration(
     temperature = fit_temperature(sample_logits, truth, task).temperature
     predictor = fit_sets(probs, truth, task, coverage=coverage, method=method)
     return Calibrated(
-        Calibration(temperature=temperature, conformal=stored(predictor, clips)),
+        Calibration(temperature=temperature, conformal=to_metadata(predictor, clips)),
         clips,
         metrics(scaled_probabilities(sample_logits, task, 1.0), truth, task),
         metrics(probs, truth, task),
         _pooled(judged),
     )
-
-
-def check_not_trained_on(info: ModelInfo, dataset: DatasetInfo, splits: Sequence[str]) -> None:
-    """Raises a `UserError` where clips of these splits trained the model or its base."""
-    trainings = [info.data.model_dump()] if info.data is not None else []
-    if (info.base or {}).get("data"):
-        trainings.append(info.base["data"])
-    for training in trainings:
-        used = sorted(set(splits) & set(training["splits"]))
-        if training["dataset"] == dataset.name and used:
-            held = training["held_out"] or [
-                n for n in dataset.splits if n not in training["splits"]
-            ]
-            free = f"use {', '.join(held)}" if held else "use clips that it was not trained on"
-            raise UserError(
-                f"split {', '.join(used)} of {dataset.name} trained the model, which is surer of "
-                f"those clips than of others; {free}"
-            )
-
-
-def _default_splits(info: ModelInfo, dataset: DatasetInfo) -> list[str]:
-    for name in VALIDATION_SPLITS:
-        if name in dataset.splits:
-            return [name]
-    return default_splits(info, dataset)
 
 
 def _pooled(judged: list[tuple[dict, int]]) -> dict:

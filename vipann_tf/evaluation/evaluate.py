@@ -1,62 +1,66 @@
-"""Evaluation of a model on a dataset's splits, as a directory of results.
+"""Evaluation of a model on splits of a data set, as a directory of results.
 
 metrics.json       every number, with intervals; documented in `evaluation/summary.py`
-predictions.csv    a row a clip
+predictions.csv    one row per clip
 reliability.png    the reliability diagram
 report.html        all of it, to be read
 """
 
 import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from vipann_tf.errors import UserError
 from vipann_tf.evaluation.clip_cards import clips_to_show
-from vipann_tf.evaluation.inference import predict_batches
+from vipann_tf.evaluation.inference import Predictions
+from vipann_tf.evaluation.model_under_test import BATCH, ModelUnderTest
 from vipann_tf.evaluation.plots import reliability_diagram
-from vipann_tf.evaluation.prediction_sets import restored
+from vipann_tf.evaluation.prediction_sets import from_metadata
 from vipann_tf.evaluation.report import write_report
+from vipann_tf.evaluation.result_files import METRICS_JSON, PREDICTIONS_CSV
 from vipann_tf.evaluation.results import Answers, Results, write_clip_csv
+from vipann_tf.evaluation.splits import evaluation_splits, unfamiliar_splits
 from vipann_tf.evaluation.summary import summarise
+from vipann_tf.files.paths import StrPath
 from vipann_tf.files.staging import staged_directory
 from vipann_tf.records.pipeline import evaluation_batches
-from vipann_tf.records.schema import DatasetInfo, read_dataset_info
-from vipann_tf.saved_model.load import load_model
-from vipann_tf.saved_model.metadata import ModelInfo, read_labels, read_model_info
+from vipann_tf.records.schema import read_dataset_info
+from vipann_tf.saved_model.metadata import ModelInfo
 from vipann_tf.uncertainty.calibration import reliability
 
-METRICS_JSON = "metrics.json"
-BATCH = 16
+__all__ = ["METRICS_JSON", "describe", "evaluate"]
+
+# Directory and splits of a set of clips.
+_Place = tuple[StrPath, list[str]]
 
 
 def evaluate(
-    model: str | os.PathLike,
-    data: str | os.PathLike,
-    out: str | os.PathLike,
+    model: StrPath,
+    data: StrPath,
+    out: StrPath,
     *,
     split: str | None = None,
     samples: int | None = None,
     seed: int | None = None,
-    ood: Sequence[str | os.PathLike] = (),
+    ood: Sequence[StrPath] = (),
     command: str = "",
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict:
-    """Scores a model and writes a results directory.
+    """Score a model and write a results directory.
 
     Args:
       model: Model directory.
       data: Dataset directory with the model's labels.
-      out: Directory to make; it appears when complete.
+      out: Directory to make; it appears when it is complete.
       split: Split to score; by default what was held out in training, or `eval`.
-      samples, seed: Draws; by default those of `serving_default`.
-      ood: Dataset directories of sounds that the model was not made for; their labels do not matter.
-      command: What the report says it was made by.
+      samples: Number of draws; by default that of `serving_default`.
+      seed: Seed of the draws; by default that of `serving_default`.
+      ood: Dataset directories of sounds that the model was not made for, of any labels.
+      command: The command that the report names as its origin.
       overwrite: Whether to replace earlier results.
-      on_progress: Called with the clips answered and their total.
+      on_progress: Called with the number of clips answered and their total.
 
     Returns:
       The content of metrics.json.
@@ -64,98 +68,77 @@ def evaluate(
     Raises:
       UserError: Model and data do not go together, or a name is wrong.
     """
-    info, dataset = read_model_info(model), read_dataset_info(data)
-    check_labels(read_labels(model), dataset, model, data)
-    splits = dataset.check_splits([split] if split else default_splits(info, dataset))
-    samples = info.samples if samples is None else samples
-    seed = info.seed if seed is None else seed
-    if samples < 1:
-        raise UserError(f"samples is {samples}; use 1 or more")
-    outside, conformal = _outside(ood, info), info.calibration.conformal
-    total = dataset.count(splits) + sum(
-        read_dataset_info(d).count(names) for d, names in outside.values()
-    )
+    tested = ModelUnderTest.open(model, samples=samples, seed=seed)
+    dataset = tested.check(data)
+    splits = dataset.check_splits([split] if split else evaluation_splits(tested.info, dataset))
+    outside = _outside(tested, ood)
     with staged_directory(out, mark=METRICS_JSON, overwrite=overwrite) as stage:
-        network, _ = load_model(model)
-        done = 0
-
-        def ask(directory, names):
-            nonlocal done
-            predictions = predict_batches(
-                network,
-                evaluation_batches(directory, names, BATCH),
-                samples=samples,
-                seed=seed,
-                temperature=info.calibration.temperature,
-                on_progress=lambda n, _: on_progress(done + n, total) if on_progress else None,
-            )
-            done += len(predictions.clip_ids)
-            answers = Answers.from_decomposition(
-                predictions.clip_ids, predictions.decomposition, predictions.logits
-            )
-            return predictions, answers
-
-        predictions, answers = ask(data, splits)
+        places = {"": (data, splits), **outside}
+        predictions = _predict_all(tested, places, on_progress)
+        answers = {
+            name: Answers.from_decomposition(found.clip_ids, found.decomposition, found.logits)
+            for name, found in predictions.items()
+        }
+        conformal = tested.info.calibration.conformal
         results = Results(
             model=str(model),
             dataset=dataset.name,
             split=", ".join(splits),
             task=dataset.task,
             labels=tuple(dataset.labels),
-            answers=answers,
-            truth=predictions.truth,
-            draws=samples if info.architecture.stochastic else 1,
-            seed=seed,
+            answers=answers.pop(""),
+            truth=predictions[""].truth,
+            draws=tested.draws,
+            seed=tested.seed,
             command=command,
-            description=describe(info),
-            outside={name: ask(*place)[1] for name, place in outside.items()},
-            standard_error=predictions.standard_error,
-            sets=restored(conformal) if conformal is not None else None,
-            calibrated_on=tuple(info.calibration.fitted_on),
+            description=describe(tested.info),
+            outside=answers,
+            standard_error=predictions[""].standard_error,
+            sets=from_metadata(conformal) if conformal is not None else None,
+            calibrated_on=tuple(tested.info.calibration.fitted_on),
         )
         summary = summarise(results)
-        stage = Path(stage)
-        text = json.dumps(summary, indent=2, ensure_ascii=False)
-        (stage / METRICS_JSON).write_text(text + "\n", encoding="utf-8")
-        write_clip_csv(results, stage / "predictions.csv")
-        reliability_diagram(
-            reliability(answers.probs, results.truth, results.task),
-            stage / "reliability.png",
-            title=f"{dataset.name} {results.split}",
-        )
         shown = {name for group in clips_to_show(results).values() for name in group}
-        write_report(results, summary, stage / "report.html", _waveforms(data, splits, shown))
+        _write(results, summary, Path(stage), _waveforms(data, splits, shown))
     return summary
 
 
-def check_labels(labels: list[str], dataset: DatasetInfo, model, data) -> None:
-    """Raises a `UserError` where a model's outputs are not the dataset's labels, in order."""
-    if labels != dataset.labels:
-        differing = next(
-            (pair for pair in zip(labels, dataset.labels) if pair[0] != pair[1]),
-            (f"{len(labels)} labels", f"{len(dataset.labels)} labels"),
-        )
-        raise UserError(
-            f"{model} does not answer the labels of {data}: {differing[0]!r} against "
-            f"{differing[1]!r}; evaluate on the data set it was trained on, or transfer it first"
-        )
+def _predict_all(
+    tested: ModelUnderTest,
+    places: Mapping[str, _Place],
+    on_progress: Callable[[int, int], None] | None,
+) -> dict[str, Predictions]:
+    """Predict several sets of clips; progress is that of all of them together."""
+    total = sum(read_dataset_info(data).count(names) for data, names in places.values())
+    found: dict[str, Predictions] = {}
+    done = 0
+
+    def show(clips: int, _: int) -> None:
+        if on_progress is not None:
+            on_progress(done + clips, total)
+
+    for name, (data, names) in places.items():
+        found[name] = tested.predict(data, names, on_progress=show)
+        done += len(found[name].clip_ids)
+    return found
 
 
-def default_splits(info: ModelInfo, dataset: DatasetInfo) -> list[str]:
-    """What was held out when the model was trained on this dataset, else `eval` or `test`."""
-    if info.data is not None and info.data.dataset == dataset.name and info.data.held_out:
-        return info.data.held_out
-    for name in ("eval", "test"):
-        if name in dataset.splits:
-            return [name]
-    raise UserError(
-        f"say which split to evaluate on (--split): dataset {dataset.name} has "
-        f"{', '.join(dataset.splits)}, and the model does not say which of them was held out"
+def _write(
+    results: Results, summary: dict, folder: Path, waveforms: Mapping[str, np.ndarray]
+) -> None:
+    text = json.dumps(summary, indent=2, ensure_ascii=False)
+    (folder / METRICS_JSON).write_text(text + "\n", encoding="utf-8")
+    write_clip_csv(results, folder / PREDICTIONS_CSV)
+    reliability_diagram(
+        reliability(results.answers.probs, results.truth, results.task),
+        folder / "reliability.png",
+        title=f"{results.dataset} {results.split}",
     )
+    write_report(results, summary, folder / "report.html", waveforms)
 
 
 def describe(info: ModelInfo) -> dict[str, str]:
-    """Rows for a reader on the model and its training."""
+    """Return rows that tell a reader about the model and its training."""
     network = info.architecture
     rows = {
         "network": f"ResNet-{network.depth}, width {network.width:g}",
@@ -177,27 +160,24 @@ def describe(info: ModelInfo) -> dict[str, str]:
     return rows
 
 
-def _outside(directories, info: ModelInfo) -> dict[str, tuple[str, list[str]]]:
-    """Name -> (directory, splits) of each out-of-distribution set: its eval or test, or all of it."""
-    places = {}
+def _outside(tested: ModelUnderTest, directories: Sequence[StrPath]) -> dict[str, _Place]:
+    """Return the place of each out-of-distribution set by the name of its data set."""
+    places: dict[str, _Place] = {}
     for directory in directories:
-        dataset = read_dataset_info(directory)
-        if dataset.sample_rate_hz != info.sample_rate_hz:
-            raise UserError(
-                f"{directory} has {dataset.sample_rate_hz} Hz, the model takes "
-                f"{info.sample_rate_hz} Hz; prepare it anew"
-            )
-        splits = [name for name in ("eval", "test") if name in dataset.splits]
+        dataset = tested.check(directory, any_labels=True)
         name = dataset.name if dataset.name not in places else f"{dataset.name} ({directory})"
-        places[name] = (directory, splits or list(dataset.splits))
+        places[name] = (directory, unfamiliar_splits(dataset))
     return places
 
 
-def _waveforms(data, splits, clip_ids: set[str]) -> dict[str, np.ndarray]:
-    """Waveforms of some clips of a dataset directory."""
+def _waveforms(
+    data: StrPath, splits: Sequence[str], clip_ids: Collection[str]
+) -> dict[str, np.ndarray]:
+    """Read the waveforms of some clips of a dataset directory."""
     found = {}
     for batch in evaluation_batches(data, splits, BATCH):
-        for name, waveform in zip(batch["clip_id"].numpy(), batch["waveform"].numpy()):
-            if name.decode() in clip_ids:
-                found[name.decode()] = waveform
+        names = [name.decode() for name in batch["clip_id"].numpy()]
+        for name, waveform in zip(names, batch["waveform"].numpy(), strict=True):
+            if name in clip_ids:
+                found[name] = waveform
     return found

@@ -15,7 +15,7 @@ from vipann_tf.uncertainty.conformal import (
     calibrate_multilabel,
 )
 
-__all__ = ["SetPredictor", "fit_sets", "restored", "set_statistics", "stored"]
+__all__ = ["SetPredictor", "fit_sets", "from_metadata", "set_statistics", "to_metadata"]
 
 SetPredictor = MulticlassConformal | MultilabelConformal
 RESAMPLES = 1000
@@ -36,7 +36,7 @@ def fit_sets(probs, truth, task: str, *, coverage: float, method: str) -> SetPre
     return calibrate_multilabel(probs, truth, coverage)
 
 
-def stored(predictor: SetPredictor, clips: int) -> ConformalThresholds:
+def to_metadata(predictor: SetPredictor, clips: int) -> ConformalThresholds:
     """Returns what a model directory keeps of a set predictor that was fitted on that many clips."""
     if isinstance(predictor, MulticlassConformal):
         return ConformalThresholds(
@@ -54,7 +54,7 @@ def stored(predictor: SetPredictor, clips: int) -> ConformalThresholds:
     )
 
 
-def restored(thresholds: ConformalThresholds) -> SetPredictor:
+def from_metadata(thresholds: ConformalThresholds) -> SetPredictor:
     """Returns the set predictor that a model directory keeps."""
     if thresholds.method == "label":
         present, absent = (

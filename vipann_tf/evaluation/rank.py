@@ -7,22 +7,20 @@ are bought. Clips that are alike are alike uncertain, and labelling all of them 
 with diversity, clips are taken one by one, each as far as possible from those taken before.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.evaluate import BATCH
-from vipann_tf.evaluation.inference import predict_batches
+from vipann_tf.evaluation.model_under_test import BATCH, ModelUnderTest
 from vipann_tf.evaluation.results import KINDS
+from vipann_tf.evaluation.splits import unseen_splits
+from vipann_tf.files.paths import StrPath
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.pipeline import evaluation_batches
-from vipann_tf.records.schema import DatasetInfo, read_dataset_info
-from vipann_tf.saved_model.load import load_model
-from vipann_tf.saved_model.metadata import ModelInfo, read_labels
 
 __all__ = ["Ranked", "diverse_order", "rank"]
 
@@ -52,8 +50,8 @@ class Ranked:
 
 
 def rank(
-    model: str | os.PathLike,
-    data: str | os.PathLike,
+    model: StrPath,
+    data: StrPath,
     *,
     by: str = "epistemic",
     top: int = 20,
@@ -63,7 +61,7 @@ def rank(
     seed: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Ranked]:
-    """Ranks clips by how uncertain a model is of them. Their labels are not looked at.
+    """Rank clips by how uncertain a model is of them. Their labels are not used.
 
     Args:
       model: Model directory.
@@ -71,12 +69,13 @@ def rank(
       by: "epistemic", "aleatoric" or "total".
       top: Number of clips to return.
       diversity: Whether to prefer clips that are unlike those ranked before, see `diverse_order`.
-      splits: To choose from; by default all that the model was not trained on.
-      samples, seed: Draws; by default those of `serving_default`.
-      on_progress: Called with the clips answered and their total.
+      splits: Splits to choose from; by default all that the model was not trained on.
+      samples: Number of draws; by default that of `serving_default`.
+      seed: Seed of the draws; by default that of `serving_default`.
+      on_progress: Called with the number of clips answered and their total.
 
     Returns:
-      The clips, first the one to label first.
+      The clips; the first one is the one to label first.
 
     Raises:
       UserError: Model and data do not go together, or an argument is not allowed.
@@ -85,55 +84,44 @@ def rank(
         raise UserError(f"by is {by!r}; it must be one of {', '.join(KINDS)}")
     if top < 1:
         raise UserError(f"top is {top}; use 1 or more")
-    network, info = load_model(model)
-    dataset = read_dataset_info(data)
-    if dataset.sample_rate_hz != info.sample_rate_hz:
-        raise UserError(
-            f"{data} has {dataset.sample_rate_hz} Hz, the model takes {info.sample_rate_hz} Hz; "
-            "prepare it anew"
-        )
-    samples = info.samples if samples is None else samples
-    if samples < 1:
-        raise UserError(f"samples is {samples}; use 1 or more")
-    if by == "epistemic" and (samples == 1 or not info.architecture.stochastic):
+    tested = ModelUnderTest.open(model, samples=samples, seed=seed)
+    if by == "epistemic" and tested.draws == 1:
         raise UserError(
             "one network has no epistemic uncertainty to rank by; use --samples of 2 or more and a "
             "model with a Bayesian part, or --by total"
         )
-    names = dataset.check_splits(list(splits) or _unseen(info, dataset))
-    found = predict_batches(
-        network,
-        evaluation_batches(data, names, BATCH),
-        samples=samples,
-        seed=info.seed if seed is None else seed,
-        temperature=info.calibration.temperature,
-        on_progress=on_progress,
-        clips=dataset.count(names),
-    )
-    result, labels = found.decomposition, read_labels(model)
+    dataset = tested.check(data, any_labels=True)
+    names = dataset.check_splits(list(splits) or unseen_splits(tested.info, dataset))
+    found = tested.predict(data, names, on_progress=on_progress)
+    result = found.decomposition
     scores = getattr(result, by)
-    order = np.argsort(-scores, kind="stable")[:top]
-    distances = [None] * len(order)
     if diversity:
-        order, distances = diverse_order(scores, _embeddings(network, data, names), top)
+        order, distances = diverse_order(scores, _embeddings(tested.network, data, names), top)
+    else:
+        order = np.argsort(-scores, kind="stable")[:top]
+        distances = [None] * len(order)
     split_of = np.repeat(names, [dataset.splits[name].clips for name in names])
     answers = result.probabilities.argmax(axis=1)
     return [
         Ranked(
-            place,
-            found.clip_ids[i],
-            str(split_of[i]),
-            labels[answers[i]],
-            float(result.probabilities[i, answers[i]]),
-            *(float(getattr(result, kind)[i]) for kind in KINDS),
-            distance,
+            rank=place,
+            clip_id=found.clip_ids[i],
+            split=str(split_of[i]),
+            answer=tested.labels[answers[i]],
+            probability=float(result.probabilities[i, answers[i]]),
+            total=float(result.total[i]),
+            aleatoric=float(result.aleatoric[i]),
+            epistemic=float(result.epistemic[i]),
+            distance=distance,
         )
         for place, (i, distance) in enumerate(zip(order, distances, strict=True), start=1)
     ]
 
 
-def diverse_order(scores, embeddings, top: int) -> tuple[np.ndarray, list[float | None]]:
-    """Orders clips by uncertainty and by how unlike the ones before they are.
+def diverse_order(
+    scores: ArrayLike, embeddings: ArrayLike, top: int
+) -> tuple[np.ndarray, list[float | None]]:
+    """Order clips by uncertainty and by how unlike the ones before they are.
 
     K-center greedy (Sener & Savarese 2018, "Active Learning for Convolutional Neural Networks: A
     Core-Set Approach", algorithm 1), weighted: first the largest score, then again and again the
@@ -156,7 +144,8 @@ def diverse_order(scores, embeddings, top: int) -> tuple[np.ndarray, list[float 
     units = embeddings / np.where(lengths > 0, lengths, 1.0)
     left = np.ones(len(scores), bool)
     nearest = np.full(len(scores), np.inf)
-    chosen, distances = [int(scores.argmax())], [None]
+    chosen = [int(scores.argmax())]
+    distances: list[float | None] = [None]
     while len(chosen) < min(top, len(scores)):
         left[chosen[-1]] = False
         nearest = np.minimum(nearest, np.clip(1.0 - units @ units[chosen[-1]], 0.0, 2.0))
@@ -168,20 +157,8 @@ def diverse_order(scores, embeddings, top: int) -> tuple[np.ndarray, list[float 
     return np.array(chosen), distances
 
 
-def _unseen(info: ModelInfo, dataset: DatasetInfo) -> list[str]:
-    """Splits that did not train the model."""
-    same = info.data is not None and info.data.dataset == dataset.name
-    names = [name for name in dataset.splits if not (same and name in info.data.splits)]
-    if not names:
-        raise UserError(
-            f"all of {dataset.name} trained the model ({', '.join(dataset.splits)}); name what to "
-            "choose from with --split, or give other data"
-        )
-    return names
-
-
-def _embeddings(network: VIPANN, data, splits: Sequence[str]) -> np.ndarray:
-    """Embeddings of the clips, float32 [clips, size], by the posterior-mean network."""
+def _embeddings(network: VIPANN, data: StrPath, splits: Sequence[str]) -> np.ndarray:
+    """Return the embeddings of the clips, float32 [clips, size], by the posterior-mean network."""
     embed = tf.function(network.embed, [tf.TensorSpec([None, None])], autograph=False)
     batches = evaluation_batches(data, splits, BATCH)
     return np.concatenate([embed(batch["waveform"]).numpy() for batch in batches])

@@ -1,17 +1,21 @@
 """What an evaluation found, clip by clip: the arrays that every summary and picture is made of."""
 
 import csv
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 from vipann_tf.uncertainty.arrays import checked, checked_probs
 from vipann_tf.uncertainty.conformal import MulticlassConformal, MultilabelConformal
 from vipann_tf.uncertainty.ood import ood_scores
 from vipann_tf.uncertainty.selective import wrong_answers
+
+if TYPE_CHECKING:  # it imports TensorFlow
+    from vipann_tf.uncertainty.decomposition import Decomposition
 
 __all__ = ["KINDS", "Answers", "Results", "write_clip_csv"]
 
@@ -51,11 +55,20 @@ class Answers:
                     )
 
     @classmethod
-    def from_decomposition(cls, clip_ids, decomposition, logits=None) -> "Answers":
-        """Returns the answers that a `decomposition.Decomposition` of these clips holds."""
-        names = ("probabilities", *(f"label_{kind}" for kind in KINDS), *KINDS)
-        arrays = (np.asarray(getattr(decomposition, name)) for name in names)
-        return cls(tuple(clip_ids), *arrays, logits=logits)
+    def from_decomposition(
+        cls,
+        clip_ids: Sequence[str],
+        decomposition: "Decomposition",
+        logits: np.ndarray | None = None,
+    ) -> "Answers":
+        """Return the answers that the `Decomposition` of some clips holds."""
+        names = (*KINDS, *(f"label_{kind}" for kind in KINDS))
+        return cls(
+            clip_ids=tuple(clip_ids),
+            probs=np.asarray(decomposition.probabilities),
+            logits=logits,
+            **{name: np.asarray(getattr(decomposition, name)) for name in names},
+        )
 
     def scores(self, task: str) -> dict[str, np.ndarray]:
         """Returns the scores that may tell unfamiliar clips, as `ood.ood_scores`."""
@@ -130,7 +143,7 @@ class Results:
         return wrong_answers(self.answers.probs, self.truth, self.task)
 
 
-def write_clip_csv(results: Results, path: str | os.PathLike) -> None:
+def write_clip_csv(results: Results, path: StrPath) -> None:
     """Writes one line a clip, out-of-distribution clips after those of the dataset.
 
     Columns: set (the split, or the name of the OOD set), clip_id, truth (labels separated by ';',

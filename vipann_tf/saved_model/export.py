@@ -34,7 +34,7 @@ __all__ = ["check_vacant", "copy_variables", "export", "finished_versions"]
 STORED_BYTES = 64 * 2**20
 
 # Keras policies: variables stay float32 in both, so that a model can be trained on.
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def export(
@@ -144,7 +144,7 @@ def in_precision(model: VIPANN, precision: str) -> VIPANN:
     """The same network computing in a precision: `model` itself where it does."""
     if model.network.compute_dtype == precision:
         return model
-    twin = VIPANN(model.architecture, dtype=_POLICIES[precision])
+    twin = VIPANN(model.architecture, dtype=POLICIES[precision])
     copy_variables(model, twin)
     return twin
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vipann_tf.errors import UserError
+from vipann_tf.evaluation.result_files import METRICS_JSON
 from vipann_tf.files import atomic, storage
 from vipann_tf.records import schema
 from vipann_tf.saved_model.metadata import SAVED_MODEL_PB
@@ -30,7 +31,6 @@ __all__ = [
     "write_record",
 ]
 
-METRICS_JSON = "metrics.json"
 STUDY_JSON = "study.json"
 RECORD_JSON = "record.json"
 

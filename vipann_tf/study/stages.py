@@ -11,7 +11,9 @@ from vipann_tf import datasets
 from vipann_tf.checkpoints.importing import import_checkpoint
 from vipann_tf.datasets.remote_tree import source_tree
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.evaluate import METRICS_JSON, evaluate
+from vipann_tf.evaluation.evaluate import evaluate
+from vipann_tf.evaluation.model_under_test import ModelUnderTest
+from vipann_tf.evaluation.result_files import METRICS_JSON
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.metadata import read_model_info
@@ -106,21 +108,19 @@ def _evaluate(
 ) -> None:
     outside = [study.dataset(name) for name in ood]
     wanted = study.recipe.evaluation
-    info = read_model_info(model)
-    samples = info.samples if wanted.samples is None else wanted.samples
-    seed = info.seed if wanted.seed is None else wanted.seed
-    if has_results(out) and _same_evaluation(out, info, samples, seed, outside):
+    tested = ModelUnderTest.open(model, samples=wanted.samples, seed=wanted.seed)
+    if has_results(out) and _same_evaluation(out, tested, outside):
         return
     command = ["vipann-tf", "evaluate", model, "--data", study.dataset(data), "--out", out]
-    command += ["--samples", samples, "--seed", seed]
+    command += ["--samples", tested.samples, "--seed", tested.seed]
     for directory in outside:
         command += ["--ood", directory]
     evaluate(
         model,
         study.dataset(data),
         out,
-        samples=samples,
-        seed=seed,
+        samples=tested.samples,
+        seed=tested.seed,
         ood=outside,
         command=shlex.join(map(str, command)),
         overwrite=True,
@@ -128,13 +128,12 @@ def _evaluate(
     )
 
 
-def _same_evaluation(out: Path, info, samples: int, seed: int, outside: Sequence[str]) -> bool:
+def _same_evaluation(out: Path, tested: ModelUnderTest, outside: Sequence[str]) -> bool:
     summary = json.loads((out / METRICS_JSON).read_text(encoding="utf-8"))
-    draws = samples if info.architecture.stochastic else 1
     # Of two sets of one name, the second is called "name (directory)".
     names = [name.partition(" (")[0] for name in summary["ood"]]
     wanted = [read_dataset_info(directory).name for directory in outside]
-    return (summary["draws"], summary["seed"], names) == (draws, seed, wanted)
+    return (summary["draws"], summary["seed"], names) == (tested.draws, tested.seed, wanted)
 
 
 def _check_recipe(model: Path, recipe) -> None:

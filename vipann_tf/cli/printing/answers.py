@@ -96,7 +96,7 @@ def _prediction_set(answer: Answer, labels: list[str], conformal: ConformalThres
 
     One label a clip: `labels`. Several: `present`, whose absence can be excluded, and `undecided`.
     """
-    from vipann_tf.evaluation.prediction_sets import restored
+    from vipann_tf.evaluation.prediction_sets import from_metadata
 
     probs = answer.probabilities[np.newaxis].astype(np.float64)
     order = np.argsort(-answer.probabilities, kind="stable")
@@ -106,9 +106,9 @@ def _prediction_set(answer: Answer, labels: list[str], conformal: ConformalThres
 
     if conformal.method != "label":
         # float32 probabilities do not sum to one as exactly as is asked for.
-        (member,) = restored(conformal).sets(probs / probs.sum())
+        (member,) = from_metadata(conformal).sets(probs / probs.sum())
         return {"coverage": conformal.coverage, "labels": names(member)}
-    (present,), (absent,) = restored(conformal).sets(probs)
+    (present,), (absent,) = from_metadata(conformal).sets(probs)
     return {
         "coverage": conformal.coverage,
         "present": names(present & ~absent),

@@ -1,0 +1,98 @@
+"""A model applied to a data set: what it refuses, and in which precision it answers."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from light_model import write_light_model
+
+from vipann_tf import datasets
+from vipann_tf.cli import main
+from vipann_tf.errors import UserError
+from vipann_tf.evaluation.model_under_test import ModelUnderTest
+from vipann_tf.models.vipann import VIPANN
+from vipann_tf.records.pipeline import evaluation_batches
+from vipann_tf.records.prepare import prepare
+from vipann_tf.uncertainty.decomposition import decompose
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Clips of 1 s at 32 and at 16 kHz, and an untrained model of either precision for them."""
+    root = tmp_path_factory.mktemp("under_test")
+    source = datasets.load("synthetic", None, task="multiclass", clips=10, seconds=1.0)
+    dataset = prepare(source, root / "data", workers=1)
+    prepare(source, root / "slow", rate_hz=16_000, workers=1)
+    for precision in ("float32", "bfloat16"):
+        write_light_model(root / precision, dataset, precision=precision)
+    return root
+
+
+@pytest.mark.parametrize("command", ["evaluate", "calibrate", "compare", "rank", "ood"])
+def test_clips_of_another_rate_are_refused(made, tmp_path, command):
+    arguments = [command, made / "float32", "--data", made / "slow"]
+    if command == "ood":
+        arguments = ["evaluate", made / "float32", "--data", made / "data", "--ood", made / "slow"]
+    if command != "rank":
+        arguments += ["--out", tmp_path / "out"]
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 1
+    expected = (
+        f"Error: {made / 'slow'} has a sample rate of 16000 Hz, but {made / 'float32'} takes 32000 "
+        "Hz; prepare the data set again at that rate\n"
+    )
+    assert result.stderr.endswith(expected)
+    assert not list(tmp_path.iterdir())
+
+
+def test_draws_are_those_of_the_export_unless_chosen(made):
+    tested = ModelUnderTest.open(made / "float32")
+    assert (tested.samples, tested.seed, tested.draws) == (2, 4, 2)
+    tested = ModelUnderTest.open(made / "float32", samples=1, seed=0)
+    assert (tested.samples, tested.seed, tested.draws) == (1, 0, 1)
+    with pytest.raises(UserError, match="samples is 0; use 1 or more"):
+        ModelUnderTest.open(made / "float32", samples=0)
+
+
+def test_a_deterministic_network_has_one_draw(made, tmp_path):
+    dataset = ModelUnderTest.open(made / "float32").check(made / "data")
+    write_light_model(tmp_path / "one", dataset, head="deterministic")
+    assert ModelUnderTest.open(tmp_path / "one", samples=7).draws == 1
+
+
+def test_other_labels_are_refused_unless_they_do_not_matter(made, tmp_path):
+    dataset = ModelUnderTest.open(made / "float32").check(made / "data")
+    fewer = dataset.model_copy(update={"labels": dataset.labels[:-1]})
+    write_light_model(tmp_path / "fewer", fewer)
+    tested = ModelUnderTest.open(tmp_path / "fewer")
+    with pytest.raises(UserError, match="does not answer the labels of .*'9 labels' against '10 l"):
+        tested.check(made / "data")
+    assert tested.check(made / "data", any_labels=True) == dataset
+
+
+def test_a_model_computes_in_the_precision_of_its_export(made):
+    """By hand, draw by draw; bfloat16 has 8 bits, so the two precisions answer differently."""
+    found, expected = {}, {}
+    (batch,) = evaluation_batches(made / "data", ["fold5"], 10)
+    for precision, policy in {"float32": "float32", "bfloat16": "mixed_bfloat16"}.items():
+        tested = ModelUnderTest.open(made / precision, samples=3)
+        predictions = tested.predict(made / "data", ["fold5"])
+        found[precision] = predictions.decomposition.probabilities
+        network = VIPANN(tested.info.architecture, dtype=policy)
+        stored = tested.network.named_variables()
+        for name, variable in network.named_variables().items():
+            variable.assign(stored[name])
+        features = network.prefix(batch["waveform"])
+        draws = [
+            network.draw(tf.constant(4, tf.int64), tf.constant(i, tf.int64)) for i in (1, 2, 3)
+        ]
+        probs = tf.stack([network.suffix(features, draw) for draw in draws])
+        expected[precision] = decompose(probs, "multiclass").probabilities
+
+    def difference(one, other):
+        return float(np.abs(one - other).max())
+
+    assert found["bfloat16"].dtype == np.float32
+    between = difference(expected["float32"], expected["bfloat16"])
+    assert difference(found["float32"], expected["float32"]) < between / 5
+    assert difference(found["bfloat16"], expected["bfloat16"]) < between / 5
