@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
-from light_model import write_light_model
 
+from tests.helpers.light_model import write_light_model
 from vipann_tf import datasets
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
