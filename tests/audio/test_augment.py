@@ -248,7 +248,7 @@ def test_wrapped_and_zero_filled_shift_against_numpy(maximum):
     found = shifts(5, 301, maximum)
     wrapped = augment.time_shift(waveform, SEED, maximum).numpy()
     zeroed = augment.time_shift(waveform, SEED, maximum, fill="zeros").numpy()
-    for clip, by, ours_wrapped, ours_zeroed in zip(waveform, found, wrapped, zeroed):
+    for clip, by, ours_wrapped, ours_zeroed in zip(waveform, found, wrapped, zeroed, strict=True):
         np.testing.assert_array_equal(ours_wrapped, np.roll(clip, by))
         kept = np.zeros_like(clip)
         for i, value in enumerate(clip):

@@ -100,11 +100,15 @@ def htk_mel(low_hz=50.0, high_hz=14000.0):
     ("change", "message"),
     [
         (
-            lambda ours, stft: dict(zip((REAL, IMAGINARY), stft(hann(1024, periodic=False)))),
+            lambda ours, stft: dict(
+                zip((REAL, IMAGINARY), stft(hann(1024, periodic=False)), strict=True)
+            ),
             "the STFT window is no periodic Hann window",
         ),
         (
-            lambda ours, stft: dict(zip((REAL, IMAGINARY), stft(hann(512, periodic=True)))),
+            lambda ours, stft: dict(
+                zip((REAL, IMAGINARY), stft(hann(512, periodic=True)), strict=True)
+            ),
             r"conv_real.weight is \[257, 1, 512\], an STFT of 512 samples",
         ),
         (lambda ours, stft: {IMAGINARY: -ours[IMAGINARY]}, "imag.weight is not the Fourier"),

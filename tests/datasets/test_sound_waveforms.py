@@ -54,7 +54,7 @@ def test_decaying_modes_is_the_sum_of_its_modes(n):
     t = np.arange(n) / RATE
     expected = sum(
         a * 10 ** (-3 * t / t60) * np.sin(2 * np.pi * f * t)
-        for f, t60, a in zip(freqs, t60s, amplitudes)
+        for f, t60, a in zip(freqs, t60s, amplitudes, strict=True)
     )
     np.testing.assert_allclose(wave.decaying_modes(freqs, t60s, amplitudes, n), expected, atol=1e-5)
 

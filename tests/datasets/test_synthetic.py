@@ -164,7 +164,7 @@ def test_classes_are_learnable_but_not_certain():
     # The pairs that share a form are what it confuses most.
     pair = {"cricket": "telephone", "telephone": "cricket", "sea waves": "vacuum cleaner",
             "vacuum cleaner": "sea waves"}  # fmt: skip
-    wrong = [(a, b) for a, b in zip(labels, predicted) if a != b]
+    wrong = [(a, b) for a, b in zip(labels, predicted, strict=True) if a != b]
     assert np.mean([pair.get(a) == b for a, b in wrong]) > 4 / 90 * 3
 
 

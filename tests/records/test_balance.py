@@ -84,7 +84,7 @@ COUNTS = [19_000, 1_500, 150, 20]  # by rarest label; label a lies on half of th
 
 
 def uneven(number):
-    for label, count in zip("abcd", COUNTS):
+    for label, count in zip("abcd", COUNTS, strict=True):
         if number < count:
             return (label,) if label == "a" or number % 2 else (label, "a")
         number -= count

@@ -35,7 +35,7 @@ def flat(batches, key):
 
 def assert_same(first, second):
     assert len(first) == len(second)
-    for one, other in zip(first, second):
+    for one, other in zip(first, second, strict=True):
         assert one.keys() == other.keys()
         for key in one:
             np.testing.assert_array_equal(one[key], other[key], err_msg=key)
@@ -45,7 +45,9 @@ def test_batches_hold_what_was_written(data):
     for batch in take(data, 3):
         assert batch["waveform"].shape == (5, 100) and batch["waveform"].dtype == np.float32
         assert batch["labels"].shape == (5, 3) and batch["labels"].dtype == np.float32
-        for clip_id, waveform, labels in zip(batch["clip_id"], batch["waveform"], batch["labels"]):
+        for clip_id, waveform, labels in zip(
+            batch["clip_id"], batch["waveform"], batch["labels"], strict=True
+        ):
             np.testing.assert_array_equal(waveform, small_data.waveform(clip_id))
             names = small_data.labels_of(int(clip_id))
             np.testing.assert_array_equal(labels, [label in names for label in "abc"])
@@ -133,7 +135,7 @@ def test_evaluation_sees_every_clip_once_in_a_fixed_order(data):
     again = [i for batch in evaluation_batches(data, "train", 4) for i in batch["clip_id"].numpy()]
     assert ids.tolist() == [int(i) for i in again]
     for batch in batches:
-        for clip_id, waveform in zip(batch["clip_id"], batch["waveform"]):
+        for clip_id, waveform in zip(batch["clip_id"], batch["waveform"], strict=True):
             np.testing.assert_array_equal(waveform, small_data.waveform(clip_id))
 
 

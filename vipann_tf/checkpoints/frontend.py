@@ -58,11 +58,12 @@ def _stft_differences(kernels: dict[str, np.ndarray]) -> list[str]:
     if _REAL in kernels and _differ(kernels[_REAL][0, 0], window):  # cos(0) = 1: the window itself
         return ["the STFT window is no periodic Hann window"]
     angle = 2.0 * np.pi * np.outer(np.arange(FFT_LENGTH // 2 + 1), np.arange(FFT_LENGTH))
-    expected = {_REAL: np.cos, _IMAGINARY: lambda x: -np.sin(x)}
+    angle /= FFT_LENGTH
+    expected = {_REAL: np.cos(angle) * window, _IMAGINARY: -np.sin(angle) * window}
     return [
         f"{name} is not the Fourier transform's"
         for name, kernel in kernels.items()
-        if _differ(kernel[:, 0], expected[name](angle / FFT_LENGTH) * window)
+        if _differ(kernel[:, 0], expected[name])
     ]
 
 

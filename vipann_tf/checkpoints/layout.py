@@ -16,13 +16,14 @@ from vipann_tf.models.architecture import (
     STAGE_PLANES,
     STEM_FILTERS,
     TOP_FILTERS,
+    Depth,
 )
 
 __all__ = ["DEPTHS", "FRONTEND_TENSORS", "KINDS", "CheckpointKind", "PublishedTensor", "layout"]
 
 CheckpointKind = Literal["resnet22", "resnet38", "deterministic", "flipout"]
 KINDS: tuple[CheckpointKind, ...] = get_args(CheckpointKind)
-DEPTHS: dict[CheckpointKind, int] = {
+DEPTHS: dict[CheckpointKind, Depth] = {
     "resnet22": 22,
     "resnet38": 38,
     "deterministic": 54,  # PANNs' ResNet54 too: the same tensors
@@ -81,10 +82,10 @@ def layout(kind: CheckpointKind, labels: int) -> dict[str, PublishedTensor]:
 
     def conv(name: str, inputs: int, outputs: int, size: int, layer: str) -> None:
         shape = (outputs, inputs, size, size)
-        kernels = (("weight", "kernel"),)
+        kernels = {"weight": "kernel"}
         if kind == "flipout":
-            kernels = (("mu_kernel", "kernel_loc"), ("rho_kernel", "kernel_rho"))
-        for theirs, ours in kernels:
+            kernels = {"mu_kernel": "kernel_loc", "rho_kernel": "kernel_rho"}
+        for theirs, ours in kernels.items():
             tensors[f"{name}.{theirs}"] = PublishedTensor(shape, f"{layer}/{ours}", _CONV_AXES)
 
     def dense(name: str, inputs: int, outputs: int, layer: str) -> None:

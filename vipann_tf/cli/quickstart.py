@@ -139,8 +139,8 @@ def run(cli: click.Group, out: str, *, overwrite: bool) -> None:
     for purpose, arguments in commands(place):
         if purpose:
             click.secho(f"\n# {purpose}", bold=True)
-        command = cli.get_command(None, arguments[0])
-        if overwrite and any(parameter.name == "overwrite" for parameter in command.params):
+        parameters = cli.commands[arguments[0]].params
+        if overwrite and any(parameter.name == "overwrite" for parameter in parameters):
             arguments = [*arguments, "--overwrite"]
         click.echo(f"$ vipann-tf {shlex.join(arguments)}")
         cli.main(arguments, prog_name="vipann-tf", standalone_mode=False)

@@ -19,6 +19,7 @@ from vipann_tf.datasets import (
 from vipann_tf.datasets.base import Clip, Rejection, Source
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 
 __all__ = ["DATASETS", "Clip", "Dataset", "Rejection", "Source", "SourceTree", "find", "load"]
 
@@ -90,7 +91,7 @@ def find(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def load(name: str, source: str | os.PathLike | SourceTree | None = None, **options) -> Source:
+def load(name: str, source: StrPath | SourceTree | None = None, **options) -> Source:
     """Lists a dataset's clips.
 
     Args:
@@ -110,7 +111,8 @@ def load(name: str, source: str | os.PathLike | SourceTree | None = None, **opti
         raise UserError(f"dataset {name} has no option {unknown[0]!r}; its options: {allowed}")
     if not dataset.needs_source:
         if source is not None:
-            raise UserError(f"dataset {name} has no source, but {os.fspath(source)!r} was given")
+            given = source.given if isinstance(source, SourceTree) else os.fspath(source)
+            raise UserError(f"dataset {name} has no source, but {given!r} was given")
         return dataset.load(**options)
     if source is None:
         raise UserError(f"dataset {name} needs its source directory: {dataset.layout}")

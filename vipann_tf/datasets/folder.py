@@ -86,4 +86,4 @@ def _top_folders_are_splits(tree: SourceTree, names: list[str]) -> bool:
 
 def _split_name(folder: str) -> str:
     match = _SPLIT_FOLDER.fullmatch(folder)
-    return folder.lower() if match["name"] else split_of_fold(folder)
+    return folder.lower() if match is not None and match["name"] else split_of_fold(folder)

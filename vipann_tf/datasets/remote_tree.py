@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.files import storage
 from vipann_tf.files.storage import ReadableFile
@@ -23,10 +25,11 @@ class RemoteTree(SourceTree):
         return storage.join(self.root, name)
 
     def _is_directory(self, path: str) -> bool:
-        found = False
-        with storage.remote_or_missing(path) as gfile:
-            found = gfile.isdir(path.rstrip("/"))
-        return found
+        try:
+            with storage.remote_files(path) as gfile:
+                return gfile.isdir(path.rstrip("/"))
+        except FileNotFoundError:
+            return False
 
     def _is_file(self, path: str) -> bool:
         return storage.size(path) is not None
@@ -36,7 +39,7 @@ class RemoteTree(SourceTree):
 
     def _walk(self):
         root = self.root.rstrip("/")
-        with storage.remote_or_missing(root) as gfile:
+        with contextlib.suppress(FileNotFoundError), storage.remote_files(root) as gfile:
             for folder, folders, files in gfile.walk(root):
                 hidden = any(part.startswith(".") for part in self._inside(folder).split("/"))
                 yield folder, folders, [] if hidden else [name for name in files if name]

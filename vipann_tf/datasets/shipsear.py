@@ -115,13 +115,14 @@ def _recordings(tree: SourceTree, types: dict[int, str]):
     rejected = []
     for name in tree.audio_files():
         match = re.match(r"(\d+)_", stem(name))
-        kind = types.get(int(match[1])) if match else None
+        number = int(match[1]) if match else -1
+        kind = types.get(number)
         label = CLASS_OF_TYPE.get(re.sub("[^a-z]", "", kind.lower())) if kind else None
         if label is None:
             detail = f"type {kind!r} has no class" if kind else "no such id in the metadata"
             rejected.append(Rejection(tree.path(name), stem(name), "no-label", detail))
             continue
-        recordings[label].append((int(match[1]), name, label))
+        recordings[label].append((number, name, label))
     if not any(recordings.values()) and not rejected:
         raise UserError(
             f"{tree.given} is not the layout of shipsear ({LAYOUT}): looked for audio files; found"

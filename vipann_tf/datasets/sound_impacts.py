@@ -207,5 +207,7 @@ def glass_break(rng: np.random.Generator, n: int) -> np.ndarray:
     ]
     kept = starts < n
     return place(
-        n, [crash_at, *starts[kept]], [crash, *(s for s, keep in zip(shards, kept) if keep)]
+        n,
+        [crash_at, *starts[kept]],
+        [crash, *(s for s, keep in zip(shards, kept, strict=True) if keep)],
     )

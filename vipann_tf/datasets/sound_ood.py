@@ -80,7 +80,10 @@ def speech_babble(rng: np.random.Generator, n: int) -> np.ndarray:
         for start in starts:
             voice = glottis[start : start + samples(rng.uniform(0.12, 0.3))]
             vowel = np.asarray(VOWELS_HZ[rng.integers(len(VOWELS_HZ))]) * size
-            parts = [filtered(voice, "band", f, f / w) for f, w in zip(vowel, (70, 100, 150))]
+            parts = [
+                filtered(voice, "band", f, f / w)
+                for f, w in zip(vowel, (70, 100, 150), strict=True)
+            ]
             syllable = parts[0] + 0.5 * parts[1] + 0.25 * parts[2]
             syllable *= arch(len(voice), 0.6)
             syllable /= syllable.std() + 1e-9
@@ -133,7 +136,7 @@ def morse_code(rng: np.random.Generator, n: int) -> np.ndarray:
     ramp = samples(0.004)
     key = np.convolve(key, np.full(ramp, 1 / ramp, np.float32), "same")[:n]
     static = filtered(white_noise(rng, n), "band", rng.uniform(1000.0, 2000.0), 0.7)
-    static += 4 * place(
+    static += 4.0 * place(
         n,
         onsets(rng, n, 0.25, 0.8),
         (static[: samples(0.01)] * gain for gain in rng.exponential(1.0, 200)),

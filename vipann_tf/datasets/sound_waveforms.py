@@ -6,7 +6,7 @@ draws from nothing else.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from scipy import signal
@@ -218,7 +218,7 @@ def onsets(rng: np.random.Generator, n: int, interval_s: float, jitter: float) -
     return starts[starts < n]
 
 
-def place(n: int, starts: Sequence[int], grains: Iterable[np.ndarray]) -> np.ndarray:
+def place(n: int, starts: Iterable[int], grains: Iterable[np.ndarray]) -> np.ndarray:
     """Adds each grain at its start to silence; what reaches beyond the end is cut.
 
     Args:
@@ -230,7 +230,7 @@ def place(n: int, starts: Sequence[int], grains: Iterable[np.ndarray]) -> np.nda
       float32 `[n]`.
     """
     out = np.zeros(n, np.float32)
-    for start, grain in zip(starts, grains):
+    for start, grain in zip(starts, grains, strict=False):
         stop = min(n, start + len(grain))
         out[start:stop] += grain[: stop - start]
     return out

@@ -100,7 +100,9 @@ def source(
         task="multilabel" if task == "multilabel" else "multiclass",
         labels=tuple(EVENTS[task]),
         clips=tuple(
-            decode.clip(split, index) for split, size in zip(splits, sizes) for index in range(size)
+            decode.clip(split, index)
+            for split, size in zip(splits, sizes, strict=True)
+            for index in range(size)
         ),
         clip_seconds=seconds,
         decode=decode,

@@ -28,7 +28,7 @@ __all__ = [
     "open_read",
     "open_write",
     "read_bytes",
-    "remote_or_missing",
+    "remote_files",
     "remove",
     "size",
 ]
@@ -111,28 +111,24 @@ def read_bytes(path: StrPath) -> bytes:
 
 def size(path: StrPath) -> int | None:
     """Size of a file in bytes; `None` where there is none."""
-    if not is_remote(path):
-        try:
-            return os.stat(path).st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-    length = None
-    with remote_or_missing(path) as gfile:
-        length = gfile.stat(path).length
-    return length
+    try:
+        if is_remote(path):
+            with remote_files(path) as gfile:
+                return gfile.stat(path).length
+        return os.stat(path).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def list_names(directory: StrPath) -> list[str]:
     """Names in a directory, sorted; none where there is no such directory."""
-    if not is_remote(directory):
-        try:
-            return sorted(os.listdir(directory))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-    names: list[str] = []
-    with remote_or_missing(directory) as gfile:
-        names = gfile.listdir(directory)
-    return sorted(name.rstrip("/") for name in names)
+    try:
+        if is_remote(directory):
+            with remote_files(directory) as gfile:
+                return sorted(name.rstrip("/") for name in gfile.listdir(directory))
+        return sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def remove(path: StrPath) -> None:
@@ -212,14 +208,19 @@ class RemoteFile:
 
 
 @contextlib.contextmanager
-def remote_or_missing(path: StrPath) -> Iterator[ModuleType]:
-    """Gives `tf.io.gfile`; ends quietly where there is no such path, by name at other faults."""
+def remote_files(path: StrPath) -> Iterator[ModuleType]:
+    """Give `tf.io.gfile` for one path, and translate its errors.
+
+    Raises:
+      FileNotFoundError: Where there is no such path.
+      UserError: Where the object store can't be reached.
+    """
     from tensorflow import errors
 
     try:
         yield _gfile(path)
-    except errors.NotFoundError:
-        pass
+    except errors.NotFoundError as error:
+        raise FileNotFoundError(error.message) from error
     except errors.OpError as error:
         raise UserError(
             f"{path} can't be reached: {error.message}; check the address, the credentials and the"

@@ -7,6 +7,7 @@ import pydantic
 from vipann_tf.task import Task
 
 Kind = Literal["deterministic", "dropout", "flipout"]
+Depth = Literal[22, 38, 54]
 Signs = Literal["channel", "activation"]
 
 # Channels of the published network at width 1.0 (Kong et al., PANNs, arXiv 1912.10211, section III-A).
@@ -39,16 +40,16 @@ class Architecture(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    depth: Literal[22, 38, 54] = 54
+    depth: Depth = 54
     width: float = 1.0
     trunk: Kind = "deterministic"
     head: Kind = "deterministic"
     labels: int = pydantic.Field(ge=1)
     task: Task
     signs: Signs = "channel"
-    dropout_conv: float = pydantic.Field(0.2, ge=0, lt=1)
-    dropout_dense: float = pydantic.Field(0.5, ge=0, lt=1)
-    dropout_block: float = pydantic.Field(0.1, ge=0, lt=1)
+    dropout_conv: float = pydantic.Field(default=0.2, ge=0, lt=1)
+    dropout_dense: float = pydantic.Field(default=0.5, ge=0, lt=1)
+    dropout_block: float = pydantic.Field(default=0.1, ge=0, lt=1)
 
     @pydantic.field_validator("width")
     @classmethod

@@ -22,5 +22,5 @@ class Objective(pydantic.BaseModel):
 
     nll_reduction: Literal["sum", "mean"] = "sum"
     kl_reduction: Literal["sum", "mean"] = "mean"
-    kl_weight: float = pydantic.Field(1.0, ge=0)
-    kl_warmup_steps: int = pydantic.Field(0, ge=0)
+    kl_weight: float = pydantic.Field(default=1.0, ge=0)
+    kl_warmup_steps: int = pydantic.Field(default=0, ge=0)

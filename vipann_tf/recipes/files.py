@@ -101,8 +101,9 @@ def _merged(values: Mapping, changes: Mapping) -> dict:
     result = dict(values)
     for key, change in changes.items():
         old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(change, Mapping)
-        result[key] = _merged(old, change) if both else change
+        if isinstance(old, Mapping) and isinstance(change, Mapping):
+            change = _merged(old, change)
+        result[key] = change
     return result
 
 
@@ -122,13 +123,14 @@ def _explain(kind: type[pydantic.BaseModel], error: pydantic.ValidationError) ->
 
 
 def _nearest(kind: type[pydantic.BaseModel], location: tuple) -> str:
-    """What may stand where an unknown key stands."""
+    """Say what may stand where an unknown key stands."""
+    annotation: Any = kind
     for section in location[:-1]:
         # Below a mapping or a list of sections, the section itself is what comes after its key.
-        if section in getattr(kind, "model_fields", ()):
-            kind = kind.model_fields[section].annotation
-        while get_args(kind):
-            kind = next((x for x in reversed(get_args(kind)) if x is not type(None)), None)
-    fields = list(kind.model_fields)
+        if section in getattr(annotation, "model_fields", ()):
+            annotation = annotation.model_fields[section].annotation
+        while arguments := get_args(annotation):
+            annotation = next(x for x in reversed(arguments) if x is not type(None))
+    fields = list(annotation.model_fields)
     close = difflib.get_close_matches(str(location[-1]), fields, n=1)
     return f"did you mean {close[0]}?" if close else f"allowed are {', '.join(fields)}"

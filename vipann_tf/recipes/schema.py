@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from vipann_tf.models.architecture import Kind, Signs
+from vipann_tf.models.architecture import Depth, Kind, Signs
 from vipann_tf.models.objective import Objective
 
 __all__ = [
@@ -33,6 +33,7 @@ Mode = Literal["fixed", "finetune"]
 Positive = Annotated[float, pydantic.Field(gt=0)]
 NonNegative = Annotated[float, pydantic.Field(ge=0)]
 Count = Annotated[int, pydantic.Field(ge=1)]
+Share = Annotated[float, pydantic.Field(gt=0, le=1)]
 CountOrNone = Annotated[int, pydantic.Field(ge=0)]
 
 
@@ -46,10 +47,10 @@ class Network(Section):
     """The network to pretrain; see `vipann_tf.models.architecture.Architecture`."""
 
     kind: Kind = "deterministic"
-    depth: Literal[22, 38, 54] = 54
+    depth: Depth = 54
     width: float = 1.0
     head: Kind | None = pydantic.Field(
-        None,
+        default=None,
         description="Kind of the head; by default that of the trunk, but deterministic under a "
         "Flipout trunk, as published.",
     )
@@ -63,15 +64,15 @@ class Data(Section):
     """Which clips, and how they are read."""
 
     train: list[str] | None = pydantic.Field(
-        None,
+        default=None,
         description="Splits to train on; by default `train`, or all folds but the held-out one.",
     )
     on_corrupt: Literal["stop", "skip"] = pydantic.Field(
-        "stop", description="What to do at a damaged record; `skip` logs it and goes on."
+        default="stop", description="What to do at a damaged record; `skip` logs it and goes on."
     )
-    balance: bool = pydantic.Field(False, description="Sample rare labels more often.")
-    fraction: Annotated[float, pydantic.Field(gt=0, le=1)] = pydantic.Field(
-        1.0,
+    balance: bool = pydantic.Field(default=False, description="Sample rare labels more often.")
+    fraction: Share = pydantic.Field(
+        default=1.0,
         description="Share of the training clips to train on, label by label; `training.seed` "
         "chooses them. A smaller share is part of a larger one.",
     )
@@ -96,7 +97,8 @@ class Optimizer(Section):
 
     learning_rate: Positive = 1e-3
     trunk_learning_rate: Positive | None = pydantic.Field(
-        None, description="Of the trunk, under the same schedule; by default that of the head."
+        default=None,
+        description="Of the trunk, under the same schedule; by default that of the head.",
     )
     stddev_learning_rate_factor: Positive = pydantic.Field(
         default=1.0,
@@ -109,7 +111,8 @@ class Optimizer(Section):
     weight_decay: NonNegative = 0.0
     clip_norm: Positive | None = None
     ema_momentum: Annotated[float, pydantic.Field(ge=0, lt=1)] | None = pydantic.Field(
-        None, description="Export an exponential moving average of the weights, of this momentum."
+        default=None,
+        description="Export an exponential moving average of the weights, of this momentum.",
     )
 
 
@@ -118,13 +121,15 @@ class Training(Section):
 
     batch_size: Count = 32
     epochs: Positive = 10
-    steps: Count | None = pydantic.Field(None, description="Overrides `epochs`.")
+    steps: Count | None = pydantic.Field(default=None, description="Overrides `epochs`.")
     seed: CountOrNone = 0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     synchronized_batch_norm: bool = False
-    xla: bool = pydantic.Field(False, description="Compile the step with XLA; one device only.")
+    xla: bool = pydantic.Field(
+        default=False, description="Compile the step with XLA; one device only."
+    )
     deterministic_ops: bool | None = pydantic.Field(
-        None,
+        default=None,
         description="Operations that give the same bits in every run; slower on a GPU. By default "
         "where there is none.",
     )
@@ -135,20 +140,20 @@ class Training(Section):
 class Validation(Section):
     """Scores on clips that are not trained on, while training."""
 
-    splits: list[str] = pydantic.Field([], description="Splits to score; none by default.")
+    splits: list[str] = pydantic.Field(default=[], description="Splits to score; none by default.")
     every_epochs: Positive = 1.0
-    samples: Count = pydantic.Field(4, description="Draws of the posterior.")
+    samples: Count = pydantic.Field(default=4, description="Draws of the posterior.")
     metric: Literal["nll", "brier", "ece", "accuracy", "macro_f1", "map", "auc", "d_prime"] = (
-        pydantic.Field("nll", description="By which one network is better than another.")
+        pydantic.Field(default="nll", description="By which one network is better than another.")
     )
     patience: Count | None = pydantic.Field(
-        None,
+        default=None,
         description="Stop after so many scores in a row without a better one, and keep the best "
         "network.",
     )
 
     @pydantic.model_validator(mode="after")
-    def _patience_needs_splits(self):
+    def _patience_needs_splits(self) -> "Validation":
         if self.patience is not None and not self.splits:
             raise ValueError("patience needs splits to validate on, e.g. validation.splits=[eval]")
         return self
@@ -158,14 +163,15 @@ class Variational(Section):
     """Priors and initial posteriors of Flipout layers."""
 
     prior: Literal["normal", "pretrained"] = pydantic.Field(
-        "normal", description="`pretrained`: the prior of a transferred trunk is its posterior."
+        default="normal",
+        description="`pretrained`: the prior of a transferred trunk is its posterior.",
     )
     prior_stddev: Positive = 1.0
     initial_stddev: Positive = pydantic.Field(
-        0.048587351573742, description="Of the posterior; softplus(-3) as published."
+        default=0.048587351573742, description="Of the posterior; softplus(-3) as published."
     )
     moped_delta: Positive | None = pydantic.Field(
-        None,
+        default=None,
         description="Start a Flipout trunk from a deterministic base, with standard deviations of "
         "this share of each weight's size (MOPED, arXiv 1906.05323).",
     )
@@ -177,7 +183,7 @@ class Export(Section):
     samples: Count = 20
     seed: CountOrNone = 0
     draws: Literal["sampled", "stored"] | None = pydantic.Field(
-        None,
+        default=None,
         description="Draw the networks in each request, or keep them in the SavedModel; by default a "
         "random head alone of up to 64 MiB in all is kept.",
     )
@@ -212,7 +218,7 @@ class TransferRecipe(Section):
     export: Export = Export()
     dropout_dense: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.5
     signs: Signs | None = pydantic.Field(
-        None,
+        default=None,
         description="Where the trunk of `flip` draws its signs: per `channel` or per `activation`; by "
         "default as its base does.",
     )

@@ -42,12 +42,12 @@ def log_factors(label_sets: LabelSets, num_labels: int) -> tuple[np.ndarray, flo
     """
     sets = [(list(labels), count) for labels, count in label_sets.items()]
     clips = np.array([count for _, count in sets], np.float64)
-    holders = [[] for _ in range(num_labels)]
-    for place, (labels, _) in enumerate(sets):
+    sets_with: list[list[int]] = [[] for _ in range(num_labels)]
+    for index, (labels, _) in enumerate(sets):
         for label in labels:
-            holders[label].append(place)
-    holders = [np.array(places, np.int64) for places in holders]
-    counts = np.array([clips[places].sum() for places in holders])
+            sets_with[label].append(index)
+    holders = [np.array(indices, np.int64) for indices in sets_with]
+    counts = np.array([clips[indices].sum() for indices in holders])
     present = np.flatnonzero(counts)
     if not present.size:
         return np.zeros(num_labels), 0.0

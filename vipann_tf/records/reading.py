@@ -64,7 +64,9 @@ def open_shards(
     shards = []
     for name in info.check_splits(splits):
         split = info.splits[name]
-        for index, (clips, size) in enumerate(zip(split.shard_clips, split.shard_bytes)):
+        for index, (clips, size) in enumerate(
+            zip(split.shard_clips, split.shard_bytes, strict=True)
+        ):
             path = storage.join(directory, shard_name(name, index, split.shards))
             found = storage.size(path)
             if (found is None and size) or (found != size and on_corrupt == "stop"):
@@ -111,7 +113,7 @@ class ShardReader:
 
     def _load(self) -> None:
         shards = [list(self._read(tf.constant(n))) for n in range(len(self._shards))]
-        for shard, records in zip(self._shards, shards):
+        for shard, records in zip(self._shards, shards, strict=True):
             if records and records[-1].numpy().startswith(_DAMAGED):
                 raise UserError(_describe(shard.path))
         ends = np.cumsum([len(records) for records in shards])
@@ -149,7 +151,7 @@ class ShardReader:
                 else:
                     self._report(shard.path, offset)
         if found < shard.clips:  # the file ends early, or after damage nothing more can be found
-            self._report(shard.path, storage.size(shard.path))
+            self._report(shard.path, storage.size(shard.path) or 0)
 
     def _report(self, path: str, offset: int) -> None:
         if (path, offset) not in self._reported:

@@ -33,7 +33,6 @@ __all__ = [
     "to_int16",
 ]
 
-SCHEMA_VERSION = 1
 INFO_FILE = "dataset.json"
 REJECTED_FILE = "rejected.csv"
 
@@ -77,7 +76,7 @@ class SplitInfo(_Strict):
 class DatasetInfo(_Strict):
     """The content of dataset.json."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: str
     task: Task
     labels: list[str]

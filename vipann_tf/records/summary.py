@@ -82,7 +82,9 @@ def _split_info(shards: Sequence[ShardResult]) -> SplitInfo:
     return SplitInfo(
         clips=sum(shard.clips for shard in shards),
         shards=len(shards),
-        label_counts=[sum(counts) for counts in zip(*(shard.label_counts for shard in shards))],
+        label_counts=[
+            sum(counts) for counts in zip(*(shard.label_counts for shard in shards), strict=True)
+        ],
         shard_clips=[shard.clips for shard in shards],
         shard_bytes=[shard.size_bytes for shard in shards],
         silent=sum(shard.silent for shard in shards),

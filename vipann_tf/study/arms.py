@@ -54,11 +54,12 @@ class Arm:
         Returns:
           Numbers; none at all where one is not defined.
         """
-        units: dict[int | None, list[float | None]] = {}
+        units: dict[int, list[float]] = {}
         for (seed, fold), result in self.results.items():
-            units.setdefault(seed if fold is None else fold, []).append(value(result))
-        if any(x is None for values in units.values() for x in values):
-            return []
+            number = value(result)
+            if number is None:
+                return []
+            units.setdefault(seed if fold is None else fold, []).append(number)
         return [float(np.mean(values)) for values in units.values()]
 
 
@@ -84,7 +85,8 @@ def _read(study: StudyDirectory, cell: Cell) -> StoredResults:
     """A cell's evaluation; sets outside are called as the study calls them."""
     result = read_results(study.cell_evaluation(cell))
     names = study.recipe.downstream[cell.downstream].ood
-    called = dict(zip(result.summary["ood"], names))  # in the order in which they were given
+    # In the order in which they were given; a study may name more sets since.
+    called = dict(zip(result.summary["ood"], names, strict=False))
     return replace(
         result,
         summary={

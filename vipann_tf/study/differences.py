@@ -147,6 +147,6 @@ def _called(arm: Arm, other: Arm) -> str:
 
 def _judged(found: Interval, more_is_better: bool) -> Number:
     verdict = ""
-    if found.excludes_zero:
+    if found.value is not None and found.excludes_zero:
         verdict = "better" if (found.value > 0) == more_is_better else "worse"
     return Number(found, signed=True, verdict=verdict)

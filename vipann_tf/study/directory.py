@@ -15,6 +15,7 @@ from pathlib import Path
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.result_files import METRICS_JSON
 from vipann_tf.files import atomic, storage
+from vipann_tf.files.paths import StrPath
 from vipann_tf.records import schema
 from vipann_tf.saved_model.metadata import SAVED_MODEL_PB
 from vipann_tf.saved_model.versions import finished_versions
@@ -103,7 +104,7 @@ class StudyDirectory:
         return bool(finished_versions(self.cell(cell))) and has_results(self.cell_evaluation(cell))
 
 
-def open_study(recipe: StudyRecipe, out: str | Path) -> StudyDirectory:
+def open_study(recipe: StudyRecipe, out: StrPath) -> StudyDirectory:
     """Open the directory of a study, after a check that it holds no other study's data sets.
 
     Raises:

@@ -74,7 +74,7 @@ def cells(recipe: StudyRecipe) -> list[Cell]:
         mode without a recipe, or a recipe with a mistake in it.
     """
     kinds = {name: upstream_kind(upstream) for name, upstream in recipe.upstream.items()}
-    found = {}
+    found: dict[Cell, None] = {}
     for block in recipe.grid:
         for cell in _of_block(recipe, block, kinds):
             found[cell] = None
@@ -146,7 +146,7 @@ def select(found: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
     """
     if not only:
         return list(found)
-    chosen = {}
+    chosen: dict[Cell, None] = {}
     for text in only:
         wanted = _parsed(text, found)
         for cell in found:

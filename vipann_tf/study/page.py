@@ -29,13 +29,14 @@ def render_page(
       finished, wanted: Cells.
       hardware: What it ran on.
     """
+    loader = jinja2.ChoiceLoader(
+        [
+            jinja2.PackageLoader("vipann_tf.study", "templates"),
+            jinja2.PackageLoader("vipann_tf.evaluation", "templates"),
+        ]
+    )
     environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [
-                jinja2.PackageLoader("vipann_tf.study", "templates"),
-                jinja2.PackageLoader("vipann_tf.evaluation", "templates"),
-            ]
-        ),
+        loader=loader,
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -43,7 +44,7 @@ def render_page(
     )
     return environment.get_template("study.html").render(
         title=title,
-        style=Markup(environment.loader.get_source(environment, "report.css")[0]),
+        style=Markup(loader.get_source(environment, "report.css")[0]),
         tables=tables,
         pictures=pictures,
         charts={x.name: themed_svg(x.figure, x.name, f"{x.title}. {x.note}") for x in pictures},

@@ -1,6 +1,7 @@
 """The tables of a study in the paper's arrangement, made of what its cells' evaluations left."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults
@@ -58,10 +59,7 @@ def downstream_table(arms: Sequence[Arm]) -> Table:
         [*_ARM_HEADINGS, *(METRICS[name][0] for name in shown)],
     )
     for arm in arms:
-        numbers = [
-            _over_folds(arm, lambda result, name=name: _value(result.summary["metrics"].get(name)))
-            for name in shown
-        ]
+        numbers = [_over_folds(arm, partial(_metric, name=name)) for name in shown]
         table.rows.append([*_arm_cells(arm), *numbers])
     return table
 
@@ -79,15 +77,16 @@ def uncertainty_table(upstream: dict[str, StoredResults], arms: Sequence[Arm]) -
         numbers = [Number(_interval(result.summary["uncertainty"][kind])) for kind in KINDS]
         row = [f"{result.summary['dataset']} (upstream)", name, "", "", "", "", ""]
         table.rows.append(row + numbers)
-    for place in _places(arms):
+    for outside in _clip_sets(arms):
         for arm in arms:
-            if _name_of(arm, place) is None:
+            clips = _name_of(arm, outside)
+            if clips is None:
                 continue
             numbers = [
-                _over_folds(arm, lambda x, kind=kind: _mean_uncertainty(x, place, kind))
+                _over_folds(arm, partial(_mean_uncertainty, outside=outside, kind=kind))
                 for kind in KINDS
             ]
-            table.rows.append([_name_of(arm, place), *_arm_cells(arm)[1:], *numbers])
+            table.rows.append([clips, *_arm_cells(arm)[1:], *numbers])
     return table
 
 
@@ -104,10 +103,7 @@ def ood_table(arms: Sequence[Arm]) -> Table:
         for arm in arms:
             if name not in _outside(arm):
                 continue
-            numbers = [
-                _over_folds(arm, lambda x, name=name, kind=kind: _auroc(x, name, kind))
-                for kind in KINDS
-            ]
+            numbers = [_over_folds(arm, partial(_auroc, name=name, kind=kind)) for kind in KINDS]
             table.rows.append([name, *_arm_cells(arm), *numbers])
     return table
 
@@ -121,8 +117,8 @@ def _arm_cells(arm: Arm) -> list[str]:
     return [cell.downstream, cell.upstream, cell.strategy, cell.mode, arm.options, share, done]
 
 
-def _places(arms: Sequence[Arm]) -> list[str | None]:
-    """Sets of clips: `None` for those held out, then the names of those outside."""
+def _clip_sets(arms: Sequence[Arm]) -> list[str | None]:
+    """List the sets of clips: `None` for those held out, then the names of those outside."""
     return [None, *dict.fromkeys(name for arm in arms for name in _outside(arm))]
 
 
@@ -130,14 +126,14 @@ def _outside(arm: Arm) -> list[str]:
     return list(next(iter(arm.results.values())).summary["ood"])
 
 
-def _name_of(arm: Arm, place: str | None) -> str | None:
-    if place is None:
+def _name_of(arm: Arm, outside: str | None) -> str | None:
+    if outside is None:
         return f"{arm.cell.downstream} (held out)"
-    return f"{place} (outside {arm.cell.downstream})" if place in _outside(arm) else None
+    return f"{outside} (outside {arm.cell.downstream})" if outside in _outside(arm) else None
 
 
-def _mean_uncertainty(result: StoredResults, place: str | None, kind: str) -> float | None:
-    name = result.place[1] if place is None else place
+def _mean_uncertainty(result: StoredResults, outside: str | None, kind: str) -> float | None:
+    name = result.place[1] if outside is None else outside
     found = result.uncertainty.get(name)
     return None if found is None else float(found[kind].mean())
 
@@ -152,8 +148,8 @@ def _over_folds(arm: Arm, value: Callable[[StoredResults], float | None]) -> Num
     return Number(Interval(*student_interval(values)) if values else Interval(None))
 
 
-def _present(names: Sequence[str], results) -> list[str]:
-    """The metrics that any of the results has."""
+def _present(names: Sequence[str], results: Collection[StoredResults]) -> list[str]:
+    """Return the metrics that any of the results has."""
     return [name for name in names if any(name in x.summary["metrics"] for x in results)]
 
 
@@ -161,5 +157,6 @@ def _interval(document: dict | None) -> Interval:
     return Interval(None) if document is None else Interval(**document)
 
 
-def _value(document: dict | None) -> float | None:
+def _metric(result: StoredResults, name: str) -> float | None:
+    document = result.summary["metrics"].get(name)
     return None if document is None else document["value"]

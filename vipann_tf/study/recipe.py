@@ -1,5 +1,6 @@
 """What a study is made of, typed, read from YAML. No TensorFlow in here."""
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pydantic
@@ -14,6 +15,7 @@ from vipann_tf.recipes.schema import (
     NonNegative,
     Positive,
     Section,
+    Share,
     Strategy,
 )
 
@@ -36,17 +38,27 @@ PLAIN = "plain"
 class Dataset(Section):
     """A dataset directory: one to prepare, as `vipann-tf prepare` does, or one that is there."""
 
-    dataset: str | None = pydantic.Field(None, description="What `vipann-tf prepare` calls it.")
-    source: str | None = pydantic.Field(None, description="Its recordings, where it has any.")
-    options: dict[str, Any] = pydantic.Field({}, description="Of its kind: subset, task, clips ...")
-    seconds: Positive | None = pydantic.Field(None, description="Clip length; by default its own.")
-    directory: str | None = pydantic.Field(None, description="A dataset directory that is there.")
+    dataset: str | None = pydantic.Field(
+        default=None, description="What `vipann-tf prepare` calls it."
+    )
+    source: str | None = pydantic.Field(
+        default=None, description="Its recordings, where it has any."
+    )
+    options: dict[str, Any] = pydantic.Field(
+        default={}, description="Of its kind: subset, task, clips ..."
+    )
+    seconds: Positive | None = pydantic.Field(
+        default=None, description="Clip length; by default its own."
+    )
+    directory: str | None = pydantic.Field(
+        default=None, description="A dataset directory that is there."
+    )
     clips: Count | None = pydantic.Field(
-        None, description="Clips to expect, for the plan before it is prepared."
+        default=None, description="Clips to expect, for the plan before it is prepared."
     )
 
     @pydantic.model_validator(mode="after")
-    def _one_of_two(self):
+    def _one_of_two(self) -> "Dataset":
         if (self.dataset is None) == (self.directory is None):
             raise ValueError("give either dataset (to be prepared) or directory (prepared already)")
         if self.dataset is not None:
@@ -60,21 +72,29 @@ class Dataset(Section):
 class Upstream(Section):
     """A pretrained network: trained by a recipe, a model directory, or published weights."""
 
-    recipe: str | None = pydantic.Field(None, description="A recipe of `vipann-tf pretrain`.")
-    settings: dict[str, Any] = pydantic.Field({}, description="What replaces values of the recipe.")
-    model: str | None = pydantic.Field(None, description="A model directory that is there.")
-    checkpoint: str | None = pydantic.Field(None, description="A published .pth, to be imported.")
-    labels: str | None = pydantic.Field(
-        None, description="Of the checkpoint; AudioSet's by default."
+    recipe: str | None = pydantic.Field(
+        default=None, description="A recipe of `vipann-tf pretrain`."
     )
-    signs: Signs | None = pydantic.Field(None, description="Of the checkpoint's Flipout layers.")
-    kind: Kind | None = pydantic.Field(None, description="Of a model or checkpoint.")
+    settings: dict[str, Any] = pydantic.Field(
+        default={}, description="What replaces values of the recipe."
+    )
+    model: str | None = pydantic.Field(default=None, description="A model directory that is there.")
+    checkpoint: str | None = pydantic.Field(
+        default=None, description="A published .pth, to be imported."
+    )
+    labels: str | None = pydantic.Field(
+        default=None, description="Of the checkpoint; AudioSet's by default."
+    )
+    signs: Signs | None = pydantic.Field(
+        default=None, description="Of the checkpoint's Flipout layers."
+    )
+    kind: Kind | None = pydantic.Field(default=None, description="Of a model or checkpoint.")
     data: str | None = pydantic.Field(
-        None, description="Data set that it is trained and evaluated on."
+        default=None, description="Data set that it is trained and evaluated on."
     )
 
     @pydantic.model_validator(mode="after")
-    def _one_of_three(self):
+    def _one_of_three(self) -> "Upstream":
         given = [name for name in ("recipe", "model", "checkpoint") if getattr(self, name)]
         if len(given) != 1:
             raise ValueError("give one of recipe (to be trained), model and checkpoint")
@@ -99,17 +119,19 @@ class Downstream(Section):
 
     data: str
     folds: Count | list[Count] | None = pydantic.Field(
-        None, description="How many, or which; none where the recipe names the splits."
+        default=None, description="How many, or which; none where the recipe names the splits."
     )
     recipes: dict[Mode, Transfer] = pydantic.Field(description="How each mode is trained.")
-    ood: list[str] = pydantic.Field([], description="Data sets that the model was not made for.")
+    ood: list[str] = pydantic.Field(
+        default=[], description="Data sets that the model was not made for."
+    )
 
     @property
     def fold_numbers(self) -> list[int | None]:
         """The folds to hold out, `[None]` where there are none."""
         if self.folds is None:
             return [None]
-        return list(range(1, self.folds + 1)) if isinstance(self.folds, int) else self.folds
+        return list(range(1, self.folds + 1)) if isinstance(self.folds, int) else [*self.folds]
 
 
 class Block(Section):
@@ -117,20 +139,24 @@ class Block(Section):
 
     strategies: list[Strategy]
     modes: list[Mode]
-    downstream: list[str] | None = pydantic.Field(None, description="By default all.")
+    downstream: list[str] | None = pydantic.Field(default=None, description="By default all.")
     upstream: list[str] | None = pydantic.Field(
-        None, description="By default all from which the strategy can start."
+        default=None, description="By default all from which the strategy can start."
     )
     variants: list[str] = [PLAIN]
-    fractions: list[pydantic.confloat(gt=0, le=1)] = [1.0]
+    fractions: list[Share] = [1.0]
     seeds: list[CountOrNone] = [0]
-    folds: list[Count] | None = pydantic.Field(None, description="By default all of the data set.")
+    folds: list[Count] | None = pydantic.Field(
+        default=None, description="By default all of the data set."
+    )
 
 
 class Evaluation(Section):
     """How models are scored."""
 
-    samples: Count | None = pydantic.Field(None, description="Draws; by default the model's own.")
+    samples: Count | None = pydantic.Field(
+        default=None, description="Draws; by default the model's own."
+    )
     seed: CountOrNone | None = None
 
 
@@ -138,7 +164,9 @@ class Cost(Section):
     """What a training with its evaluation takes, for the plan."""
 
     start_s: NonNegative = 0.0
-    clip_ms: NonNegative = pydantic.Field(0.0, description="For each clip heard in training.")
+    clip_ms: NonNegative = pydantic.Field(
+        default=0.0, description="For each clip heard in training."
+    )
 
 
 class StudyRecipe(Section):
@@ -148,17 +176,19 @@ class StudyRecipe(Section):
     upstream: dict[str, Upstream]
     downstream: dict[str, Downstream]
     variants: dict[str, dict[str, Any]] = pydantic.Field(
-        {}, description="Options to compare: name -> values of the transfer recipe."
+        default={}, description="Options to compare: name -> values of the transfer recipe."
     )
     grid: list[Block]
     evaluation: Evaluation = Evaluation()
     costs: dict[str, Cost] = pydantic.Field(
-        {}, description="By `pretrain-<kind>`, `<strategy>-<mode>` and `prepare`."
+        default={}, description="By `pretrain-<kind>`, `<strategy>-<mode>` and `prepare`."
     )
-    hardware: str = pydantic.Field("", description="What the costs were measured or estimated on.")
+    hardware: str = pydantic.Field(
+        default="", description="What the costs were measured or estimated on."
+    )
 
     @pydantic.model_validator(mode="after")
-    def _names_exist(self):
+    def _names_exist(self) -> "StudyRecipe":
         if PLAIN in self.variants:
             raise ValueError(f"a variant can't be called {PLAIN}, the one that changes nothing")
         for name, upstream in self.upstream.items():
@@ -178,7 +208,7 @@ class StudyRecipe(Section):
         return self
 
 
-def _known(key: str, names, allowed) -> None:
+def _known(key: str, names: Iterable[str | None] | None, allowed: Collection[str]) -> None:
     for name in names or ():
         if name is not None and name not in allowed:
             raise ValueError(f"{key} names {name!r}; there are {', '.join(allowed)}")

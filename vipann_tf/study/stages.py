@@ -34,6 +34,7 @@ def prepare_dataset(study: StudyDirectory, name: str, on_progress: OnProgress) -
     wanted = study.recipe.datasets[name]
     if wanted.directory is not None:
         read_dataset_info(wanted.directory)  # says what is wrong with it
+    assert wanted.dataset is not None  # the recipe has either of the two
     options = dict(wanted.options)
     if "seconds" in datasets.find(wanted.dataset).options:
         options["seconds"] = wanted.seconds
@@ -58,6 +59,7 @@ def train_upstream(
         read_model_info(out)  # says what is wrong with it
     elif upstream.recipe is not None:
         recipe = pretrain_recipe(upstream)
+        assert upstream.data is not None  # as the recipe checks
         if finished_versions(out):
             _check_recipe(out, recipe)
         else:
@@ -68,7 +70,7 @@ def train_upstream(
                 distribution=strategy,
                 on_progress=_of_training(on_progress),
             )
-    elif not finished_versions(out):
+    elif upstream.checkpoint is not None and not finished_versions(out):
         import_checkpoint(upstream.checkpoint, out, labels=upstream.labels, signs=upstream.signs)
     if upstream.data is not None:
         _evaluate(study, out, upstream.data, [], study.upstream_evaluation(name), on_progress)

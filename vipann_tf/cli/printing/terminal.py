@@ -4,7 +4,7 @@ import contextlib
 import datetime
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -54,7 +54,7 @@ def _log_lines(title: str) -> Callable[..., None]:
     return show
 
 
-def table(columns: dict[str, str], rows: list[tuple], title: str | None = None) -> None:
+def table(columns: Mapping[str, str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
     """Prints rows under headings.
 
     Args:
@@ -64,7 +64,7 @@ def table(columns: dict[str, str], rows: list[tuple], title: str | None = None) 
     """
     result = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for heading, side in columns.items():
-        result.add_column(heading, justify=side, overflow="fold")
+        result.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
     for row in rows:
         result.add_row(*row)
     Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(result)
