@@ -42,7 +42,7 @@ def offsets():
 
 
 def test_scan_of_a_sound_file():
-    assert list(scan(io.BytesIO(written()[0]))) == list(zip(offsets(), RECORDS, strict=True))
+    assert list(scan(io.BytesIO(written()[0]))) == list(zip(offsets()[:-1], RECORDS, strict=True))
 
 
 @pytest.mark.parametrize("place", [12, 60_000, 100_044])
