@@ -72,13 +72,13 @@ def memory(args) -> dict:
 
 def write_model(directory: str) -> None:
     """A full-width Flipout model as an import would write it."""
-    from vipann_tf import checkpoints
+    from vipann_tf import published
     from vipann_tf.models.architecture import Architecture
     from vipann_tf.models.vipann import VIPANN
     from vipann_tf.saved_model.export import export
     from vipann_tf.saved_model.metadata import ModelInfo
 
-    labels = list(checkpoints.audioset_labels())
+    labels = list(published.audioset_labels())
     architecture = Architecture(
         trunk="flipout",
         head="deterministic",

@@ -18,7 +18,7 @@ def _signs(help_text):
 @common("out", "overwrite")
 def import_(checkpoint, labels, signs, out, overwrite):
     """Turn a published PANNs or VI-PANN checkpoint (.pth) into a model directory."""
-    from vipann_tf.checkpoints.importing import import_checkpoint
+    from vipann_tf.published.importing import import_checkpoint
 
     import_checkpoint(checkpoint, out, labels=labels, signs=signs, overwrite=overwrite)
     print_model(out)

@@ -8,12 +8,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from vipann_tf import datasets
-from vipann_tf.checkpoints.importing import import_checkpoint
 from vipann_tf.datasets.remote_tree import source_tree
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.evaluation.result_files import METRICS_JSON
+from vipann_tf.published.importing import import_checkpoint
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.metadata import read_model_info

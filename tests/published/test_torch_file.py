@@ -8,9 +8,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from vipann_tf.checkpoints import read_checkpoint
-from vipann_tf.checkpoints.torch_file import read_state_dict
 from vipann_tf.errors import UserError
+from vipann_tf.published import read_checkpoint
+from vipann_tf.published.torch_file import read_state_dict
 
 torch = pytest.importorskip("torch", reason="needs the extra torch")
 

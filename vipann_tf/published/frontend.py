@@ -13,8 +13,8 @@ from vipann_tf.audio.logmel import (
     mel_matrix,
     periodic_hann,
 )
-from vipann_tf.checkpoints.layout import FRONTEND_TENSORS
 from vipann_tf.errors import UserError
+from vipann_tf.published.layout import FRONTEND_TENSORS
 
 __all__ = ["check_frontend"]
 

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from vipann_tf.checkpoints.frontend import check_frontend
-from vipann_tf.checkpoints.layout import (
+from vipann_tf.errors import UserError
+from vipann_tf.models.architecture import Architecture
+from vipann_tf.published.frontend import check_frontend
+from vipann_tf.published.layout import (
     DEPTHS,
     FRONTEND_TENSORS,
     KINDS,
     CheckpointKind,
     layout,
 )
-from vipann_tf.checkpoints.torch_file import read_state_dict
-from vipann_tf.errors import UserError
-from vipann_tf.models.architecture import Architecture
+from vipann_tf.published.torch_file import read_state_dict
 
 __all__ = ["Checkpoint", "check_tensors", "read_checkpoint", "to_variables"]
 

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 from vipann_tf.audio.logmel import SAMPLE_RATE_HZ
-from vipann_tf.checkpoints.checkpoint import read_checkpoint, to_variables
-from vipann_tf.checkpoints.labels import audioset_labels, read_labels
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Signs
 from vipann_tf.models.vipann import VIPANN
+from vipann_tf.published.checkpoint import read_checkpoint, to_variables
+from vipann_tf.published.labels import audioset_labels, read_labels
 from vipann_tf.saved_model.export import check_vacant, export
 from vipann_tf.saved_model.metadata import ModelInfo
 

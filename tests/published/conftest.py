@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vipann_tf.audio.logmel import FFT_LENGTH, mel_matrix
-from vipann_tf.checkpoints.layout import layout
+from vipann_tf.published.layout import layout
 
 
 def _fourier_kernels(window):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vipann_tf.checkpoints.checkpoint import Checkpoint, check_tensors, to_variables
-from vipann_tf.checkpoints.layout import KINDS
 from vipann_tf.errors import UserError
+from vipann_tf.published.checkpoint import Checkpoint, check_tensors, to_variables
+from vipann_tf.published.layout import KINDS
 
 REAL = "spectrogram_extractor.stft.conv_real.weight"
 IMAGINARY = "spectrogram_extractor.stft.conv_imag.weight"

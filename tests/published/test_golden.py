@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vipann_tf import checkpoints
-from vipann_tf.checkpoints.checkpoint import Checkpoint, check_tensors, to_variables
+from vipann_tf import published
 from vipann_tf.models.vipann import VIPANN
+from vipann_tf.published.checkpoint import Checkpoint, check_tensors, to_variables
 from vipann_tf.saved_model.export import export
 from vipann_tf.saved_model.load import load_signatures
 from vipann_tf.saved_model.metadata import ModelInfo
@@ -134,7 +134,7 @@ def test_exported_model(network, golden, waveforms, tmp_path):
         seed=0,
         variables=[],
     )
-    export(network, tmp_path / "model", info, list(checkpoints.audioset_labels()))
+    export(network, tmp_path / "model", info, list(published.audioset_labels()))
     signatures = load_signatures(tmp_path / "model").signatures
 
     def ask(signature, output, samples=320000):

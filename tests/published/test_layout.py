@@ -4,9 +4,9 @@ import csv
 
 import pytest
 
-from vipann_tf.checkpoints.layout import DEPTHS, KINDS, layout
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
+from vipann_tf.published.layout import DEPTHS, KINDS, layout
 
 
 @pytest.mark.parametrize("kind", KINDS)

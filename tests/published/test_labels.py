@@ -5,8 +5,8 @@ import doctest
 
 import pytest
 
-from vipann_tf.checkpoints import labels
 from vipann_tf.errors import UserError
+from vipann_tf.published import labels
 
 
 def write(tmp_path, text, encoding="utf-8"):

@@ -1,0 +1,6 @@
+"""Published PyTorch checkpoints: read, checked, and turned into our variables."""
+
+from vipann_tf.published.checkpoint import Checkpoint, read_checkpoint, to_variables
+from vipann_tf.published.labels import audioset_labels, read_labels
+
+__all__ = ["Checkpoint", "audioset_labels", "read_checkpoint", "read_labels", "to_variables"]
