@@ -63,6 +63,7 @@ def test_float32_whatever_the_logits(task):
         (Objective(kl_weight=0), [0, 0, 0, 0]),
         (Objective(kl_warmup_steps=4), [0, 0.25, 1, 1]),
         (Objective(kl_weight=3, kl_warmup_steps=4), [0, 0.75, 3, 3]),
+        (Objective(kl_warmup_steps=4, kl_cycle_steps=7), [0, 0.25, 1, 0.5]),
     ],
 )
 def test_kl_scale_at_steps_0_1_4_and_100(objective, factors):
@@ -78,6 +79,7 @@ def test_kl_scale_at_steps_0_1_4_and_100(objective, factors):
         ({"kl_warmup_steps": -2}, r"kl_warmup_steps\n.*greater than or equal to 0.*input_value=-2"),
         ({"kl_reduction": "max"}, r"kl_reduction\n.*'sum' or 'mean'.*input_value='max'"),
         ({"nll_reduction": "max"}, r"nll_reduction\n.*'sum' or 'mean'.*input_value='max'"),
+        ({"kl_cycle_steps": 3}, r"kl_warmup_steps 0; a cycle needs a rise"),
         ({"kl_wieght": 1}, r"kl_wieght\n.*Extra inputs are not permitted"),
     ],
 )

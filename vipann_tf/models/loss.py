@@ -16,11 +16,13 @@ def kl_scale(objective: Objective, step: tf.Tensor, clips: int) -> tf.Tensor:
     """Factor of the summed KL at a step: float32 scalar.
 
     Args:
-      objective: Says the weight and the warm-up.
+      objective: Says the weight, the warm-up and the cycles.
       step: int64 scalar, from 0.
       clips: Number of training clips, N.
     """
     scale = tf.constant(objective.kl_weight / clips, tf.float32)
+    if objective.kl_cycle_steps:
+        step %= objective.kl_cycle_steps
     if objective.kl_warmup_steps:
         scale *= tf.minimum(tf.cast(step, tf.float32) / objective.kl_warmup_steps, 1.0)
     return scale

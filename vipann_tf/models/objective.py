@@ -14,8 +14,12 @@ class Objective(pydantic.BaseModel):
       kl_reduction: Over the weights of a layer: `sum` is the divergence, and the loss the ELBO;
         `mean` is what the published checkpoint was trained with, smaller by a factor of the
         layer's number of weights. Layers are added up in both.
-      kl_weight: Factor of the KL term; 1 is the ELBO.
-      kl_warmup_steps: The factor rises linearly from 0 to `kl_weight` over so many steps.
+      kl_weight: Factor of the KL term; 1 is the ELBO. Another factor w gives a tempered posterior:
+        the optimum is proportional to p(data | weights)^(1/w) p(weights), so w is its temperature
+        (below 1 it is a cold posterior; Wenzel et al., arXiv 2002.02405, section 2.3).
+      kl_warmup_steps: Over so many steps the factor rises linearly from 0 to `kl_weight`.
+      kl_cycle_steps: Where above 0, the rise begins again every so many steps (cyclical annealing,
+        Fu et al., arXiv 1903.10145, equation 6, with R = kl_warmup_steps / kl_cycle_steps).
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -24,3 +28,13 @@ class Objective(pydantic.BaseModel):
     kl_reduction: Literal["sum", "mean"] = "mean"
     kl_weight: float = pydantic.Field(default=1.0, ge=0)
     kl_warmup_steps: int = pydantic.Field(default=0, ge=0)
+    kl_cycle_steps: int = pydantic.Field(default=0, ge=0)
+
+    @pydantic.model_validator(mode="after")
+    def _cycles_rise(self) -> "Objective":
+        if self.kl_cycle_steps and not 0 < self.kl_warmup_steps <= self.kl_cycle_steps:
+            raise ValueError(
+                f"kl_cycle_steps is {self.kl_cycle_steps} and kl_warmup_steps {self.kl_warmup_steps}; "
+                "a cycle needs a rise of at least one step that fits into it"
+            )
+        return self
