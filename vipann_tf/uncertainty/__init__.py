@@ -11,6 +11,7 @@ Import the modules; only `decomposition` and `draws` need TensorFlow.
     ood            does it notice sounds of another kind
     temperature    repair: temperature scaling
     conformal      repair: sets that hold the truth with a stated probability
+    laplace        a normal posterior around the trained weights of a last layer
     bootstrap      intervals over clips;  ranking  AUROC and AP of all resamples at once
     arrays         what all of them expect of their arrays
 """
