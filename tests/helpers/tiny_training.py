@@ -14,6 +14,7 @@ from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import write_metadata
 from vipann_tf.saved_model.versions import finished_versions, next_version
 from vipann_tf.training import fit, transfer
+from vipann_tf.training.loop import Loop
 
 KINDS = ("deterministic", "dropout", "flipout")
 NETWORK = ("model.depth=22", "model.width=0.0625")
@@ -109,19 +110,22 @@ def stand_ins(set_attribute) -> None:
     Args:
       set_attribute: `MonkeyPatch.setattr`, or what does as it.
     """
-    train = fit.train
+    train = Loop.train
 
-    def train_and_tell(model, *args, run, on_progress, **kwargs):
+    def train_and_tell(loop):
+        show = loop.on_progress
+
         def progress(seen):
-            if seen.step == 1 and run.writes:
+            if seen.step == 1 and loop.run.writes:
                 # Adam's first moment after one step is a tenth of its gradient.
-                values = [10 * moment.numpy() for moment in model.optimizer._momentums]
-                names = [variable.name for variable in model.trainable_variables]
-                np.savez(run.folder.parent / "gradients.npz", **dict(zip(names, values)))
-            if on_progress is not None:
-                on_progress(seen)
+                values = [10 * moment.numpy() for moment in loop.model.optimizer._momentums]
+                names = [variable.name for variable in loop.model.trainable_variables]
+                np.savez(loop.run.folder.parent / "gradients.npz", **dict(zip(names, values)))
+            if show is not None:
+                show(seen)
 
-        return train(model, *args, run=run, on_progress=progress, **kwargs)
+        loop.on_progress = progress
+        return train(loop)
 
-    set_attribute(fit, "train", train_and_tell)
+    set_attribute(Loop, "train", train_and_tell)
     set_attribute(fit, "export", light_export)

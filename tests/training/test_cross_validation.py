@@ -14,7 +14,7 @@ from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.training import cross_validation
 from vipann_tf.training.cross_validation import cross_validate
-from vipann_tf.training.distribution import make_strategy
+from vipann_tf.training.distribution import make_distribution
 from vipann_tf.uncertainty.confidence_intervals import student_interval
 
 
@@ -117,7 +117,9 @@ def test_places_and_devices(bases, events, tmp_path):
     with pytest.raises(UserError, match="s3://b/cv is in an object store, .* choose a local --out"):
         cross_validate(*arguments, "s3://b/cv")
     with pytest.raises(UserError, match="2 folds at once take a device each; leave --devices out"):
-        cross_validate(*arguments, tmp_path / "cv", parallel=2, distribution=make_strategy("none"))
+        cross_validate(
+            *arguments, tmp_path / "cv", parallel=2, distribution=make_distribution("none")
+        )
     (tmp_path / "cv").mkdir()
     with locked(tmp_path / "cv"):
         with pytest.raises(UserError, match="another process is training into .*cv right now"):

@@ -17,7 +17,7 @@ from tests.helpers.tiny_training import log_rows, pretrain_recipe, shallow, stan
 from vipann_tf import cli
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model.load import read_variables
-from vipann_tf.training.distribution import distribute, is_chief, is_multiworker, make_strategy
+from vipann_tf.training.distribution import distribute, is_chief, is_multiworker, make_distribution
 from vipann_tf.training.pretrain import pretrain
 
 STEPS = 20
@@ -27,22 +27,22 @@ TIMEOUT_S = 300
 def test_devices(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     for devices in ("auto", "none"):
-        strategy = make_strategy(devices)
-        assert strategy.num_replicas_in_sync == 1
-        assert is_chief(strategy) and not is_multiworker(strategy)
-    assert isinstance(make_strategy("mirrored"), tf.distribute.MirroredStrategy)
+        distribution = make_distribution(devices)
+        assert distribution.num_replicas_in_sync == 1
+        assert is_chief(distribution) and not is_multiworker(distribution)
+    assert isinstance(make_distribution("mirrored"), tf.distribute.MirroredStrategy)
     with pytest.raises(UserError, match="devices is 'multiworker' but TF_CONFIG is not set"):
-        make_strategy("multiworker")
+        make_distribution("multiworker")
     with pytest.raises(
         UserError, match="devices is 'all'; allowed are auto, none, mirrored, multiworker"
     ):
-        make_strategy("all")
+        make_distribution("all")
 
 
 def test_one_device_gets_whole_batches():
     batches = tf.data.Dataset.range(12).batch(6)
     assert [
-        x.tolist() for x in distribute(make_strategy("none"), batches, 6).as_numpy_iterator()
+        x.tolist() for x in distribute(make_distribution("none"), batches, 6).as_numpy_iterator()
     ] == [
         [0, 1, 2, 3, 4, 5],
         [6, 7, 8, 9, 10, 11],

@@ -10,7 +10,7 @@ from vipann_tf.datasets.base import Clip, Source
 from vipann_tf.recipes import Training
 from vipann_tf.records.pipeline import training_batches
 from vipann_tf.records.prepare import prepare
-from vipann_tf.training.loop import train
+from vipann_tf.training.loop import Loop
 from vipann_tf.training.run import TrainingRun
 
 RATE_HZ, SECONDS, CLIPS, BATCH, STEPS = 32_000, 10.0, 128, 32, 40
@@ -63,15 +63,16 @@ def test_the_loop_is_never_starved_nor_retraced(tmp_path):
         model.compile(optimizer=tf_keras.optimizers.Adam())
         times = []
         run = TrainingRun(tmp_path / name, {}, steps=STEPS)
-        train(
+        loop = Loop(
             model,
             stream,
             steps=STEPS,
             settings=Training(batch_size=BATCH, checkpoint_every_steps=10 * STEPS),
             run=run,
-            strategy=tf.distribute.get_strategy(),
+            distribution=tf.distribute.get_strategy(),
             on_progress=lambda progress: times.append(time.perf_counter()),
         )
+        loop.train()
         assert model.traces == 1
         return (STEPS - 1) / (times[-1] - times[0])
 

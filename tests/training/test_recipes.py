@@ -9,7 +9,8 @@ from tests.helpers.tiny_training import log_rows
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training.pretrain import pretrain
-from vipann_tf.training.transfer import STRATEGIES, transfer
+from vipann_tf.training.strategies import STRATEGIES
+from vipann_tf.training.transfer import transfer
 
 SMALL = ("training.steps=2", "training.batch_size=4", "export.samples=1")
 
@@ -68,6 +69,6 @@ def test_every_recipe_is_among_the_trainings():
 @pytest.mark.parametrize("training", list(TRAININGS))
 def test_transfer(bases, events, tmp_path, training):
     recipe, _ = TRAININGS[training]
-    transfer(recipe, bases[STRATEGIES[recipe.strategy][0]], events, tmp_path / "m")
+    transfer(recipe, bases[STRATEGIES[recipe.strategy].base], events, tmp_path / "m")
     assert len(log_rows(tmp_path / "m")) == 2
     assert read_model_info(tmp_path / "m").recipe == recipe.model_dump(mode="json")

@@ -11,7 +11,7 @@ from tests.helpers.tiny_training import log_rows, transfer_recipe
 from vipann_tf.cli import main
 from vipann_tf.cli.printing import terminal
 from vipann_tf.files.locking import locked
-from vipann_tf.training.loop import Progress
+from vipann_tf.training.progress import Progress
 from vipann_tf.training.run import TrainingRun
 from vipann_tf.training.transfer import transfer
 

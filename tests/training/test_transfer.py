@@ -12,15 +12,15 @@ from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import read_model_info
+from vipann_tf.training.strategies import STRATEGIES
 from vipann_tf.training.transfer import (
-    STRATEGIES,
     load_trunk,
     training_splits,
     transfer,
     transferred_architecture,
 )
 
-BASE_OF = {strategy: kinds[0] for strategy, kinds in STRATEGIES.items()}
+BASE_OF = {strategy: kinds.base for strategy, kinds in STRATEGIES.items()}
 HEAD = ("fc1", "fc_out")
 
 

@@ -1,9 +1,10 @@
 """Options that several commands have, each written once."""
 
+from typing import get_args
+
 import click
 
-STRATEGIES = ("det", "drop", "flip", "det-flip")
-DEVICES = ("auto", "none", "mirrored", "multiworker")
+from vipann_tf.choices import Devices
 
 
 def common(*names):
@@ -21,7 +22,7 @@ def common(*names):
         ),
         "devices": click.option(
             "--devices",
-            type=click.Choice(DEVICES),
+            type=click.Choice(get_args(Devices)),
             default="auto",
             show_default=True,
             help="What shares every batch. none: one GPU, or the CPU; mirrored: all GPUs of this "

@@ -51,7 +51,7 @@ def study(recipe, list_only, tables_only, only, shard, out, settings, devices):
 
     from vipann_tf.cli.printing import terminal
     from vipann_tf.study.run import run_study
-    from vipann_tf.training.distribution import make_strategy
+    from vipann_tf.training.distribution import make_distribution
 
     # Many networks in one process: TensorFlow takes their graphs for one that changes too often.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -61,7 +61,7 @@ def study(recipe, list_only, tables_only, only, shard, out, settings, devices):
             out,
             chosen,
             everything=whole,
-            strategy=make_strategy(devices),
+            strategy=make_distribution(devices),
             on_job=_report_job,
             on_progress=show,
         )

@@ -1,11 +1,13 @@
 """pretrain and transfer."""
 
 import os
+from typing import get_args
 
 import click
 
+from vipann_tf.choices import Mode, Strategy
 from vipann_tf.cli.command import Command
-from vipann_tf.cli.options import STRATEGIES, training_options
+from vipann_tf.cli.options import training_options
 from vipann_tf.cli.printing.directories import print_model
 from vipann_tf.errors import UserError
 
@@ -20,7 +22,7 @@ def pretrain(recipe, data, out, settings, devices, overwrite):
     resolved = load_recipe(PretrainRecipe, recipe, settings)
 
     from vipann_tf.cli.printing import terminal
-    from vipann_tf.training.distribution import make_strategy
+    from vipann_tf.training.distribution import make_distribution
     from vipann_tf.training.pretrain import pretrain as run
 
     with terminal.progress("Pretraining") as show:
@@ -28,7 +30,7 @@ def pretrain(recipe, data, out, settings, devices, overwrite):
             resolved,
             data,
             out,
-            distribution=make_strategy(devices),
+            distribution=make_distribution(devices),
             overwrite=overwrite,
             on_progress=_training_note(show),
         )
@@ -37,13 +39,13 @@ def pretrain(recipe, data, out, settings, devices, overwrite):
 
 
 @click.command(cls=Command)
-@click.option("--strategy", type=click.Choice(STRATEGIES), help="What is Bayesian, and how.")
+@click.option(
+    "--strategy", type=click.Choice(get_args(Strategy)), help="What is Bayesian, and how."
+)
 @click.option(
     "--base", required=True, metavar="MODEL", help="Model directory of the pretrained network."
 )
-@click.option(
-    "--mode", type=click.Choice(["fixed", "finetune"]), help="Train the head alone, or all."
-)
+@click.option("--mode", type=click.Choice(get_args(Mode)), help="Train the head alone, or all.")
 @click.option("--test-fold", type=int, metavar="K", help="Fold to hold out.")
 @click.option(
     "--folds",
@@ -97,11 +99,11 @@ def transfer(
     resolved = load_recipe(TransferRecipe, recipe, settings)
 
     from vipann_tf.cli.printing import terminal
-    from vipann_tf.training.distribution import make_strategy
+    from vipann_tf.training.distribution import make_distribution
 
     # Parallel folds: this process trains nothing and must leave the GPUs to them.
     common = {
-        "distribution": None if parallel_folds > 1 else make_strategy(devices),
+        "distribution": None if parallel_folds > 1 else make_distribution(devices),
         "overwrite": overwrite,
     }
     if folds:

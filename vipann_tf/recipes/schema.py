@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from vipann_tf.choices import Mode, Strategy
 from vipann_tf.models.architecture import Depth, Kind, Signs
 from vipann_tf.models.objective import Objective
 
@@ -26,9 +27,6 @@ __all__ = [
     "Validation",
     "Variational",
 ]
-
-Strategy = Literal["det", "drop", "flip", "det-flip"]
-Mode = Literal["fixed", "finetune"]
 
 Positive = Annotated[float, pydantic.Field(gt=0)]
 NonNegative = Annotated[float, pydantic.Field(ge=0)]

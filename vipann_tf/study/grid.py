@@ -8,7 +8,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Kind
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.study.recipe import PLAIN, Block, StudyRecipe, Upstream
-from vipann_tf.training.strategies import base_kind
+from vipann_tf.training.strategies import kinds_of
 
 __all__ = [
     "Cell",
@@ -88,7 +88,7 @@ def _of_block(recipe: StudyRecipe, block: Block, kinds: dict[str, Kind]):
     ):
         downstream = recipe.downstream[name]
         example = Cell(name, "", strategy, mode, variant, fraction, 0, None)
-        wanted = base_kind(transfer_recipe(recipe, example))
+        wanted = kinds_of(transfer_recipe(recipe, example)).base
         bases = [x for x in block.upstream or list(recipe.upstream) if kinds[x] == wanted]
         if not bases:
             raise UserError(

@@ -24,10 +24,10 @@ from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.versions import check_local, finished_versions
 from vipann_tf.training.distribution import is_multiworker
-from vipann_tf.training.loop import Progress
-from vipann_tf.training.processes import run_in_processes
-from vipann_tf.training.run import differing_keys, sole_process
 from vipann_tf.training.fit import BASE_FIELDS
+from vipann_tf.training.processes import run_in_processes
+from vipann_tf.training.progress import Progress
+from vipann_tf.training.run import differing_keys, sole_process
 from vipann_tf.training.transfer import transfer
 from vipann_tf.uncertainty.confidence_intervals import CONFIDENCE, student_interval
 

@@ -1,23 +1,40 @@
-"""On which devices a training runs."""
+"""The devices that share a training."""
 
 import os
-from typing import Literal, get_args
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import get_args
 
 import tensorflow as tf
 
+from vipann_tf.choices import Devices
 from vipann_tf.errors import UserError
 
-Devices = Literal["auto", "none", "mirrored", "multiworker"]
+# Errors of the operations that workers share, where one worker is gone.
+_LOST_WORKER = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
+# "Error reported from /job:worker/task:1: ..."
+_NAMED_TASK = re.compile(r"(?:from|Task) /job:(\w+)(?:/replica:\d+)?/task:(\d+)")
 
 
-def make_strategy(devices: Devices = "auto") -> tf.distribute.Strategy:
-    """A `tf.distribute` strategy.
+def make_distribution(devices: Devices = "auto") -> tf.distribute.Strategy:
+    """Make the `tf.distribute` strategy that spreads every batch over devices.
 
     Args:
       devices: `none` is one device; `mirrored` all GPUs of this machine (or its logical CPU devices
         where there is no GPU); `multiworker` the machines that the environment variable TF_CONFIG
         names; `auto` is `multiworker` where TF_CONFIG is set, else `mirrored` where there is more
         than one GPU, else `none`.
+
+    Raises:
+      UserError: `devices` is none of these, or is `multiworker` without TF_CONFIG.
     """
     if devices not in get_args(Devices):
         raise UserError(f"devices is {devices!r}; allowed are {', '.join(get_args(Devices))}")
@@ -43,34 +60,34 @@ def make_strategy(devices: Devices = "auto") -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def is_multiworker(strategy: tf.distribute.Strategy) -> bool:
-    """Whether several processes train together."""
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+def is_multiworker(distribution: tf.distribute.Strategy) -> bool:
+    """Return whether several processes train together."""
+    return isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy)
 
 
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes logs, checkpoints and the model."""
-    if not is_multiworker(strategy):
+def is_chief(distribution: tf.distribute.Strategy) -> bool:
+    """Return whether this process is the one that writes logs, checkpoints and the model."""
+    if not is_multiworker(distribution):
         return True
-    resolver = strategy.cluster_resolver
+    resolver = distribution.cluster_resolver
     if "chief" in resolver.cluster_spec().jobs:
         return resolver.task_type == "chief"
     return resolver.task_id == 0
 
 
 def distribute(
-    strategy: tf.distribute.Strategy, batches: tf.data.Dataset, batch_size: int
+    distribution: tf.distribute.Strategy, batches: tf.data.Dataset, batch_size: int
 ) -> tf.distribute.DistributedDataset | tf.data.Dataset:
-    """Gives each replica its rows of every global batch, in the replicas' order.
+    """Give each replica its rows of every global batch, in the order of the replicas.
 
     Args:
-      strategy: Runs the steps.
+      distribution: Devices that run the steps.
       batches: Global batches, the same in every process.
-      batch_size: Clips in each, a multiple of the replicas.
+      batch_size: Clips in each batch, a multiple of the replicas.
     """
-    if strategy.num_replicas_in_sync == 1 and not is_multiworker(strategy):
+    if distribution.num_replicas_in_sync == 1 and not is_multiworker(distribution):
         return batches
-    rows = batch_size // strategy.num_replicas_in_sync
+    rows = batch_size // distribution.num_replicas_in_sync
 
     def of_this_process(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = context.num_replicas_in_sync // context.num_input_pipelines
@@ -87,4 +104,41 @@ def distribute(
 
         return batches.flat_map(split)
 
-    return strategy.distribute_datasets_from_function(of_this_process)
+    return distribution.distribute_datasets_from_function(of_this_process)
+
+
+def agreement(distribution: tf.distribute.Strategy) -> Callable[[bool], bool]:
+    """Return a function that tells whether any worker says yes.
+
+    Workers that stopped at different steps would wait for each other. All call it, equally often.
+    """
+    if not is_multiworker(distribution):
+        return bool
+
+    @tf.function
+    def votes(vote: tf.Tensor) -> tf.Tensor:
+        everyone = distribution.run(tf.identity, args=(vote,))
+        return distribution.reduce(tf.distribute.ReduceOp.SUM, everyone, axis=None)
+
+    return lambda vote: bool(votes(tf.constant(float(vote))) > 0)
+
+
+@contextmanager
+def lost_workers(distribution: tf.distribute.Strategy, checkpoints: Path) -> Iterator[None]:
+    """Raise a `UserError` of one line where another process is gone.
+
+    Args:
+      distribution: Devices that run the steps.
+      checkpoints: Folder of the checkpoints to resume from.
+    """
+    try:
+        yield
+    except _LOST_WORKER as error:
+        if not is_multiworker(distribution):
+            raise
+        named = _NAMED_TASK.search(error.message)
+        raise UserError(
+            f"{' '.join(named.groups()) if named else 'another worker'} was lost; see its output, "
+            "then start all of them again: they go on from the last checkpoint in "
+            f"{checkpoints}"
+        ) from error

@@ -20,8 +20,9 @@ from vipann_tf.training.clips import TrainingClips
 from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.distribution import is_chief, is_multiworker
 from vipann_tf.training.frozen_trunk import is_constant, pooled_batches
-from vipann_tf.training.loop import Progress, train
+from vipann_tf.training.loop import Loop
 from vipann_tf.training.optimizer import averaged_variables, make_optimizer
+from vipann_tf.training.progress import Progress
 from vipann_tf.training.run import TrainingRun, sole_process
 from vipann_tf.training.validation import Validation
 
@@ -121,7 +122,7 @@ def fit(
 
         if validation is not None:
             validation.start(exported)
-        outcome = train(
+        loop = Loop(
             model,
             pooled_batches(clips, recipe, model)
             if cached
@@ -129,11 +130,12 @@ def fit(
             steps=steps,
             settings=training,
             run=run,
-            strategy=distribution,
+            distribution=distribution,
             validation=validation,
             refresh=refresh,
             on_progress=on_progress,
         )
+        outcome = loop.train()
         refresh()
         if validation is not None:
             validation.restore_best()

@@ -12,7 +12,7 @@ from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
-from vipann_tf.training.loop import Progress
+from vipann_tf.training.progress import Progress
 
 
 def pretrain(
@@ -24,7 +24,7 @@ def pretrain(
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Path | None:
-    """Train a network on a dataset directory and writes its model directory.
+    """Train a network on a dataset directory and write its model directory.
 
     Args:
       recipe: What to train, and how.

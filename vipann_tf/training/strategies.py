@@ -8,37 +8,55 @@
 | det-flip | deterministic | deterministic           | Flipout       |
 """
 
+from typing import NamedTuple
+
+from vipann_tf.choices import Strategy
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Kind
 from vipann_tf.recipes import TransferRecipe
 
-# strategy: (kind of the base's trunk, kind of the new trunk, kind of the new head)
-STRATEGIES: dict[str, tuple[Kind, Kind, Kind]] = {
-    "det": ("deterministic", "deterministic", "deterministic"),
-    "drop": ("dropout", "dropout", "dropout"),
-    "flip": ("flipout", "flipout", "flipout"),
-    "det-flip": ("deterministic", "deterministic", "flipout"),
+
+class Kinds(NamedTuple):
+    """The kinds of network parts that a transfer starts from and makes.
+
+    Attributes:
+      base: Kind of the trunk of the base.
+      trunk: Kind of the new trunk.
+      head: Kind of the new head.
+    """
+
+    base: Kind
+    trunk: Kind
+    head: Kind
+
+
+STRATEGIES: dict[Strategy, Kinds] = {
+    "det": Kinds("deterministic", "deterministic", "deterministic"),
+    "drop": Kinds("dropout", "dropout", "dropout"),
+    "flip": Kinds("flipout", "flipout", "flipout"),
+    "det-flip": Kinds("deterministic", "deterministic", "flipout"),
 }
 
 
-def base_kind(recipe: TransferRecipe) -> Kind:
-    """The kind of network that a transfer starts from.
+def kinds_of(recipe: TransferRecipe) -> Kinds:
+    """Return the kinds of the strategy of a recipe.
 
     Raises:
       UserError: The recipe has no strategy, or asks for MOPED where no trunk becomes Flipout.
     """
     if recipe.strategy is None:
         raise UserError(f"no strategy is given; choose one of {', '.join(STRATEGIES)}")
+    kinds = STRATEGIES[recipe.strategy]
     if recipe.variational.moped_delta is None:
-        return STRATEGIES[recipe.strategy][0]
+        return kinds
     if recipe.strategy != "flip":
         raise UserError(
             f"variational.moped_delta goes with strategy flip, not {recipe.strategy}: it starts "
             "a Flipout trunk from a deterministic base"
         )
-    return "deterministic"
+    return kinds._replace(base="deterministic")
 
 
 def strategies_for(kind: Kind) -> str:
-    """The strategies that start from a kind of network, as text."""
-    return " or ".join(name for name, (base, _, _) in STRATEGIES.items() if base == kind)
+    """Return the strategies that start from a kind of network, as text."""
+    return " or ".join(name for name, kinds in STRATEGIES.items() if kinds.base == kind)

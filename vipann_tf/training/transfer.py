@@ -17,8 +17,8 @@ from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
-from vipann_tf.training.loop import Progress
-from vipann_tf.training.strategies import STRATEGIES, base_kind, strategies_for
+from vipann_tf.training.progress import Progress
+from vipann_tf.training.strategies import kinds_of, strategies_for
 
 
 def transfer(
@@ -32,13 +32,13 @@ def transfer(
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Path | None:
-    """Trains a pretrained network on a dataset directory's labels and writes its model directory.
+    """Train a pretrained network on the labels of a dataset, and write its model directory.
 
     Args:
       recipe: Strategy, mode and settings.
       base: Model directory of the pretrained network.
       data: Dataset directory.
-      out: Model directory to make. A run that was stopped goes on.
+      out: Model directory to make. A run that was stopped is resumed.
       test_fold: Number of the fold that is held out; without it, `train` or the splits that the
         recipe names.
       distribution: Devices that train the network; by default one.
@@ -52,7 +52,7 @@ def transfer(
       UserError: An argument is wrong, or training failed; the message says why.
     """
     check_vacant(out, overwrite=overwrite)
-    base_kind(recipe)
+    kinds_of(recipe)
     base_info = read_model_info(base)
     dataset = read_dataset_info(data)
     if dataset.sample_rate_hz != base_info.sample_rate_hz:
@@ -88,13 +88,16 @@ def training_splits(
     test_fold: int | None,
     validated: Sequence[str] = (),
 ) -> tuple[list[str], list[str]]:
-    """Splits to train on, and those held out.
+    """Return the splits to train on, and those held out.
 
     Args:
       dataset: The dataset.
       wanted: Splits that the recipe names.
       test_fold: Fold to hold out.
-      validated: Splits that are scored while training; a fold among them is not trained on.
+      validated: Splits that are scored during the training; a fold among them is not trained on.
+
+    Raises:
+      UserError: A fold or split is unknown, or there is nothing to train on.
     """
     folds = [name for name in dataset.splits if name.startswith("fold")]
     if test_fold is not None:
@@ -118,24 +121,33 @@ def training_splits(
 def transferred_architecture(
     recipe: TransferRecipe, base: Architecture, dataset: DatasetInfo, name: str
 ) -> Architecture:
-    """The new network, once it is known that strategy and base go together."""
-    wanted = base_kind(recipe)
-    _, trunk, head = STRATEGIES[recipe.strategy]
-    if base.trunk != wanted:
+    """Return the architecture of the new network.
+
+    Args:
+      recipe: Strategy, signs, dropout rate.
+      base: Architecture of the base.
+      dataset: Dataset whose labels the new network has.
+      name: Name of the base for messages.
+
+    Raises:
+      UserError: The strategy and the base do not go together.
+    """
+    kinds = kinds_of(recipe)
+    if base.trunk != kinds.base:
         raise UserError(
-            f"strategy {recipe.strategy} starts from a {wanted} base, but {name} is {base.trunk}; "
+            f"strategy {recipe.strategy} starts from a {kinds.base} base, but {name} is {base.trunk}; "
             f"for it use {strategies_for(base.trunk)}"
         )
-    if recipe.signs is not None and trunk != "flipout":
+    if recipe.signs is not None and kinds.trunk != "flipout":
         raise UserError(
-            f"signs is {recipe.signs!r}, but strategy {recipe.strategy} has a {trunk} trunk: only "
+            f"signs is {recipe.signs!r}, but strategy {recipe.strategy} has a {kinds.trunk} trunk: only "
             "Flipout convolutions draw signs; leave it out"
         )
     return base.model_copy(
         update={
-            "trunk": trunk,
+            "trunk": kinds.trunk,
             "signs": recipe.signs or base.signs,
-            "head": head,
+            "head": kinds.head,
             "labels": len(dataset.labels),
             "task": dataset.task,
             "dropout_dense": recipe.dropout_dense,
@@ -144,12 +156,12 @@ def transferred_architecture(
 
 
 def load_trunk(model: VIPANN, base: dict[str, np.ndarray], variational: Variational) -> None:
-    """Gives a model the trunk of a base, and Flipout layers the prior and posterior asked for.
+    """Give a model the trunk of a base, and its Flipout layers the prior and posterior wanted.
 
     Args:
       model: Network to change.
-      base: Variables of the base, by name.
-      variational: Whether the base is deterministic (`moped_delta`), and which prior to take.
+      base: Variables of the base by name.
+      variational: `moped_delta`, given where the base is deterministic, and the prior.
     """
     trunk = {layer.name for layer in model.trunk_variable_layers()}
     bayesian = {layer.name: layer for layer in model.bayesian_layers if layer.name in trunk}

@@ -1,0 +1,12 @@
+"""The choices that recipes and options share. They import nothing, so that `--help` stays fast."""
+
+from typing import Literal
+
+__all__ = ["Devices", "Mode", "Strategy"]
+
+# How a pretrained network is transferred: what is Bayesian then; see `vipann_tf.training.strategies`.
+Strategy = Literal["det", "drop", "flip", "det-flip"]
+# What a transfer trains: the head alone, or everything.
+Mode = Literal["fixed", "finetune"]
+# What shares every batch of a training; see `vipann_tf.training.distribution`.
+Devices = Literal["auto", "none", "mirrored", "multiworker"]
