@@ -4,7 +4,7 @@ from typing import Literal
 
 __all__ = ["Devices", "Mode", "Strategy"]
 
-# How a pretrained network is transferred: what is Bayesian then; see `vipann_tf.training.strategies`.
+# How a network is transferred and what is Bayesian then; see `vipann_tf.training.strategies`.
 Strategy = Literal["det", "drop", "flip", "det-flip"]
 # What a transfer trains: the head alone, or everything.
 Mode = Literal["fixed", "finetune"]

@@ -51,7 +51,7 @@ def test_cores_are_shared_out(monkeypatch):
 
 def test_too_many():
     with pytest.raises(
-        UserError, match="3 folds at once, one a GPU, but there are 2; use 2 or fewer"
+        UserError, match="3 folds at once, one per GPU, but there are 2; use 2 or fewer"
     ):
         run_in_processes({"a": process_tasks.environment}, 3, gpus=2)
     with pytest.raises(UserError, match="0 folds at once; use 1 or more"):

@@ -1,11 +1,10 @@
-"""pretrain and transfer."""
+"""The commands pretrain and transfer."""
 
-import os
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
-from vipann_tf.choices import Mode, Strategy
+from vipann_tf.choices import Devices, Mode, Strategy
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import training_options
 from vipann_tf.cli.printing.directories import print_model
@@ -15,13 +14,21 @@ from vipann_tf.errors import UserError
 @click.command(cls=Command)
 @click.argument("recipe")
 @training_options
-def pretrain(recipe, data, out, settings, devices, overwrite):
+def pretrain(
+    recipe: str,
+    data: str,
+    out: str,
+    settings: tuple[str, ...],
+    devices: Devices,
+    overwrite: bool,
+) -> None:
     """Train a network from scratch, as RECIPE (a YAML file) says."""
     from vipann_tf.recipes import PretrainRecipe, load_recipe
 
     resolved = load_recipe(PretrainRecipe, recipe, settings)
 
     from vipann_tf.cli.printing import terminal
+    from vipann_tf.cli.printing.trainings import training_note
     from vipann_tf.training.distribution import make_distribution
     from vipann_tf.training.pretrain import pretrain as run
 
@@ -32,7 +39,7 @@ def pretrain(recipe, data, out, settings, devices, overwrite):
             out,
             distribution=make_distribution(devices),
             overwrite=overwrite,
-            on_progress=_training_note(show),
+            on_progress=training_note(show),
         )
     if version is not None:
         print_model(out)
@@ -64,45 +71,34 @@ def pretrain(recipe, data, out, settings, devices, overwrite):
 @click.option("--recipe", metavar="FILE", help="YAML file; the defaults without.")
 @training_options
 def transfer(
-    strategy,
-    base,
-    mode,
-    test_fold,
-    folds,
-    final,
-    parallel_folds,
-    recipe,
-    data,
-    out,
-    settings,
-    devices,
-    overwrite,
-):
+    strategy: Strategy | None,
+    base: str,
+    mode: Mode | None,
+    test_fold: int | None,
+    folds: str | None,
+    final: bool,
+    parallel_folds: int,
+    recipe: str | None,
+    data: str,
+    out: str,
+    settings: tuple[str, ...],
+    devices: Devices,
+    overwrite: bool,
+) -> None:
     """Transfer a pretrained network to the labels of another dataset."""
     from vipann_tf.recipes import TransferRecipe, load_recipe
 
-    if folds and test_fold is not None:
-        raise UserError("--test-fold holds out one fold and --folds each in turn; give one of them")
-    if final and not folds:
-        raise UserError(
-            "--final goes with --folds; without it, name all folds: --set data.train=[...]"
-        )
-    if parallel_folds > 1 and not folds:
-        raise UserError("--parallel-folds goes with --folds, such as --folds all")
-    if parallel_folds > 1 and devices not in ("auto", "none"):
-        raise UserError(
-            f"--parallel-folds gives each fold one device, --devices {devices} each step several; "
-            "give one of them"
-        )
+    _check_folds(folds, test_fold, final, parallel_folds, devices)
     chosen = {"strategy": strategy, "mode": mode}
-    settings = [*settings, *(f"{key}={value}" for key, value in chosen.items() if value)]
+    settings = (*settings, *(f"{key}={value}" for key, value in chosen.items() if value))
     resolved = load_recipe(TransferRecipe, recipe, settings)
 
     from vipann_tf.cli.printing import terminal
+    from vipann_tf.cli.printing.trainings import print_cross_validation, training_note
     from vipann_tf.training.distribution import make_distribution
 
-    # Parallel folds: this process trains nothing and must leave the GPUs to them.
-    common = {
+    common: dict[str, Any] = {
+        # Parallel folds: this process trains nothing and must leave the GPUs to them.
         "distribution": None if parallel_folds > 1 else make_distribution(devices),
         "overwrite": overwrite,
     }
@@ -118,7 +114,7 @@ def transfer(
                 folds=_fold_numbers(folds),
                 final=final,
                 parallel=parallel_folds,
-                on_progress=lambda name, progress: _training_note(show, f"{name}: ")(progress),
+                on_progress=lambda name, progress: training_note(show, f"{name}: ")(progress),
                 **common,
             )
         print_cross_validation(out, summary)
@@ -132,28 +128,30 @@ def transfer(
             data,
             out,
             test_fold=test_fold,
-            on_progress=_training_note(show),
+            on_progress=training_note(show),
             **common,
         )
     if version is not None:
         print_model(out)
 
 
-def _training_note(show, prefix=""):
-    """Progress of a training as one line."""
-
-    def on_progress(progress):
-        note = (
-            f"{prefix}loss {progress.loss:.3f} = NLL {progress.nll:.3f} "
-            f"+ KL {progress.kl_term:.3f}, {progress.steps_per_s:.2g} steps/s, "
-            f"{progress.clips_per_s:.0f} clips/s"
+def _check_folds(
+    folds: str | None, test_fold: int | None, final: bool, parallel_folds: int, devices: Devices
+) -> None:
+    """Raise a `UserError` where options do not go together."""
+    if folds and test_fold is not None:
+        raise UserError("--test-fold holds out one fold and --folds each in turn; give one of them")
+    if final and not folds:
+        raise UserError(
+            "--final goes with --folds; without it, name all folds: --set data.train=[...]"
         )
-        if progress.scores:
-            name, value = next(iter(progress.scores.items()))
-            note += f", validation {name} {value:.3f}"
-        show(progress.step, progress.steps, note)
-
-    return on_progress
+    if parallel_folds > 1 and not folds:
+        raise UserError("--parallel-folds goes with --folds, such as --folds all")
+    if parallel_folds > 1 and devices not in ("auto", "none"):
+        raise UserError(
+            f"--parallel-folds gives each fold one device, --devices {devices} each step several; "
+            "give one of them"
+        )
 
 
 def _fold_numbers(text: str) -> list[int] | None:
@@ -163,26 +161,6 @@ def _fold_numbers(text: str) -> list[int] | None:
         return [int(number) for number in text.split(",")]
     except ValueError:
         raise UserError(f"--folds is {text!r}; give all, or numbers such as 1,2,3") from None
-
-
-def print_cross_validation(out, summary) -> None:
-    from vipann_tf.cli.printing import terminal
-
-    numbers = summary["metrics"] | {
-        f"mean {name} (nats)": value for name, value in summary["uncertainty"].items()
-    }
-    columns = {"metric": "left", "mean": "right", "95 % from": "right", "to": "right"}
-    columns |= dict.fromkeys(summary["folds"], "right")
-    rows = [
-        (
-            name,
-            *(terminal.number(value[key]) for key in ("mean", "low", "high")),
-            *(terminal.number(x) for x in value["values"]),
-        )
-        for name, value in numbers.items()
-    ]
-    terminal.table(columns, rows, f"{summary['dataset']}, {len(summary['folds'])} folds")
-    click.echo(f"Wrote {os.path.join(out, 'cross_validation.json')}")
 
 
 COMMANDS = (pretrain, transfer)

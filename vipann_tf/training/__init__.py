@@ -1,0 +1,1 @@
+"""Training: pretraining, transfer and cross-validation."""

@@ -9,11 +9,18 @@ from vipann_tf.recipes import Augment
 
 
 def on_waveform(recipe: Augment, rate_hz: int) -> Augmentation | None:
-    """Random shift and gain, before the front end; `None` where the recipe has neither."""
+    """Return random shift and gain, for before the front end; `None` for neither.
+
+    Args:
+      recipe: Augmentations.
+      rate_hz: Sample rate of the waveforms.
+    """
     if not (recipe.time_shift_s or recipe.gain_db):
         return None
 
-    def change(waveform: tf.Tensor, labels: tf.Tensor, noise: TrainingNoise):
+    def change(
+        waveform: tf.Tensor, labels: tf.Tensor, noise: TrainingNoise
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         offset = noise.example_offset
         if recipe.time_shift_s:
             seed = noise.layer_seed("time_shift")
@@ -28,11 +35,13 @@ def on_waveform(recipe: Augment, rate_hz: int) -> Augmentation | None:
 
 
 def on_log_mel(recipe: Augment) -> Augmentation | None:
-    """SpecAugment, then mixup, after the front end; `None` where the recipe has neither."""
+    """Return SpecAugment, then mixup, for after the front end; `None` for neither."""
     if not (recipe.spec_augment or recipe.mixup_alpha):
         return None
 
-    def change(log_mel: tf.Tensor, labels: tf.Tensor, noise: TrainingNoise):
+    def change(
+        log_mel: tf.Tensor, labels: tf.Tensor, noise: TrainingNoise
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         offset = noise.example_offset
         if recipe.spec_augment:
             seed = noise.layer_seed("spec_augment")

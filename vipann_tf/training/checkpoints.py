@@ -1,15 +1,16 @@
-"""Checkpoints of an unfinished training: the newest one that can be read counts."""
+"""Checkpoints of an unfinished training: the newest readable one is restored."""
 
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.training.run import checkpoint_steps
 
-# A damaged index or data file, one cut short, one of other shapes, one without a variable.
+# Errors of a damaged or truncated file, of other shapes, and of a missing variable.
 _UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 _log = logging.getLogger(__name__)
 
@@ -18,24 +19,25 @@ class Checkpoints:
     """Saves and restores the state of a training.
 
     Args:
-      folder: Where they are read, and written.
-      keep: How many to keep.
-      tracked: What they hold: variables, lists of them, an optimizer.
-      scratch: Where they are written instead; for a worker whose part of a collective save is not
-        the one to keep.
+      folder: Folder to read from and to write to.
+      keep: Number of checkpoints to keep.
+      tracked: Content: variables, lists of them, an optimizer.
+      scratch: Folder to write to instead, for a worker whose part of a collective save is not the
+        one to keep.
     """
 
-    def __init__(self, folder: Path, keep: int, tracked: dict, *, scratch: Path | None = None):
+    def __init__(
+        self, folder: Path, keep: int, tracked: dict[str, Any], *, scratch: Path | None = None
+    ):
         self.folder = Path(folder)
         self._written = Path(scratch or folder)
         self._checkpoint = tf.train.Checkpoint(**tracked)
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(self._written), keep)
 
     def restore(self) -> None:
-        """Restores the newest readable checkpoint, where there is any.
+        """Restore the newest readable checkpoint, if there is any.
 
-        One that can't be read, say after a crash of the machine or on a full disk, is passed over
-        with a warning.
+        One that can't be read, for example after a crash of the machine, is skipped with a warning.
 
         Raises:
           UserError: There are checkpoints and none can be read.
@@ -58,7 +60,7 @@ class Checkpoints:
             )
 
     def save(self, step: int) -> None:
-        """Writes a checkpoint and drops the oldest beyond `keep`.
+        """Write a checkpoint and drop the oldest ones beyond `keep`.
 
         Raises:
           UserError: The disk is full, or the folder can't be written.
@@ -73,7 +75,7 @@ class Checkpoints:
             ) from error
 
     def _discard(self, step: int) -> None:
-        """Frees the room that half a checkpoint takes."""
+        """Free the room that half a checkpoint takes."""
         for part in self._written.glob(f"ckpt-{step}[._]*"):
             if part.is_dir():
                 shutil.rmtree(part, ignore_errors=True)
@@ -82,6 +84,6 @@ class Checkpoints:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of TensorFlow or of the system says, without the stack that it came by."""
+    """Return the message of an error of TensorFlow or of the system, without its stack."""
     text = getattr(error, "message", None) or str(error)
     return text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__

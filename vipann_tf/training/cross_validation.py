@@ -2,13 +2,13 @@
 
 OUT/fold1/             model directory, trained without fold 1
 OUT/fold1/evaluation/  its evaluation on fold 1
-OUT/final/             model directory trained on all folds, where asked for
+OUT/final/             model directory trained on all folds, where that is wanted
 OUT/cross_validation.json
-OUT/unfinished.json    while models are being replaced: what they are replaced by
+OUT/unfinished.json    while models are being replaced: what replaces them
 """
 
+import functools
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,38 +19,44 @@ import tensorflow as tf
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.evaluate import METRICS_JSON, evaluate
 from vipann_tf.files import atomic
+from vipann_tf.files.paths import StrPath
 from vipann_tf.recipes import TransferRecipe
 from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.versions import check_local, finished_versions
+from vipann_tf.training.differences import differing_keys
 from vipann_tf.training.distribution import is_multiworker
 from vipann_tf.training.fit import BASE_FIELDS
 from vipann_tf.training.processes import run_in_processes
 from vipann_tf.training.progress import Progress
-from vipann_tf.training.run import differing_keys, sole_process
+from vipann_tf.training.run import sole_process
 from vipann_tf.training.transfer import transfer
 from vipann_tf.uncertainty.confidence_intervals import CONFIDENCE, student_interval
 
 CROSS_VALIDATION_JSON = "cross_validation.json"
 UNFINISHED_JSON = "unfinished.json"
 FINAL = "final"
-# Called with the name of what is being trained (`fold1`, ..., `final`) and where it is.
+# Called with the name of what is being trained (`fold1`, ..., `final`) and how far it is.
 OnProgress = Callable[[str, Progress], None]
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One of the trainings: a fold's, with its evaluation, or the final one.
+    """One of the trainings: that of a fold, with its evaluation, or the final one.
 
     Attributes:
-      recipe, base, data, test_fold, overwrite: As in `transfer`.
+      recipe: Argument of `transfer`.
+      base: Argument of `transfer`.
+      data: Argument of `transfer`.
       out: Model directory.
+      test_fold: Number of the fold that is held out; `None` for the final training.
+      overwrite: Argument of `transfer`.
       trained: Whether the model is there already.
     """
 
     recipe: TransferRecipe
-    base: str | os.PathLike
-    data: str | os.PathLike
+    base: StrPath
+    data: StrPath
     out: Path
     test_fold: int | None
     overwrite: bool
@@ -65,7 +71,7 @@ class _Part:
         on_progress: Callable[[Progress], None] | None = None,
         distribution: tf.distribute.Strategy | None = None,
     ) -> None:
-        """Does what has not been done yet."""
+        """Train and evaluate, unless that has been done."""
         if not self.trained:
             shutil.rmtree(self.evaluation, ignore_errors=True)
             transfer(
@@ -81,12 +87,16 @@ class _Part:
         if self.test_fold is not None and not (self.evaluation / METRICS_JSON).is_file():
             evaluate(self.out, self.data, self.evaluation, overwrite=True)
 
+    def results(self) -> dict:
+        """Return the content of metrics.json."""
+        return json.loads((self.evaluation / METRICS_JSON).read_text(encoding="utf-8"))
+
 
 def cross_validate(
     recipe: TransferRecipe,
-    base: str | os.PathLike,
-    data: str | os.PathLike,
-    out: str | os.PathLike,
+    base: StrPath,
+    data: StrPath,
+    out: StrPath,
     *,
     folds: Sequence[int] | None = None,
     final: bool = False,
@@ -95,25 +105,28 @@ def cross_validate(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> dict:
-    """Transfers once a fold, evaluates each on the fold that it has not heard, and sums up.
+    """Transfer once per fold, evaluate each model on the fold held out, and sum up.
 
-    A fold that is finished is not trained again, one that was interrupted goes on; when `overwrite`
-    itself was interrupted, that holds for those that it has replaced.
+    A finished fold is not trained again, and an interrupted one is resumed. Where a call with
+    `overwrite` was interrupted, that holds for the folds that it has replaced.
 
     Args:
-      recipe, base, data, distribution: As in `transfer`.
+      recipe: Strategy, mode and settings.
+      base: Model directory of the pretrained network.
+      data: Dataset directory.
       out: Directory to make.
       folds: Numbers of the folds to hold out; by default all.
       final: Whether to train a model on all folds, too.
-      parallel: Folds at once, each in a process that sees one GPU, or its share of the cores. How
-        many threads add numbers up shows in the last digits.
-      overwrite: Whether to train folds anew that are finished.
+      distribution: Devices that train each network; by default one.
+      parallel: Number of folds trained at once, each in a process that sees one GPU, or its share of
+        the cores. The number of threads that add numbers up shows in the last digits.
+      overwrite: Whether to train finished folds anew.
       on_progress: Called after every training step.
 
     Returns:
-      What cross_validation.json holds: `dataset`, `strategy`, `mode`, `folds` (names), and `metrics`
+      Content of cross_validation.json: `dataset`, `strategy`, `mode`, `folds` (names), and `metrics`
       and `uncertainty`, each by name: `mean`, `low`, `high` (see `student_interval`) and `values`,
-      one a fold.
+      one per fold.
 
     Raises:
       UserError: An argument is wrong, or a finished fold was trained by another recipe.
@@ -123,7 +136,8 @@ def cross_validate(
         raise UserError(f"{parallel} folds at once take a device each; leave --devices out")
     if distribution is not None and is_multiworker(distribution):
         raise UserError(
-            "cross-validation takes one machine; on several, share the folds out: transfer --test-fold"
+            "cross-validation takes one machine; on several, share the folds out: transfer "
+            "--test-fold"
         )
     dataset = read_dataset_info(data)
     every = [name for name in dataset.splits if name.startswith("fold")]
@@ -143,16 +157,19 @@ def cross_validate(
         before = _versions_to_replace(out, list(recipes), description) if overwrite else {}
         parts = {
             name: _Part(
-                *(recipe, base, data, out / name),
+                recipe=own_recipe,
+                base=base,
+                data=data,
+                out=out / name,
                 test_fold=int(name.removeprefix("fold")) if name != FINAL else None,
                 overwrite=overwrite,
                 trained=_last_version(out / name) > before.get(name, 0),
             )
-            for name, recipe in recipes.items()
+            for name, own_recipe in recipes.items()
         }
-        for name, part in parts.items():
+        for part in parts.values():
             if part.trained:
-                _check_same(part.out, _description(recipes[name], base, dataset))
+                _check_same(part.out, _description(part.recipe, base, dataset))
         if parallel > 1:
             run_in_processes(
                 {name: part.run for name, part in parts.items()},
@@ -162,49 +179,44 @@ def cross_validate(
             )
         else:
             for name, part in parts.items():
-                part.run(_for(name, on_progress), distribution)
-        results = [
-            json.loads((parts[name].evaluation / METRICS_JSON).read_text(encoding="utf-8"))
-            for name in names
-        ]
+                show = functools.partial(on_progress, name) if on_progress else None
+                part.run(show, distribution)
+        results = [parts[name].results() for name in names]
         summary = {
             "dataset": dataset.name,
             "strategy": recipe.strategy,
             "mode": recipe.mode,
             "folds": names,
             "confidence": CONFIDENCE,
-            "metrics": _by_name(results, "metrics"),
-            "uncertainty": _by_name(results, "uncertainty"),
+            "metrics": _intervals([result["metrics"] for result in results]),
+            "uncertainty": _intervals([result["uncertainty"] for result in results]),
         }
         atomic.write_text(out / CROSS_VALIDATION_JSON, json.dumps(summary, indent=2) + "\n")
         (out / UNFINISHED_JSON).unlink(missing_ok=True)
     return summary
 
 
-def _by_name(results: list[dict], group: str) -> dict[str, dict]:
-    """Intervals of the numbers that every fold has."""
-    found = {}
-    for name in results[0][group]:
-        values = [result[group][name]["value"] for result in results if name in result[group]]
-        if len(values) == len(results) and None not in values:
+def _intervals(folds: list[dict[str, dict]]) -> dict[str, dict]:
+    """Return the intervals of the numbers that every fold has."""
+    intervals = {}
+    for name in folds[0]:
+        values = [fold[name]["value"] for fold in folds if name in fold]
+        if len(values) == len(folds) and None not in values:
             mean, low, high = student_interval(values)
-            found[name] = {"mean": mean, "low": low, "high": high, "values": values}
-    return found
-
-
-def _for(name: str, on_progress: OnProgress | None) -> Callable[[Progress], None] | None:
-    return on_progress and (lambda progress: on_progress(name, progress))
+            intervals[name] = {"mean": mean, "low": low, "high": high, "values": values}
+    return intervals
 
 
 def _last_version(model: Path) -> int:
-    """Number of the highest finished version of a model directory; 0 where there is none."""
+    """Return the number of the highest finished version of a model directory; 0 for none."""
     versions = finished_versions(model)
     return int(versions[-1].name) if versions else 0
 
 
 def _versions_to_replace(out: Path, names: list[str], description: dict) -> dict[str, int]:
-    """The highest version of each model when replacing them began, this time or, with the same
-    description, the time that was interrupted.
+    """Return the highest version of each model from before their replacement began.
+
+    It began in this call, or in an interrupted one with the same description.
     """
     file = out / UNFINISHED_JSON
     if file.is_file():
@@ -217,8 +229,8 @@ def _versions_to_replace(out: Path, names: list[str], description: dict) -> dict
     return before
 
 
-def _description(recipe: TransferRecipe, base: str | os.PathLike, dataset: DatasetInfo) -> dict:
-    """What finished folds must have in common."""
+def _description(recipe: TransferRecipe, base: StrPath, dataset: DatasetInfo) -> dict:
+    """Return what finished folds must have in common."""
     return {
         "recipe": recipe.model_dump(mode="json"),
         "base": read_model_info(base).model_dump(mode="json", include=BASE_FIELDS),
@@ -232,10 +244,10 @@ def _check_same(model: Path, wanted: dict) -> None:
     found = {
         "recipe": TransferRecipe.model_validate(info.recipe).model_dump(mode="json"),
         "base": info.base,
-        "dataset": info.data.dataset,
+        "dataset": info.data.dataset if info.data else None,
     }
     if differing := differing_keys(found, wanted):
         raise UserError(
-            f"{model} was trained otherwise: {', '.join(differing)} differ; choose another --out, or "
-            "train every fold anew with --overwrite"
+            f"{model} was trained otherwise: {', '.join(differing)} differ; choose another --out, "
+            "or train every fold anew with --overwrite"
         )

@@ -6,11 +6,12 @@ from vipann_tf.recipes import Training
 
 
 def set_determinism(training: Training) -> None:
-    """Switches TensorFlow's deterministic operations on, for the rest of the process, where wanted.
+    """Switch deterministic operations on for the rest of the process where they are wanted.
 
     Args:
-      training: `deterministic_ops` says whether; `None` wants them where there is no GPU. `seed`
-        becomes TensorFlow's global seed then, since an operation that draws without any is refused.
+      training: `deterministic_ops` says whether they are wanted; `None` wants them where there is
+        no GPU. `seed` becomes the global seed then, since deterministic operations refuse to draw
+        without one.
     """
     wanted = training.deterministic_ops
     if wanted is None:

@@ -51,8 +51,8 @@ def make_distribution(devices: Devices = "auto") -> tf.distribute.Strategy:
     if devices == "mirrored" or (devices == "auto" and len(gpus) > 1):
         if gpus:
             return tf.distribute.MirroredStrategy(gpus)
-        # Collective operations between logical devices of one CPU are keyed by process-wide numbers,
-        # which two strategies in one process can confuse (seen: "Shape mismatch in the collective").
+        # Collective operations between logical devices of one CPU are keyed by numbers of the whole
+        # process, which two strategies in it can confuse ("Shape mismatch in the collective").
         return tf.distribute.MirroredStrategy(
             tf.config.list_logical_devices("CPU"),
             cross_device_ops=tf.distribute.ReductionToOneDevice(),

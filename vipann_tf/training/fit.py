@@ -1,4 +1,4 @@
-"""What pretraining and transfer have in common: from a network's description to a model directory."""
+"""What pretraining and transfer share: from a description of a network to a model directory."""
 
 import math
 from collections.abc import Callable

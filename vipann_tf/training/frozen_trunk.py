@@ -30,8 +30,8 @@ def pooled_batches(
       model: Network whose trunk is constant.
 
     Returns:
-      Function of a position. Its batches are those of `TrainingClips.batches` with `features` float32
-      [batch, 2048 x width] and no `waveform`.
+      Function of a position. Its batches are those of `TrainingClips.batches`, with `features`
+      float32 [batch, 2048 x width] and no `waveform`.
     """
     pooled = tf.function(model.pooled, [tf.TensorSpec([None, None])], autograph=False)
     features, clip_ids = [], []

@@ -257,9 +257,9 @@ def _mean_losses(rows: list[dict[str, float]]) -> dict[str, float]:
 def _not_finite(step: int, result: dict[str, float], clips: list[str], checkpoints: Path) -> str:
     shown = ", ".join(clips[:4]) + (", ..." if len(clips) > 4 else "")
     return (
-        f"the loss is {result['loss']} at step {step} (NLL {result['nll']}, KL {result['kl']}; clips "
-        f"{shown}); lower optimizer.learning_rate or set optimizer.clip_norm. The last checkpoint is "
-        f"kept in {checkpoints}"
+        f"the loss is {result['loss']} at step {step} (NLL {result['nll']}, KL {result['kl']}; "
+        f"clips {shown}); lower optimizer.learning_rate or set optimizer.clip_norm. The last "
+        f"checkpoint is kept in {checkpoints}"
     )
 
 

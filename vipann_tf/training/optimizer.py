@@ -13,11 +13,12 @@ from vipann_tf.recipes import Optimizer
 class FusedAdamW(tf_keras.optimizers.AdamW):
     """AdamW whose update of a variable is one pass over memory instead of some fifteen.
 
-    The arithmetic is Keras's own (Kingma & Ba, arXiv 1412.6980, the form at the end of section 2), by
-    TensorFlow's kernel for it, which knows neither `amsgrad` nor `adaptive_epsilon`.
+    The arithmetic is Keras's own (Kingma & Ba, arXiv 1412.6980, the form at the end of section 2).
+    TensorFlow's kernel computes it, which knows neither `amsgrad` nor `adaptive_epsilon`.
     """
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
+        """Update one variable."""
         dtype = variable.dtype
         step = tf.cast(self.iterations + 1, dtype)
         place = self._index_dict[self._var_key(variable)]
@@ -132,7 +133,7 @@ def make_optimizer(
 def averaged_variables(
     optimizer: tf_keras.optimizers.Optimizer, variables: Sequence[tf.Variable]
 ) -> list[tf.Variable]:
-    """The variables' moving averages where the optimizer keeps them, else the variables.
+    """Return the moving averages of variables where the optimizer keeps them, else the variables.
 
     Args:
       optimizer: Made by `make_optimizer` and built for these variables, in this order.
@@ -143,7 +144,9 @@ def averaged_variables(
     return optimizer._model_variables_moving_average if optimizer.use_ema else list(variables)
 
 
-def _learning_rate(recipe: Optimizer, steps: int):
+def _learning_rate(
+    recipe: Optimizer, steps: int
+) -> float | tf_keras.optimizers.schedules.LearningRateSchedule:
     warmup = min(recipe.warmup_steps, steps)
     if recipe.schedule == "cosine":
         return tf_keras.optimizers.schedules.CosineDecay(

@@ -5,15 +5,35 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
 
 from vipann_tf.errors import UserError
 
-# Called with a function to report progress to; it and what it reports can be pickled.
-Task = Callable[[Callable[[object], None]], None]
-# How long a process that is told to stop may take to write its checkpoint.
+# Called with a function that takes reports of the progress. Both it and the reports can be pickled.
+Task = Callable[[Callable[[Any], None]], None]
+# Time that a process has, after it was told to stop, to write its checkpoint.
 _STOP_S = 120
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """A process that runs a task.
+
+    Attributes:
+      name: Name of the task.
+      process: The process.
+      reports: Connection that gives its reports.
+      environment: Environment variables that say what it sees of the machine.
+    """
+
+    name: str
+    process: SpawnProcess
+    reports: Connection
+    environment: dict[str, str]
 
 
 def run_in_processes(
@@ -21,42 +41,41 @@ def run_in_processes(
     count: int,
     *,
     gpus: int,
-    on_progress: Callable[[str, object], None] | None = None,
+    on_progress: Callable[[str, Any], None] | None = None,
 ) -> None:
-    """Runs tasks, so many at once, each seeing one GPU, or its share of the cores.
+    """Run tasks, several at once, each of which sees one GPU, or its share of the cores.
 
-    Where one fails the others are stopped by SIGTERM, which trainings answer with a checkpoint. Where
-    this process is killed they stop by themselves at their next report.
+    Where one fails, the others are stopped by SIGTERM, which trainings answer with a checkpoint.
+    Where this process is killed, they stop by themselves at their next report.
 
     Args:
-      tasks: By name.
-      count: How many at once.
-      gpus: How many there are.
+      tasks: Tasks by name.
+      count: Number of tasks at once.
+      gpus: Number of GPUs of the machine.
       on_progress: Called with the name of a task and what it reported.
 
     Raises:
       UserError: A task raised it, or its process was killed; or there are fewer GPUs than `count`.
     """
-    places = _places(count, gpus)
-    waiting, running = list(tasks.items()), {}
+    free = _environments(count, gpus)
+    waiting = list(tasks.items())
+    running: list[_Worker] = []
     try:
         while waiting or running:
-            while waiting and places:
+            while waiting and free:
                 name, task = waiting.pop(0)
-                place = places.pop()
-                process, reports = _start(task, place)
-                running[reports] = name, process, place
-            for reports in wait(list(running)):
-                name, process, place = running[reports]
-                if _finished(name, process, reports, on_progress):
-                    del running[reports]
-                    places.append(place)
+                running.append(_start(name, task, free.pop()))
+            ready = wait([worker.reports for worker in running])
+            for worker in [worker for worker in running if worker.reports in ready]:
+                if _finished(worker, on_progress):
+                    running.remove(worker)
+                    free.append(worker.environment)
     finally:
-        _stop([(process, reports) for reports, (_, process, _) in running.items()])
+        _stop(running)
 
 
-def _places(count: int, gpus: int) -> list[dict[str, str]]:
-    """Environment variables of each process: what it sees of the machine."""
+def _environments(count: int, gpus: int) -> list[dict[str, str]]:
+    """Return environment variables for each process: what it sees of the machine."""
     if count < 1:
         raise UserError(f"{count} folds at once; use 1 or more")
     if not gpus:
@@ -64,37 +83,37 @@ def _places(count: int, gpus: int) -> list[dict[str, str]]:
         return [{"TF_NUM_INTRAOP_THREADS": str(threads)} for _ in range(count)]
     if count > gpus:
         raise UserError(
-            f"{count} folds at once, one a GPU, but there are {gpus}; use {gpus} or fewer"
+            f"{count} folds at once, one per GPU, but there are {gpus}; use {gpus} or fewer"
         )
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = named.split(",") if named else [str(number) for number in range(gpus)]
     return [{"CUDA_VISIBLE_DEVICES": name} for name in names[:count]]
 
 
-def _start(task: Task, place: dict[str, str]):
+def _start(name: str, task: Task, environment: dict[str, str]) -> _Worker:
     # A forked process would inherit TensorFlow's threads, which do not survive it.
     context = multiprocessing.get_context("spawn")
     reports, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(task, sender))
-    with _environment(place):
+    with _environment(environment):
         process.start()
     sender.close()
-    return process, reports
+    return _Worker(name=name, process=process, reports=reports, environment=environment)
 
 
 def _work(task: Task, sender: Connection) -> None:
-    """What such a process does."""
+    """Run a task in its process, and send its reports and how it ended."""
 
-    def report(progress) -> None:
+    def report(progress: Any) -> None:
         try:
             sender.send(("progress", progress))
         except BrokenPipeError:
-            # Nobody waits for this process any more.
+            # The process that started this one is gone.
             os.kill(os.getpid(), signal.SIGTERM)
 
+    last: tuple[str, str | None] = ("done", None)
     try:
         task(report)
-        last = ("done", None)
     except UserError as error:
         last = ("error", str(error))
     except KeyboardInterrupt:
@@ -105,22 +124,23 @@ def _work(task: Task, sender: Connection) -> None:
         sender.send(last)
 
 
-def _finished(name: str, process, reports: Connection, on_progress) -> bool:
-    """Takes one report; whether it is the last one."""
+def _finished(worker: _Worker, on_progress: Callable[[str, Any], None] | None) -> bool:
+    """Take one report, and return whether it is the last one."""
+    name, process = worker.name, worker.process
     try:
-        kind, content = reports.recv()
+        kind, content = worker.reports.recv()
     except EOFError:
         process.join()
         raise UserError(
-            f"{name}: its process ended with status {process.exitcode}, out of memory perhaps; the same "
-            "command goes on"
+            f"{name}: its process ended with status {process.exitcode}, out of memory perhaps; the "
+            "same command goes on"
         ) from None
     if kind == "progress":
         if on_progress is not None:
             on_progress(name, content)
         return False
     process.join()
-    reports.close()
+    worker.reports.close()
     if kind == "error":
         raise UserError(f"{name}: {content}")
     if kind == "crash":
@@ -128,16 +148,16 @@ def _finished(name: str, process, reports: Connection, on_progress) -> bool:
     return True
 
 
-def _stop(running: list) -> None:
-    for process, _ in running:
-        process.terminate()
-    for process, reports in running:
+def _stop(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
         # Emptied or closed, else it may wait for ever to report.
-        reports.close()
-        process.join(_STOP_S)
-        if process.is_alive():
-            process.kill()
-            process.join()
+        worker.reports.close()
+        worker.process.join(_STOP_S)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
 
 
 @contextlib.contextmanager

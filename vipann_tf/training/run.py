@@ -1,10 +1,10 @@
-"""An unfinished training on disk: NAME/training, which goes when the model is exported.
+"""An unfinished training on disk: NAME/training, which is removed when the model is exported.
 
 NAME/training/run.json       what is being trained: the resolved recipe and its inputs
-NAME/training/log.csv        a row a step
-NAME/training/validation.csv a row a score
+NAME/training/log.csv        one row per step
+NAME/training/validation.csv one row per validation
 NAME/training/tensorboard/   both as curves
-NAME/training/checkpoints/   model, optimizer, data position, the newest few
+NAME/training/checkpoints/   the newest few: model, optimizer, position in the data
 """
 
 import csv
@@ -17,12 +17,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from vipann_tf.errors import UserError
 from vipann_tf.files import atomic
 from vipann_tf.files.locking import locked
+from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.metadata import METADATA_JSON
 from vipann_tf.saved_model.versions import finished_versions
+from vipann_tf.training.differences import differing_keys
 
 RUN_JSON = "run.json"
 LOG_CSV = "log.csv"
@@ -34,11 +37,11 @@ LOG_FIELDS = ("step", "epoch", "loss", "nll", "kl", "kl_scale", "learning_rate")
 
 
 @contextmanager
-def sole_process(directory: str | Path) -> Iterator[None]:
-    """Keeps other processes from training into a directory, which is made where it is not there.
+def sole_process(directory: StrPath) -> Iterator[None]:
+    """Keep other processes from training into a directory, and make it where it is missing.
 
     Raises:
-      UserError: Another one does right now.
+      UserError: Another process trains into it right now.
     """
     directory = Path(directory)
     with ExitStack() as stack:
@@ -48,8 +51,8 @@ def sole_process(directory: str | Path) -> Iterator[None]:
                 stack.enter_context(locked(directory))
             except BlockingIOError as error:
                 raise UserError(
-                    f"another process is training into {directory} right now; wait for it, or choose "
-                    "another --out"
+                    f"another process is training into {directory} right now; wait for it, or "
+                    "choose another --out"
                 ) from error
         yield
 
@@ -58,20 +61,20 @@ class TrainingRun:
     """The folder of one training run.
 
     Args:
-      directory: NAME of the model to be.
-      description: Everything that must be the same for a run to be continued, JSON-compatible.
-      steps: Steps in all, for those who ask how far it is.
-      overwrite: Whether a run of another description is discarded instead of refused.
-      writes: Whether this process writes it; others only compare and read.
+      directory: Model directory to make, NAME.
+      description: All that must be the same for the run to be resumed, JSON-compatible.
+      steps: Steps in all, for those who ask how far the run is.
+      overwrite: Whether to discard a run of another description; otherwise it is an error.
+      writes: Whether this process writes; other workers compare and read only.
 
     Raises:
-      UserError: An unfinished run with another description is there.
+      UserError: There is an unfinished run of another description.
     """
 
     def __init__(
         self,
-        directory: str | Path,
-        description: dict,
+        directory: StrPath,
+        description: dict[str, Any],
         *,
         steps: int,
         overwrite: bool = False,
@@ -100,11 +103,11 @@ class TrainingRun:
 
     @property
     def tensorboard(self) -> Path | None:
-        """Where event files go."""
+        """The folder of the event files; `None` in a process that writes none."""
         return self.folder / "tensorboard" if self.writes else None
 
     def rewind_logs(self, step: int) -> None:
-        """Drops log rows after a step: those that the resumed run will write again."""
+        """Drop the log rows after a step: the resumed run writes them again."""
         if not self.writes:
             return
         with _writing(self.folder):
@@ -113,20 +116,20 @@ class TrainingRun:
                 _rewind(scores, _header(scores), step)
 
     def log(self, row: dict[str, float]) -> None:
-        """Appends a row of `LOG_FIELDS`."""
+        """Append a row of `LOG_FIELDS`."""
         self._append(LOG_CSV, row)
 
     def log_scores(self, step: int, scores: dict[str, float]) -> None:
-        """Appends a row of validation scores."""
+        """Append a row of validation scores."""
         self._append(VALIDATION_CSV, {"step": step, **scores})
 
     def last_rows(self, count: int) -> list[dict[str, float]]:
-        """The last rows of the log; none in a process that writes none."""
+        """Return the last rows of the log; none in a process that does not write it."""
         rows = _rows(self.folder / LOG_CSV)[-count:] if self.writes else []
         return [{key: float(value) for key, value in row.items()} for row in rows]
 
     def kept_files(self) -> dict[str, Path]:
-        """What the finished model keeps, by its name there."""
+        """Return the files that the finished model keeps, by their names there."""
         names = {
             KEPT_LOG: LOG_CSV,
             "validation_log.csv": VALIDATION_CSV,
@@ -136,7 +139,7 @@ class TrainingRun:
         return {kept: file for kept, file in files.items() if file.exists()}
 
     def finish(self) -> None:
-        """Removes what a finished model does not need."""
+        """Remove the folder, which a finished model does not need."""
         shutil.rmtree(self.folder)
 
     def _append(self, name: str, row: dict) -> None:
@@ -152,16 +155,17 @@ class TrainingRun:
                 writer.writerow(row)
 
 
-def unfinished(directory: str | Path) -> dict | None:
-    """What is known of the unfinished run in a model directory; `None` where there is none.
+def unfinished(directory: StrPath) -> dict[str, Any] | None:
+    """Return what is known of the unfinished run in a model directory.
 
-    What a process left that was killed between the last two things that it does, to write the model
-    and to remove this, is none.
+    A process that was killed after it wrote the model, and before it removed the folder, left no
+    unfinished run.
 
     Returns:
-      `step`, `steps`, `description`, the last rows `log` and `scores` (empty where there is none),
-      `seconds_ago`, since the last of them was written, `checkpoint`, the step of the newest (0
-      where there is none), and `running`, whether a process is at it.
+      `step`, `steps`, `description`, `log` and `scores` (their last rows, empty for none),
+      `seconds_ago` (time since the log was written), `checkpoint` (step of the newest one, 0 for
+      none) and `running` (whether a process trains into the directory now); `None` where there is
+      no unfinished run.
     """
     folder = Path(directory) / "training"
     file = folder / RUN_JSON
@@ -181,9 +185,9 @@ def unfinished(directory: str | Path) -> dict | None:
 
 
 def checkpoint_steps(folder: Path) -> dict[int, Path]:
-    """The checkpoints in a folder: step -> path, as TensorFlow names them.
+    """Return the checkpoints in a folder: step -> path, as TensorFlow names them.
 
-    By the files, not by the list that is kept beside them: that can be damaged too.
+    They are found by their files. The list that TensorFlow keeps beside them can be damaged.
     """
     if not folder.is_dir():
         return {}
@@ -191,14 +195,16 @@ def checkpoint_steps(folder: Path) -> dict[int, Path]:
     return {int(match[1]): file.with_suffix("") for file, match in matches.items() if match}
 
 
-def _is_kept(log: Path, directory: str | Path) -> bool:
-    """Whether the newest model has this very log."""
+def _is_kept(log: Path, directory: StrPath) -> bool:
+    """Return whether the newest model has this very log."""
     versions = finished_versions(directory)
-    kept = versions and versions[-1] / METADATA_JSON.parent / KEPT_LOG
-    return bool(kept) and log.is_file() and kept.is_file() and filecmp.cmp(log, kept, shallow=False)
+    if not versions or not log.is_file():
+        return False
+    kept = versions[-1] / METADATA_JSON.parent / KEPT_LOG
+    return kept.is_file() and filecmp.cmp(log, kept, shallow=False)
 
 
-def _is_locked(directory: str | Path) -> bool:
+def _is_locked(directory: StrPath) -> bool:
     try:
         with locked(directory):
             return False
@@ -215,7 +221,7 @@ def _rewind(file: Path, fields: Sequence[str], step: int) -> None:
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
-    """The rows of a log; one cut short by a kill lacks fields and is left out."""
+    """Return the rows of a log without one that was cut short by a kill, which lacks fields."""
     if not file.is_file():
         return []
     with open(file, newline="", encoding="utf-8") as lines:
@@ -229,23 +235,11 @@ def _header(file: Path) -> list[str]:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Says in one line why a run can't be written, such as a full disk."""
+    """Raise a `UserError` of one line where a run can't be written, as on a full disk."""
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"can't write in {folder}: {error.strerror}; make room or choose another --out, then the "
-            "same command goes on from the last checkpoint"
+            f"can't write in {folder}: {error.strerror}; make room or choose another --out, then "
+            "the same command goes on from the last checkpoint"
         ) from error
-
-
-def differing_keys(before: dict, after: dict, prefix: str = "") -> list[str]:
-    """Dotted keys whose values differ."""
-    keys = []
-    for key in sorted({*before, *after}):
-        old, new = before.get(key), after.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            keys += differing_keys(old, new, f"{prefix}{key}.")
-        elif old != new:
-            keys.append(f"{prefix}{key}")
-    return keys

@@ -1,4 +1,4 @@
-"""The strategies of transfer of the VI-PANN paper. No TensorFlow in here.
+"""The transfer strategies of the VI-PANN paper. No TensorFlow in here.
 
 | strategy | base          | trunk                   | new head      |
 | -------- | ------------- | ----------------------- | ------------- |

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training: `tensorboard --logdir NAME`."""
+"""Event files of a training for TensorBoard: `tensorboard --logdir NAME`."""
 
 import contextlib
 import importlib.util
@@ -16,12 +16,12 @@ EVERY_STEPS = 10
 
 
 class Summaries:
-    """Writes event files: scalars of the loss, of validation, and the posterior's spread.
+    """A writer of event files: the loss, the validation and the spread of the posterior.
 
-    Without the package tensorboard, which TensorFlow's own summaries need, nothing is written.
+    It writes nothing without the package tensorboard, which TensorFlow's own summaries need.
 
     Args:
-      folder: Where the event files go; `None` writes none.
+      folder: Folder of the event files; `None` writes none.
     """
 
     def __init__(self, folder: Path | None):
@@ -30,7 +30,7 @@ class Summaries:
         self._writer = tf.summary.create_file_writer(str(folder)) if wanted else None
 
     def training(self, step: int, row: dict[str, float]) -> None:
-        """Loss, NLL, KL, its weight and the learning rate, now and then."""
+        """Write loss, NLL, KL, its weight and the learning rate, every `EVERY_STEPS` steps."""
         if step == 1 or step % EVERY_STEPS == 0:
             self._scalars(
                 step,
@@ -44,43 +44,43 @@ class Summaries:
             )
 
     def validation(self, step: int, scores: dict[str, float]) -> None:
-        """Every metric."""
+        """Write every metric."""
         self._scalars(step, {f"validation/{name}": value for name, value in scores.items()})
 
     def posterior(self, step: int, model: VIPANN) -> None:
-        """A histogram of the posterior standard deviations of each stage."""
+        """Write a histogram of the posterior standard deviations of each stage."""
         if self._writer is None:
             return
         stages: dict[str, list[tf.Tensor]] = {}
         for layer in model.bayesian_layers:
             stage = layer.name.split(".")[0]
             stages.setdefault(stage, []).append(tf.reshape(layer.kernel_stddev(), [-1]))
-        with self._recording(step):
+        with self._recording(self._writer, step):
             for stage, parts in stages.items():
                 tf.summary.histogram(f"posterior_stddev/{stage}", tf.concat(parts, 0))
 
     def close(self) -> None:
-        """Writes what is still held."""
+        """Write what is still held."""
         if self._writer is not None:
-            # What can't be written has been complained of.
+            # The user has been told before what can't be written.
             with contextlib.suppress(tf.errors.OpError):
                 self._writer.close()
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
         if self._writer is None:
             return
-        with self._recording(step):
+        with self._recording(self._writer, step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
     @contextlib.contextmanager
-    def _recording(self, step: int) -> Iterator[None]:
+    def _recording(self, writer: tf.summary.SummaryWriter, step: int) -> Iterator[None]:
         try:
-            with self._writer.as_default(step):
+            with writer.as_default(step):
                 yield
-            self._writer.flush()
+            writer.flush()
         except tf.errors.OpError as error:
             raise UserError(
-                f"can't write in {self._folder}: {first_line(error)}; make room, then the same command "
-                "goes on from the last checkpoint"
+                f"can't write in {self._folder}: {first_line(error)}; make room, then the same "
+                "command goes on from the last checkpoint"
             ) from error

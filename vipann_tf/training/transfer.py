@@ -57,8 +57,8 @@ def transfer(
     dataset = read_dataset_info(data)
     if dataset.sample_rate_hz != base_info.sample_rate_hz:
         raise UserError(
-            f"{data} has {dataset.sample_rate_hz} Hz, the base model {base_info.sample_rate_hz} Hz; "
-            "prepare the data anew"
+            f"{data} has {dataset.sample_rate_hz} Hz, the base model {base_info.sample_rate_hz} "
+            "Hz; prepare the data anew"
         )
     splits, held_out = training_splits(
         dataset, recipe.data.train, test_fold, recipe.validation.splits
@@ -110,8 +110,8 @@ def training_splits(
     if wanted is None:
         if "train" not in dataset.splits:
             raise UserError(
-                f"dataset {dataset.name} has the splits {', '.join(dataset.splits)}; say which fold "
-                "to hold out (--test-fold), or what to train on (--set data.train=[...])"
+                f"dataset {dataset.name} has the splits {', '.join(dataset.splits)}; say which "
+                "fold to hold out (--test-fold), or what to train on (--set data.train=[...])"
             )
         wanted = ["train"]
     splits = dataset.check_splits(wanted)
@@ -135,13 +135,13 @@ def transferred_architecture(
     kinds = kinds_of(recipe)
     if base.trunk != kinds.base:
         raise UserError(
-            f"strategy {recipe.strategy} starts from a {kinds.base} base, but {name} is {base.trunk}; "
-            f"for it use {strategies_for(base.trunk)}"
+            f"strategy {recipe.strategy} starts from a {kinds.base} base, but {name} is "
+            f"{base.trunk}; for it use {strategies_for(base.trunk)}"
         )
     if recipe.signs is not None and kinds.trunk != "flipout":
         raise UserError(
-            f"signs is {recipe.signs!r}, but strategy {recipe.strategy} has a {kinds.trunk} trunk: only "
-            "Flipout convolutions draw signs; leave it out"
+            f"signs is {recipe.signs!r}, but strategy {recipe.strategy} has a {kinds.trunk} trunk: "
+            "only Flipout convolutions draw signs; leave it out"
         )
     return base.model_copy(
         update={
