@@ -145,7 +145,7 @@ def finish(process: subprocess.Popen) -> str:
 
 @pytest.fixture(scope="module")
 def base(tagging, tmp_path_factory):
-    """A Flipout network of one residual block."""
+    """Pretrain a Flipout network of one residual block."""
     out = tmp_path_factory.mktemp("distributed") / "base"
     with pytest.MonkeyPatch.context() as patch:
         stand_ins(patch.setattr)
@@ -187,7 +187,7 @@ def check_same(model, reference) -> None:
 
     rows, expected = log_rows(model), log_rows(reference)
     assert len(rows) == len(expected) == STEPS
-    for row, wanted in zip(rows, expected):
+    for row, wanted in zip(rows, expected, strict=True):
         for name in ("loss", "nll"):
             assert row[name] == pytest.approx(wanted[name], abs=1e-4), (name, row["step"])
         # The KL is that of the network, however many replicas there are.

@@ -48,7 +48,7 @@ def test_files_cannot_grow(bases, events, tmp_path, no_more_than):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of its own, and what fills it to the last byte and empties it again."""
+    """Mount a file system; give it and functions that fill it to the last byte and empty it."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)]

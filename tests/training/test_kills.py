@@ -35,7 +35,7 @@ def test_deterministic_operations(monkeypatch, option, gpus, expected):
 
 
 def kills(seed: int, command: list[str], moments: list[str], folder: pathlib.Path) -> list[str]:
-    """Starts a command once a moment and sees it killed there; says how far each came."""
+    """Start a command once per moment, see it killed there, and return how far each came."""
     found = []
     for number, moment in enumerate(moments):
         process = subprocess.run(

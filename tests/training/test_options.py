@@ -138,8 +138,9 @@ def test_patience_needs_splits():
 
 
 def test_xla_compiles_the_step(train, monkeypatch):
-    """Graphs, here: with XLA the same network comes out, but for rounding. (Not of a Bayesian one:
-    XLA has other random numbers.).
+    """With XLA a graph trains the same network, up to rounding.
+
+    A Bayesian network would differ: XLA has other random numbers.
     """
     settings = ("training.steps=3", "dropout_dense=0")
     with pytest.MonkeyPatch.context() as patch, eagerly(patch):

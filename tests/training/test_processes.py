@@ -1,4 +1,4 @@
-"""Several trainings at once: each sees its device, failures end all, nothing outlives its parent."""
+"""Several trainings at once: each sees its device, and a failure or a lost parent ends all."""
 
 import os
 import subprocess

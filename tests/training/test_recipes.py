@@ -34,8 +34,9 @@ def transfer_settings(strategy: str) -> list[str]:
 
 
 def distinct_trainings() -> dict[str, tuple[TransferRecipe, list[str]]]:
-    """Recipe and names, by an id: recipes that differ in no more than what is shortened here train
-    the same, and do so once.
+    """Return recipe and names by an id.
+
+    Recipes that differ only in what is shortened here train the same network, and do so once.
     """
     found = {}
     for name in sorted(x.stem for x in RECIPES.glob("transfer/*.yaml")):

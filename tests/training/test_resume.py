@@ -60,7 +60,7 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(tagging, tmp_path):
 
 @pytest.fixture
 def train(bases, events, tmp_path):
-    """The cheapest run, with a checkpoint a step: called with `--set`s and options of `transfer`."""
+    """Return a function of settings and options of `transfer`: the cheapest run."""
 
     def run(*settings, **options):
         return cheapest_run(bases, events, tmp_path / "m", *settings, **options)
@@ -74,7 +74,7 @@ def checkpoint_files(tmp_path) -> list[pathlib.Path]:
 
 @pytest.fixture(scope="module")
 def smooth(bases, events, tmp_path_factory):
-    """The model of `train`, undisturbed."""
+    """Train the model of `train`, undisturbed."""
     with pytest.MonkeyPatch.context() as patch, eagerly(patch):
         yield cheapest_run(bases, events, tmp_path_factory.mktemp("smooth") / "m")
 
@@ -169,8 +169,8 @@ def test_two_runs_at_once(train, tmp_path):
 
     train(on_progress=second)
     assert refused == [
-        f"another process is training into {tmp_path / 'm'} right now; wait for it, or choose another "
-        "--out"
+        f"another process is training into {tmp_path / 'm'} right now; wait for it, or choose "
+        "another --out"
     ]
     assert len(log_rows(tmp_path / "m")) == 4
     with locked(tmp_path / "m"), pytest.raises(UserError, match="another process is training"):
@@ -181,6 +181,6 @@ def test_an_object_store_is_refused(bases, events):
     with pytest.raises(UserError) as error:
         cheapest_run(bases, events, "s3://bucket/m")
     assert str(error.value) == (
-        "s3://bucket/m is in an object store, where nothing can be renamed or locked; choose a local "
-        "--out, and copy the finished model"
+        "s3://bucket/m is in an object store, where nothing can be renamed or locked; choose a "
+        "local --out, and copy the finished model"
     )

@@ -110,8 +110,8 @@ def test_info_after_a_kill_at_the_very_end(bases, events, tmp_path, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingRun, "finish", killed)
+        recipe = transfer_recipe("det", "fixed")
         with pytest.raises(Killed):
-            recipe = transfer_recipe("det", "fixed")
             transfer(recipe, bases["deterministic"], events, tmp_path / "m", test_fold=1)
     assert (tmp_path / "m" / "training").is_dir()
     result = CliRunner().invoke(main, ["info", str(tmp_path / "m")])

@@ -57,7 +57,7 @@ def test_what_is_trained(bases, events, tmp_path, strategy, mode):
 
     rows = log_rows(tmp_path / "m")
     assert [row["step"] for row in rows] == [1, 2] == [progress.step for progress in seen]
-    for row, progress in zip(rows, seen):
+    for row, progress in zip(rows, seen, strict=True):
         assert row["loss"] == pytest.approx(row["nll"] + row["kl"] * row["kl_scale"], rel=1e-5)
         assert progress.loss == row["loss"] and progress.steps == 2
         bayesian = head == "flipout"
@@ -89,7 +89,8 @@ def test_cached_features_give_the_same_network(bases, events, tmp_path):
     cached, plain = read_variables(tmp_path / "cached"), read_variables(tmp_path / "plain")
     for name in cached:
         np.testing.assert_allclose(cached[name], plain[name], rtol=0, atol=1e-5, err_msg=name)
-    for one, other in zip(log_rows(tmp_path / "cached"), log_rows(tmp_path / "plain")):
+    rows = log_rows(tmp_path / "cached"), log_rows(tmp_path / "plain")
+    for one, other in zip(*rows, strict=True):
         assert one == pytest.approx(other, abs=1e-5)
 
 
