@@ -1,7 +1,7 @@
 """One process of a distributed training: `... KILL_AT COMMAND...`.
 
-COMMAND is that of the command line, its networks are the `tiny_training.shallow` ones. With KILL_AT above 0
-the process kills itself after that step.
+COMMAND is that of the command line; its networks are those of `tiny_training.shallow`. With KILL_AT
+above 0 the process kills itself after that step.
 """
 
 import operator

@@ -30,7 +30,7 @@ def kill_within(seconds: float, chance: random.Random) -> None:
 
 
 def killed_in(function, call: int, chance: random.Random):
-    """The function, with a kill at a random time within a call, which takes as long as the last."""
+    """Return the function with a kill within a call, which takes as long as the last."""
     calls, seconds = 0, FIRST_CALL_S
 
     def wrapped(*args, **kwargs):
@@ -47,7 +47,7 @@ def killed_in(function, call: int, chance: random.Random):
 
 
 def killed_after(function, call: int, chance: random.Random):
-    """The function, with a kill at a random time from a call to where the next one is due."""
+    """Return the function with a kill between a call and the time when the next one is due."""
     times = []
 
     def wrapped(*args, **kwargs):

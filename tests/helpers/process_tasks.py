@@ -10,7 +10,7 @@ NAMES = ("CUDA_VISIBLE_DEVICES", "TF_NUM_INTRAOP_THREADS")
 
 
 def environment(report):
-    """Reports what the process sees, and when it began and ended."""
+    """Report what the process sees, and when it began and ended."""
     began = time.monotonic()
     report({name: os.environ.get(name) for name in NAMES})
     time.sleep(0.5)
@@ -30,7 +30,7 @@ def killed(report):
 
 
 def patient(report):
-    """Answers SIGTERM as a training does; says where, in a file that is named in the environment."""
+    """Answer SIGTERM as a training does, and note it in the file that the environment names."""
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     while not stopped:

@@ -31,8 +31,9 @@ def transfer_recipe(strategy: str, mode: str, *settings: str, path=None) -> Tran
 
 
 def light_export(model, directory, info, labels, *, overwrite=False, extras=None) -> pathlib.Path:
-    """Stands in for `export`: all of a model directory but the SavedModel's graph, which takes
-    longer to write than these trainings.
+    """Write all of a model directory but the graph of the SavedModel, in place of `export`.
+
+    Writing the graph takes longer than these trainings.
     """
     old = finished_versions(directory)
     version = pathlib.Path(directory) / str(next_version(directory))
@@ -51,7 +52,7 @@ def light_export(model, directory, info, labels, *, overwrite=False, extras=None
 
 
 def same_weights(one, other) -> bool:
-    """Whether two model directories hold the same variables, bit for bit."""
+    """Return whether two model directories hold the same variables, bit for bit."""
     first, second = read_variables(one), read_variables(other)
     return first.keys() == second.keys() and all(
         first[name].tobytes() == second[name].tobytes() for name in first
@@ -59,7 +60,7 @@ def same_weights(one, other) -> bool:
 
 
 def log_bytes(model) -> bytes:
-    """The log of a finished training."""
+    """Return the log of a finished training."""
     return (pathlib.Path(model) / "1" / "assets.extra" / "training_log.csv").read_bytes()
 
 
@@ -69,14 +70,15 @@ def log_rows(model) -> list[dict[str, float]]:
 
 
 def export_without_graph(monkeypatch) -> None:
-    """Has trainings export by `light_export`."""
+    """Make trainings export by `light_export`."""
     monkeypatch.setattr(fit, "export", light_export)
 
 
 @contextlib.contextmanager
 def eagerly(monkeypatch):
-    """Runs steps without tracing them, which takes longer than a few steps of a tiny network; and
-    exports without tracing, too.
+    """Run steps without tracing them, and export without tracing, too.
+
+    Tracing takes longer than a few steps of a tiny network.
     """
     export_without_graph(monkeypatch)
     tf.config.run_functions_eagerly(True)
@@ -87,7 +89,7 @@ def eagerly(monkeypatch):
 
 
 def cheapest_run(bases, events, out, *settings, **options):
-    """A head on pooled features, four steps, a checkpoint after each."""
+    """Train a head on pooled features, four steps, with a checkpoint after each."""
     recipe = transfer_recipe(
         "det-flip", "fixed", "training.steps=4", "training.checkpoint_every_steps=1", *settings
     )
@@ -96,7 +98,7 @@ def cheapest_run(bases, events, out, *settings, **options):
 
 
 def shallow(set_item) -> None:
-    """One residual block: the others would repeat it.
+    """Build networks of one residual block: the others would repeat it.
 
     Args:
       set_item: `MonkeyPatch.setitem`, or what does as it.
@@ -105,7 +107,7 @@ def shallow(set_item) -> None:
 
 
 def stand_ins(set_attribute) -> None:
-    """Exports without a graph, and writes the gradients of the first step to NAME/gradients.npz.
+    """Export without a graph, and write the gradients of the first step to NAME/gradients.npz.
 
     Args:
       set_attribute: `MonkeyPatch.setattr`, or what does as it.
@@ -120,7 +122,10 @@ def stand_ins(set_attribute) -> None:
                 # Adam's first moment after one step is a tenth of its gradient.
                 values = [10 * moment.numpy() for moment in loop.model.optimizer._momentums]
                 names = [variable.name for variable in loop.model.trainable_variables]
-                np.savez(loop.run.folder.parent / "gradients.npz", **dict(zip(names, values)))
+                np.savez(
+                    loop.run.folder.parent / "gradients.npz",
+                    **dict(zip(names, values, strict=True)),
+                )
             if show is not None:
                 show(seen)
 

@@ -10,13 +10,13 @@ from vipann_tf.training.pretrain import pretrain
 
 @pytest.fixture(scope="session")
 def tagging(tmp_path_factory):
-    """A multilabel dataset directory."""
+    """Prepare a multilabel dataset directory."""
     return _synthetic(tmp_path_factory, task="multilabel", clips=12)
 
 
 @pytest.fixture(scope="session")
 def events(tmp_path_factory):
-    """A multiclass dataset directory of five folds."""
+    """Prepare a multiclass dataset directory of five folds."""
     return _synthetic(tmp_path_factory, task="multiclass", clips=20)
 
 
@@ -28,14 +28,14 @@ def _synthetic(tmp_path_factory, **options):
 
 @pytest.fixture
 def eager(monkeypatch):
-    """See `tiny_training.eagerly`."""
+    """Run as `tiny_training.eagerly` does."""
     with eagerly(monkeypatch):
         yield
 
 
 @pytest.fixture(scope="session")
 def bases(tmp_path_factory, tagging):
-    """Model directory of a pretrained network of each kind."""
+    """Pretrain a network of each kind; return the model directories by kind."""
     made = {kind: tmp_path_factory.mktemp("bases") / kind for kind in KINDS}
     with pytest.MonkeyPatch.context() as patch, eagerly(patch):
         for kind, out in made.items():
