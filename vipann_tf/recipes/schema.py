@@ -23,6 +23,7 @@ __all__ = [
     "Section",
     "Strategy",
     "Training",
+    "TrainingRecipe",
     "TransferRecipe",
     "Validation",
     "Variational",
@@ -220,3 +221,6 @@ class TransferRecipe(Section):
         description="Where the trunk of `flip` draws its signs: per `channel` or per `activation`; by "
         "default as its base does.",
     )
+
+
+TrainingRecipe = PretrainRecipe | TransferRecipe

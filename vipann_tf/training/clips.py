@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from vipann_tf.files.paths import StrPath
-from vipann_tf.recipes import PretrainRecipe, TransferRecipe
+from vipann_tf.recipes import TrainingRecipe
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.records.subset import choose
@@ -37,11 +37,7 @@ class TrainingClips:
     count: int
 
     def batches(
-        self,
-        recipe: PretrainRecipe | TransferRecipe,
-        position: tuple[int, int],
-        *,
-        waveform: bool = True,
+        self, recipe: TrainingRecipe, position: tuple[int, int], *, waveform: bool = True
     ) -> tf.data.Dataset:
         """Return the endless stream of training batches; see `training_batches`.
 
@@ -62,7 +58,7 @@ class TrainingClips:
             on_corrupt=recipe.data.on_corrupt,
         )
 
-    def once(self, recipe: PretrainRecipe | TransferRecipe) -> tf.data.Dataset:
+    def once(self, recipe: TrainingRecipe) -> tf.data.Dataset:
         """Return batches of every clip once; see `evaluation_batches`.
 
         Args:
@@ -74,7 +70,7 @@ class TrainingClips:
 
 
 def training_clips(
-    recipe: PretrainRecipe | TransferRecipe,
+    recipe: TrainingRecipe,
     data: StrPath,
     info: DatasetInfo,
     splits: list[str],
@@ -92,11 +88,10 @@ def training_clips(
     Raises:
       UserError: A record is damaged, and the recipe does not skip it.
     """
+    wanted = recipe.data
     ids = None
-    if recipe.data.fraction < 1:
-        ids = choose(
-            data, splits, recipe.data.fraction, recipe.training.seed, recipe.data.on_corrupt
-        )
+    if wanted.fraction < 1:
+        ids = choose(data, splits, wanted.fraction, recipe.training.seed, wanted.on_corrupt)
     return TrainingClips(
         data=data,
         info=info,

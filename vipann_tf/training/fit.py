@@ -11,7 +11,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.recipes import PretrainRecipe, TransferRecipe
+from vipann_tf.recipes import TrainingRecipe
 from vipann_tf.saved_model.export import default_draws, export
 from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.training import augmentation
@@ -31,9 +31,7 @@ BASE_FIELDS = {"origin", "architecture", "data", "training"}
 
 
 def build(
-    architecture: Architecture,
-    recipe: PretrainRecipe | TransferRecipe,
-    distribution: tf.distribute.Strategy,
+    architecture: Architecture, recipe: TrainingRecipe, distribution: tf.distribute.Strategy
 ) -> VIPANN:
     """Build the network to train, and switch deterministic operations on where they are wanted.
 
@@ -59,7 +57,7 @@ def build(
 
 def fit(
     model: VIPANN,
-    recipe: PretrainRecipe | TransferRecipe,
+    recipe: TrainingRecipe,
     clips: TrainingClips,
     out: StrPath,
     *,
@@ -106,11 +104,7 @@ def fit(
     writes = is_chief(distribution)
     with sole_process(out) if writes else nullcontext():
         run = TrainingRun(
-            out,
-            _description(recipe, clips, base),
-            steps=steps,
-            overwrite=overwrite,
-            writes=writes,
+            out, _description(recipe, clips, base), steps=steps, overwrite=overwrite, writes=writes
         )
         cached = is_constant(model, recipe.augment)
         _compile(model, recipe, clips, steps=steps, cached=cached, distribution=distribution)
@@ -145,12 +139,7 @@ def fit(
         info = _metadata(model.architecture, recipe, clips, base, outcome)
         try:
             version = export(
-                exported,
-                out,
-                info,
-                clips.info.labels,
-                overwrite=overwrite,
-                extras=run.kept_files(),
+                exported, out, info, clips.info.labels, overwrite=overwrite, extras=run.kept_files()
             )
         except (tf.errors.OpError, OSError) as error:
             raise UserError(
@@ -161,23 +150,18 @@ def fit(
         return version
 
 
-def _description(
-    recipe: PretrainRecipe | TransferRecipe, clips: TrainingClips, base: ModelInfo | None
-) -> dict:
+def _description(recipe: TrainingRecipe, clips: TrainingClips, base: ModelInfo | None) -> dict:
     """Return what must be the same for an unfinished run to be resumed."""
     description = {"recipe": recipe.model_dump(mode="json"), "data": clips.info.fingerprint}
-    if base is None:
-        return description
-    return {
-        **description,
-        "splits": clips.splits,
-        "base": base.model_dump(mode="json", exclude={"metrics"}),
-    }
+    if base is not None:
+        description["splits"] = clips.splits
+        description["base"] = base.model_dump(mode="json", exclude={"metrics"})
+    return description
 
 
 def _compile(
     model: VIPANN,
-    recipe: PretrainRecipe | TransferRecipe,
+    recipe: TrainingRecipe,
     clips: TrainingClips,
     *,
     steps: int,
@@ -207,7 +191,7 @@ def _compile(
 
 def _metadata(
     architecture: Architecture,
-    recipe: PretrainRecipe | TransferRecipe,
+    recipe: TrainingRecipe,
     clips: TrainingClips,
     base: ModelInfo | None,
     outcome: dict,
@@ -223,10 +207,7 @@ def _metadata(
         draws=wanted.draws or default_draws(architecture, wanted.samples),
         variables=[],
         data=TrainingData(
-            dataset=clips.info.name,
-            splits=clips.splits,
-            held_out=clips.held_out,
-            clips=clips.count,
+            dataset=clips.info.name, splits=clips.splits, held_out=clips.held_out, clips=clips.count
         ),
         base=None if base is None else base.model_dump(mode="json", include=BASE_FIELDS),
         recipe=recipe.model_dump(mode="json"),
@@ -235,9 +216,7 @@ def _metadata(
 
 
 def _exported_twin(
-    model: VIPANN,
-    recipe: PretrainRecipe | TransferRecipe,
-    distribution: tf.distribute.Strategy,
+    model: VIPANN, recipe: TrainingRecipe, distribution: tf.distribute.Strategy
 ) -> VIPANN:
     """Return the network to score and export.
 

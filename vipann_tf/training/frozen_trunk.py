@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.recipes import Augment, PretrainRecipe, TransferRecipe
+from vipann_tf.recipes import Augment, TrainingRecipe
 from vipann_tf.records.reading import damage_as_user_error
 from vipann_tf.training.clips import Stream, TrainingClips
 
@@ -19,9 +19,7 @@ def is_constant(model: VIPANN, augment: Augment) -> bool:
     return frozen and model.architecture.trunk == "deterministic" and not augment.any
 
 
-def pooled_batches(
-    clips: TrainingClips, recipe: PretrainRecipe | TransferRecipe, model: VIPANN
-) -> Stream:
+def pooled_batches(clips: TrainingClips, recipe: TrainingRecipe, model: VIPANN) -> Stream:
     """Compute the trunk's output of every clip, and return a stream that has it for the waveforms.
 
     Args:
