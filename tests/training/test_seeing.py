@@ -95,7 +95,7 @@ def test_info_of_an_unfinished_run(bases, events, tmp_path):
     total, nll, kl = (float(x) for x in re.findall(r"\d[\d.e-]*", loss)[:3])
     assert total == pytest.approx(nll + kl, rel=1e-3)
     assert scores.startswith("validation at step 3: accuracy ") and ", nll " in scores
-    assert last == "The command that began it goes on from step 2."
+    assert last == "The same command resumes it from step 2."
     with locked(tmp_path / "m"):
         lines = info()
         assert lines[0].endswith(": running transfer det-flip (fixed)") and len(lines) == 4

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from types import ModuleType
 
 import click
 
@@ -12,23 +13,37 @@ from vipann_tf.cli.command import Group
 __all__ = ["main", "run"]
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+# Headings of `vipann-tf --help`, with the modules that hold the commands.
+_SECTIONS: dict[str, tuple[ModuleType, ...]] = {
+    "First steps": (quickstart,),
+    "Data": (data,),
+    "Training": (training, study),
+    "Evaluation": (evaluation,),
+    "Models": (prediction, models),
+}
+
+
+@click.group(
+    cls=Group,
+    sections={
+        heading: [command for module in modules for command in module.COMMANDS]
+        for heading, modules in _SECTIONS.items()
+    },
+    example="vipann-tf quickstart --out quickstart",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="vipann-tf")
-def main():
-    """Bayesian audio tagging: train, transfer, evaluate and serve networks that know when they do
-    not know.
+def main() -> None:
+    """Bayesian audio tagging: networks that know when they do not know.
+
+    Train them, transfer them to your own labels, evaluate and serve them.
     """
     # TensorFlow's start-up notices would drown a command's own output.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-for _module in (data, training, evaluation, prediction, models, study, quickstart):
-    for _command in _module.COMMANDS:
-        main.add_command(_command)
-
-
 def run() -> None:
-    """The console script."""
+    """Run the console script."""
     try:
         main()
     except SystemExit as end:

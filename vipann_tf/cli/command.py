@@ -1,4 +1,7 @@
-"""Commands with `--debug`, and what an error of the user's looks like."""
+"""Commands whose help has an example, and what a user's error looks like."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -8,16 +11,26 @@ from vipann_tf.errors import UserError
 INTERRUPTED = 130
 
 
-def _set_debug(context: click.Context, _, value: bool) -> None:
+def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         context.find_root().meta["debug"] = True
 
 
-class Command(click.Command):
-    """A command with `--debug`, which shows the traceback of an error."""
+def _write_example(formatter: click.HelpFormatter, example: str) -> None:
+    with formatter.section("Example"):
+        formatter.write_text("\b\n" + example)  # the mark keeps the lines as they are
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+
+class Command(click.Command):
+    """A command with an example, and with `--debug`, which shows the traceback of an error.
+
+    Args:
+      example: The lines of a command that users can type.
+    """
+
+    def __init__(self, *args: Any, example: str, **options: Any):
+        super().__init__(*args, **options)
+        self.example = example
         self.params.append(
             click.Option(
                 ["--debug"],
@@ -28,13 +41,50 @@ class Command(click.Command):
             )
         )
 
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example below the options."""
+        _write_example(formatter, self.example)
+
 
 class Group(click.Group):
-    """Commands whose `UserError`s are one line and exit status 1."""
+    """Commands under headings; a `UserError` of theirs becomes one line and exit status 1.
+
+    Args:
+      sections: Heading -> its commands.
+      example: As of `Command`.
+    """
 
     command_class = Command
 
-    def invoke(self, context: click.Context):
+    def __init__(
+        self,
+        *args: Any,
+        sections: Mapping[str, Sequence[click.Command]],
+        example: str,
+        **options: Any,
+    ):
+        super().__init__(*args, **options)
+        self.sections = sections
+        self.example = example
+        for commands in sections.values():
+            for command in commands:
+                self.add_command(command)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a list of commands for each section."""
+        width = max(len(name) for name in self.commands)
+        limit = formatter.width - width - 4
+        for heading, commands in self.sections.items():
+            rows = [(f"{x.name:{width}}", x.get_short_help_str(limit)) for x in commands]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example below the commands."""
+        _write_example(formatter, self.example)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; report a `UserError` or an interrupt, and exit."""
         try:
             return super().invoke(context)
         except UserError as error:

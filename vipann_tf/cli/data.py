@@ -1,5 +1,7 @@
 """prepare and synthesize: labelled audio, from recordings or from a seed."""
 
+from typing import Any
+
 import click
 
 from vipann_tf.cli.command import Command
@@ -9,9 +11,10 @@ from vipann_tf.errors import UserError
 
 
 class _Prepare(Command):
-    """Lists the datasets below the options."""
+    """The command whose help lists the datasets."""
 
-    def format_epilog(self, context, formatter):
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the datasets below the options, then the example."""
         from vipann_tf.datasets import DATASETS
 
         with formatter.section("Datasets"):
@@ -21,32 +24,45 @@ class _Prepare(Command):
                     for item in DATASETS.values()
                 ]
             )
+        super().format_epilog(context, formatter)
 
     @staticmethod
-    def _source(layout):
+    def _source(layout: str) -> str:
         return f"SOURCE: {layout}" if layout else "No SOURCE."
 
 
-@click.command(cls=_Prepare, context_settings={"ignore_unknown_options": True})
+@click.command(
+    cls=_Prepare,
+    context_settings={"ignore_unknown_options": True},
+    example="vipann-tf prepare folder recordings data/mine --seconds 5",
+)
 @click.argument("dataset")
 @click.argument("paths", nargs=-1, required=True, metavar="[SOURCE] OUT [BEAM OPTIONS]")
 @click.option(
-    "--seconds", type=float, metavar="S", help="Clip length; clips are cut or padded to it."
+    "--seconds", type=float, metavar="S", help="Clip length, to which clips are cut or padded."
 )
 @click.option("--workers", type=int, metavar="N", help="Processes; by default all cores.")
-@click.option("--subset", help="esc50: esc10 for its ten-class subset.")
+@click.option("--subset", help="esc50: esc10 for the subset of ten classes.")
 @click.option("--task", help="folder, csv: multiclass or multilabel. synthetic: also ood.")
 @click.option("--clips", type=int, help="synthetic: number of clips.")
-@click.option("--seed", type=int, help="synthetic: seed.")
-@click.option("--folds", type=int, help="synthetic: folds of the multiclass task.")
+@click.option("--seed", type=int, help="synthetic: seed of all sounds.")
+@click.option("--folds", type=int, help="synthetic: number of folds of the multiclass task.")
 @click.option(
-    "--dry-run", is_flag=True, help="Say what would be written; decode and write nothing."
+    "--dry-run", is_flag=True, help="Show what would be written; decode and write nothing."
 )
 @common("overwrite")
-def prepare(dataset, paths, seconds, workers, dry_run, overwrite, **options):
+def prepare(
+    dataset: str,
+    paths: tuple[str, ...],
+    seconds: float | None,
+    workers: int | None,
+    dry_run: bool,
+    overwrite: bool,
+    **options: Any,
+) -> None:
     """Turn labelled audio into a dataset directory of TFRecords.
 
-    Options that are not listed go to Apache Beam, such as --runner=FlinkRunner.
+    Options that are not listed here, such as --runner=FlinkRunner, go to Apache Beam.
     """
     from vipann_tf import datasets
     from vipann_tf.cli.printing import terminal
@@ -80,20 +96,28 @@ def prepare(dataset, paths, seconds, workers, dry_run, overwrite, **options):
     print_dataset(paths[-1], info)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf synthesize clip.wav --task multiclass --seed 7",
+)
 @click.argument("out", metavar="FILE.wav")
 @click.option(
     "--task",
     type=click.Choice(["multilabel", "multiclass", "ood"]),
     default="multiclass",
     show_default=True,
+    help="Kind of labels; ood: sounds that no label fits.",
 )
 @click.option(
     "--index", type=click.IntRange(0), default=0, show_default=True, help="Number of the clip."
 )
-@click.option("--seconds", type=float, default=5.0, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-def synthesize(out, task, index, seconds, seed):
+@click.option(
+    "--seconds", type=float, default=5.0, show_default=True, metavar="S", help="Clip length."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all sounds."
+)
+def synthesize(out: str, task: str, index: int, seconds: float, seed: int) -> None:
     """Write one clip of the synthetic dataset as a WAV file."""
     from vipann_tf.datasets import synthetic
 

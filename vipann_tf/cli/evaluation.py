@@ -17,13 +17,19 @@ _ood = click.option(
 )
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf evaluate models/mine --data data/mine --ood data/other --out results",
+)
 @click.argument("model")
 @click.option("--split", help="Split to score; by default what was held out, or eval.")
 @_ood
 @common("data", "samples", "seed", "out", "overwrite")
 def evaluate(model, data, split, ood, samples, seed, out, overwrite):
-    """Score a model: accuracy, calibration and uncertainty, as numbers and as a report."""
+    """Score a model: accuracy, calibration and uncertainty.
+
+    The results are numbers and a report.
+    """
     import shlex
 
     from vipann_tf.cli.printing import terminal
@@ -47,7 +53,10 @@ def evaluate(model, data, split, ood, samples, seed, out, overwrite):
     click.echo(f"Wrote {out}: read {os.path.join(out, 'report.html')}")
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf compare results-det results-flip --out comparison",
+)
 @click.argument("results", nargs=-1, required=True, metavar="RESULTS_OR_MODEL...")
 @click.option(
     "--data",
@@ -77,7 +86,10 @@ def compare(results, datasets, ood, out, overwrite):
     click.echo(f"Wrote {out}: read {os.path.join(out, 'compare.md')}")
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf calibrate models/mine --data data/mine --out models/calibrated",
+)
 @click.argument("model")
 @click.option(
     "--split",
@@ -103,8 +115,9 @@ def compare(results, datasets, ood, out, overwrite):
 )
 @common("data", "samples", "seed", "out")
 def calibrate(model, splits, coverage, method, data, samples, seed, out):
-    """Make a model's confidence right: a temperature and prediction sets, in a new version at
-    --out.
+    """Fit a temperature and prediction sets.
+
+    They are stored in a new version of the model, at --out.
     """
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_calibration
@@ -126,7 +139,10 @@ def calibrate(model, splits, coverage, method, data, samples, seed, out):
     print_model(out)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf rank models/mine --data data/unlabelled --top 50 --diversity",
+)
 @click.argument("model")
 @click.option(
     "--by",
@@ -146,10 +162,15 @@ def calibrate(model, splits, coverage, method, data, samples, seed, out):
 )
 @common("data", "samples", "seed")
 @click.option(
-    "--format", "style", type=click.Choice(["table", "csv"]), default="table", show_default=True
+    "--format",
+    "style",
+    type=click.Choice(["table", "csv"]),
+    default="table",
+    show_default=True,
+    help="How to print the ranking.",
 )
 def rank(model, by, top, diversity, splits, data, samples, seed, style):
-    """Say which clips of a dataset are most worth labelling next."""
+    """List the clips of a dataset that are most worth labelling."""
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_ranking
     from vipann_tf.evaluation.rank import rank as run

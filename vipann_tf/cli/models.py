@@ -1,4 +1,9 @@
-"""import, export and info: model directories from elsewhere, for elsewhere, and explained."""
+"""import, export and info: make and describe model directories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -6,39 +11,54 @@ from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_dataset, print_model, print_unfinished
 
+if TYPE_CHECKING:
+    from vipann_tf.models.architecture import Signs
+    from vipann_tf.saved_model.metadata import Draws, Precision
 
-def _signs(help_text):
+
+def _signs(help_text: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
     return click.option("--signs", type=click.Choice(["channel", "activation"]), help=help_text)
 
 
-@click.command("import", cls=Command)
+@click.command(
+    "import",
+    cls=Command,
+    example="vipann-tf import ResNet54.pth --out models/audioset",
+)
 @click.argument("checkpoint")
 @click.option("--labels", metavar="CSV", help="Label names; by default AudioSet's 527.")
-@_signs("Of Flipout layers; by default as the weights were trained.")
+@_signs("Signs of Flipout layers; by default those that the weights were trained with.")
 @common("out", "overwrite")
-def import_(checkpoint, labels, signs, out, overwrite):
-    """Turn a published PANNs or VI-PANN checkpoint (.pth) into a model directory."""
+def import_(
+    checkpoint: str, labels: str | None, signs: Signs | None, out: str, overwrite: bool
+) -> None:
+    """Import a published PANNs or VI-PANN checkpoint (.pth)."""
     from vipann_tf.published.importing import import_checkpoint
 
     import_checkpoint(checkpoint, out, labels=labels, signs=signs, overwrite=overwrite)
     print_model(out)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf export models/mine --out models/fast --samples 10 --precision bfloat16",
+)
 @click.argument("model")
 @common("samples", "seed", "out")
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
-    help="What it computes with; its variables stay float32.",
+    help="Precision of its computations; its variables stay float32.",
 )
 @click.option(
     "--draws",
     type=click.Choice(["sampled", "stored"]),
     help="Draw the networks in each request, or keep them in the SavedModel.",
 )
-@_signs("Where Flipout convolutions draw signs: another spread of the draws, the same weights.")
-@click.option("--seconds", type=float, metavar="S", help="Take waveforms of this length only.")
+@_signs(
+    "Where Flipout convolutions draw signs; it changes the spread of the draws, not the weights."
+)
+@click.option("--seconds", type=float, metavar="S", help="Accept waveforms of this length only.")
 @click.option(
     "--version", type=int, metavar="N", help="Number of the version; by default the next one."
 )
@@ -48,9 +68,21 @@ def import_(checkpoint, labels, signs, out, overwrite):
     metavar="FILE",
     help="metrics.json of an evaluation, for the model card; may be repeated.",
 )
-@click.option("--licence", metavar="TEXT", help="Of the weights, for the model card.")
-def export(model, samples, seed, out, precision, draws, signs, seconds, version, metrics, licence):
-    """Write a version of a model with other settings of serving, at --out."""
+@click.option("--licence", metavar="TEXT", help="Licence of the weights, for the model card.")
+def export(
+    model: str,
+    samples: int | None,
+    seed: int | None,
+    out: str,
+    precision: Precision | None,
+    draws: Draws | None,
+    signs: Signs | None,
+    seconds: float | None,
+    version: int | None,
+    metrics: tuple[str, ...],
+    licence: str | None,
+) -> None:
+    """Write a version of a model with other serving settings."""
     from vipann_tf.saved_model.reexport import reexport
 
     folder = reexport(
@@ -69,10 +101,13 @@ def export(model, samples, seed, out, precision, draws, signs, seconds, version,
     print_model(folder)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf info models/mine",
+)
 @click.argument("path")
-def info(path):
-    """Say what a model or dataset directory is."""
+def info(path: str) -> None:
+    """Describe a model or dataset directory."""
     from vipann_tf.files.storage import join, size
     from vipann_tf.records import schema
 

@@ -1,14 +1,16 @@
 """Options that several commands have, each written once."""
 
+from collections.abc import Callable
 from typing import get_args
 
 import click
+from click.decorators import FC
 
 from vipann_tf.choices import Devices
 
 
-def common(*names):
-    """A decorator that gives a command options by name, in this order."""
+def common(*names: str) -> Callable[[FC], FC]:
+    """Return a decorator that gives a command the named options, in this order."""
     options = {
         "data": click.option("--data", required=True, metavar="DIR", help="Dataset directory."),
         "out": click.option("--out", required=True, metavar="DIR", help="Directory to make."),
@@ -26,9 +28,9 @@ def common(*names):
             default="auto",
             show_default=True,
             help="What shares every batch. none: one GPU, or the CPU; mirrored: all GPUs of this "
-            "machine; multiworker: the machines that the environment variable TF_CONFIG names, where "
-            "the same command is started on each; auto: the first of multiworker (TF_CONFIG is "
-            "set), mirrored (several GPUs) and none that fits.",
+            "machine; multiworker: the machines that the environment variable TF_CONFIG names, on "
+            "each of which the same command is started; auto: the first that fits of multiworker "
+            "(TF_CONFIG is set), mirrored (several GPUs) and none.",
         ),
         "samples": click.option(
             "--samples", type=int, metavar="T", help="Draws; by default those of the export."
@@ -38,7 +40,7 @@ def common(*names):
         ),
     }
 
-    def decorate(function):
+    def decorate(function: FC) -> FC:
         for name in reversed(names):
             function = options[name](function)
         return function

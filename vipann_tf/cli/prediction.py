@@ -9,7 +9,10 @@ from vipann_tf.cli.options import common
 from vipann_tf.errors import UserError
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf predict models/mine clip.wav other.flac --top 5",
+)
 @click.argument("model")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @common("samples", "seed")
@@ -68,7 +71,7 @@ from vipann_tf.errors import UserError
 def predict(
     model, files, samples, seed, top, style, window, hop, threshold, plot, server, deadline
 ):
-    """Label audio files, and say how sure the model is of each."""
+    """Label audio files, and show how certain the model is."""
     if window is not None:
         asked = {"samples": samples, "seed": seed, "server": server, "deadline_s": deadline}
         if len(files) != 1:

@@ -1,6 +1,7 @@
-"""The main job on the embedded default, as the commands that a user would type."""
+"""quickstart: all main steps on synthetic sounds, as the commands that a user would type."""
 
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -8,135 +9,89 @@ import click
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
 
-# What a newcomer waits for: a small network, short clips, a few minutes on two cores.
-_SECONDS = "2"
+# Short clips, as the network is small: all steps take a few minutes on two cores.
+_LENGTH = "--seconds 2"
 
 
 def commands(out: Path) -> list[tuple[str, list[str]]]:
-    """(what it is for, arguments of `vipann-tf`) of every step, in order."""
+    """Return (purpose, arguments of `vipann-tf`) of every step, in order."""
     data, models = out / "data", out / "models"
-    pretrain = ["--data", str(data / "tagging")]
-    return [
+    steps = [
         (
             "Many sounds with several labels each: an AudioSet in miniature",
-            [
-                "prepare",
-                "synthetic",
-                str(data / "tagging"),
-                "--task",
-                "multilabel",
-                "--clips",
-                "1200",
-                "--seconds",
-                _SECONDS,
-            ],
+            ("prepare synthetic", data / "tagging", "--task multilabel --clips 1200", _LENGTH),
         ),
         (
             "A few sounds of other kinds, one label each: your own data",
-            [
-                "prepare",
-                "synthetic",
-                str(data / "events"),
-                "--task",
-                "multiclass",
-                "--clips",
-                "250",
-                "--seconds",
-                _SECONDS,
-            ],
+            ("prepare synthetic", data / "events", "--task multiclass --clips 250", _LENGTH),
         ),
         (
             "A distribution over networks, by Flipout variational inference",
-            [
-                "pretrain",
-                "pretrain/quickstart_flipout",
-                *pretrain,
+            (
+                "pretrain pretrain/quickstart_flipout",
+                "--data",
+                data / "tagging",
                 "--out",
-                str(models / "flipout"),
-            ],
+                models / "flipout",
+            ),
         ),
         (
             "A plain network of the same shape",
-            [
-                "pretrain",
-                "pretrain/quickstart_deterministic",
-                *pretrain,
+            (
+                "pretrain pretrain/quickstart_deterministic",
+                "--data",
+                data / "tagging",
                 "--out",
-                str(models / "deterministic"),
-            ],
+                models / "deterministic",
+            ),
         ),
         (
             "Transfer: the plain trunk, a Bayesian head, your own labels; fold 5 is held out",
-            [
-                "transfer",
-                "--strategy",
-                "det-flip",
-                "--base",
-                str(models / "deterministic"),
+            (
+                "transfer --strategy det-flip --base",
+                models / "deterministic",
                 "--data",
-                str(data / "events"),
-                "--test-fold",
-                "5",
-                "--recipe",
-                "transfer/quickstart",
+                data / "events",
+                "--test-fold 5 --recipe transfer/quickstart",
                 "--out",
-                str(models / "events"),
-            ],
+                models / "events",
+            ),
         ),
         (
             "How good is it, and does it know when it is not?",
-            [
-                "evaluate",
-                str(models / "events"),
-                "--data",
-                str(data / "events"),
-                "--out",
-                str(out / "results"),
-            ],
+            ("evaluate", models / "events", "--data", data / "events", "--out", out / "results"),
         ),
         (
-            "A sound that it was trained on the like of, and one of a kind that it never heard",
-            [
-                "synthesize",
-                str(out / "known.wav"),
-                "--task",
-                "multiclass",
-                "--seed",
-                "7",
-                "--seconds",
-                _SECONDS,
-            ],
+            "A sound like those it was trained on, and one of a kind that it was not trained on",
+            ("synthesize", out / "known.wav", "--task multiclass --seed 7", _LENGTH),
         ),
-        (
-            "",
-            [
-                "synthesize",
-                str(out / "unknown.wav"),
-                "--task",
-                "ood",
-                "--seed",
-                "7",
-                "--seconds",
-                _SECONDS,
-            ],
-        ),
+        ("", ("synthesize", out / "unknown.wav", "--task ood --seed 7", _LENGTH)),
         (
             "What the SavedModel answers",
-            ["predict", str(models / "events"), str(out / "known.wav"), str(out / "unknown.wav")],
+            ("predict", models / "events", out / "known.wav", out / "unknown.wav"),
         ),
     ]
+    return [(purpose, _arguments(parts)) for purpose, parts in steps]
+
+
+def _arguments(parts: Iterable[str | Path]) -> list[str]:
+    """Split texts into arguments; a path is one argument."""
+    arguments: list[str] = []
+    for part in parts:
+        arguments += [str(part)] if isinstance(part, Path) else part.split()
+    return arguments
 
 
 def run(cli: click.Group, out: str, *, overwrite: bool) -> None:
-    """Runs every step in this process and says what was made.
+    """Run every step in this process, and list what was made.
 
     Args:
       cli: The command group.
       out: Directory to make.
       overwrite: Whether each step replaces what an earlier run left.
     """
-    place = Path(out)
-    for purpose, arguments in commands(place):
+    root = Path(out)
+    for purpose, arguments in commands(root):
         if purpose:
             click.secho(f"\n# {purpose}", bold=True)
         parameters = cli.commands[arguments[0]].params
@@ -146,26 +101,35 @@ def run(cli: click.Group, out: str, *, overwrite: bool) -> None:
         cli.main(arguments, prog_name="vipann-tf", standalone_mode=False)
     click.secho("\nMade:", bold=True)
     click.echo(
-        f"  {place / 'models'}   three SavedModels; TensorFlow Serving takes each as it is\n"
-        f"  {place / 'results'}  report.html to read; metrics.json, predictions.csv, reliability.png\n"
-        f"  {place / 'data'}     two dataset directories\n"
-        "Next: your own sounds, one folder a class:\n"
+        f"  {root / 'models'}   three SavedModels; TensorFlow Serving serves each as it is\n"
+        f"  {root / 'results'}  report.html to read; metrics.json, predictions.csv,\n"
+        "    reliability.png\n"
+        f"  {root / 'data'}     two dataset directories\n"
+        "Next: your own sounds, one folder per class:\n"
         "  vipann-tf prepare folder SOUNDS data/mine\n"
         "  vipann-tf transfer --strategy det-flip --base "
-        f"{place / 'models' / 'deterministic'} --data data/mine --out models/mine\n"
-        "The same from published AudioSet weights: see README.md, vipann-tf import."
+        f"{root / 'models' / 'deterministic'} --data data/mine --out models/mine\n"
+        "To start from published AudioSet weights, see `vipann-tf import --help`."
     )
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf quickstart --out quickstart",
+)
 @click.option(
     "--out", default="quickstart", show_default=True, metavar="DIR", help="Directory to make."
 )
 @common("overwrite")
 @click.pass_context
-def quickstart(context, out, overwrite):
-    """Do the main job once, on synthetic sounds: prepare, pretrain, transfer, evaluate, predict."""
-    run(context.find_root().command, out, overwrite=overwrite)
+def quickstart(context: click.Context, out: str, overwrite: bool) -> None:
+    """Run all main steps once, on synthetic sounds.
+
+    Prepare, pretrain, transfer, evaluate and predict, in a few minutes on two cores.
+    """
+    root = context.find_root().command
+    assert isinstance(root, click.Group)
+    run(root, out, overwrite=overwrite)
 
 
 COMMANDS = [quickstart]

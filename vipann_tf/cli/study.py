@@ -1,5 +1,8 @@
 """study: the paper's comparison, from one recipe."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -8,10 +11,17 @@ from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
 
 if TYPE_CHECKING:
+    from vipann_tf.choices import Devices
+    from vipann_tf.study.grid import Cell
     from vipann_tf.study.plan import JobStatus
+    from vipann_tf.study.recipe import StudyRecipe
+    from vipann_tf.study.run import Outcome
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf study studies/smoke --out study --only 'strategy=det|det-flip' --list",
+)
 @click.argument("recipe")
 @click.option("--list", "list_only", is_flag=True, help="Show the plan with its cost; do nothing.")
 @click.option(
@@ -21,16 +31,27 @@ if TYPE_CHECKING:
     "--only",
     multiple=True,
     metavar="KEY=VALUE,...",
-    help="Cells of these values alone, e.g. strategy=det|det-flip,mode=fixed; may be repeated. "
+    help="Take only cells of these values, e.g. strategy=det|det-flip,mode=fixed; may be repeated. "
     "Keys: downstream, upstream, strategy, mode, variant, fraction, seed, fold.",
 )
-@click.option("--shard", metavar="i/n", help="The i-th of n parts, for one of n machines.")
+@click.option("--shard", metavar="i/n", help="Take the i-th of n parts, for one of n machines.")
 @common("out", "set", "devices")
-def study(recipe, list_only, tables_only, only, shard, out, settings, devices):
-    """Run a study, as RECIPE (a YAML file) says: a grid of upstream models, strategies, data sets.
+def study(
+    recipe: str,
+    list_only: bool,
+    tables_only: bool,
+    only: tuple[str, ...],
+    shard: str | None,
+    out: str,
+    settings: tuple[str, ...],
+    devices: Devices,
+) -> None:
+    """Run the comparison that RECIPE (a YAML file) describes.
 
-    What is finished is skipped, so the same command goes on where it stopped; what fails is
-    reported at the end, and the rest goes on. Tables and plots are made of what is finished.
+    A study is a grid of upstream networks, transfer strategies and data sets.
+
+    Finished parts are skipped, so the same command resumes an interrupted study. Failures are
+    reported at the end and do not stop the rest. Tables and plots show what is finished.
     """
     from vipann_tf.recipes import load_recipe
     from vipann_tf.study import grid
@@ -53,7 +74,7 @@ def study(recipe, list_only, tables_only, only, shard, out, settings, devices):
     from vipann_tf.study.run import run_study
     from vipann_tf.training.distribution import make_distribution
 
-    # Many networks in one process: TensorFlow takes their graphs for one that changes too often.
+    # TensorFlow takes the graphs of many networks for one that is retraced too often.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with terminal.progress("Study") as show:
         outcome = run_study(
@@ -70,7 +91,7 @@ def study(recipe, list_only, tables_only, only, shard, out, settings, devices):
     _print_outcome(outcome, out)
 
 
-def _write_outcome(recipe, out, cells) -> None:
+def _write_outcome(recipe: StudyRecipe, out: str, cells: Sequence[Cell]) -> None:
     from vipann_tf.cli.printing import terminal
     from vipann_tf.study.directory import open_study
     from vipann_tf.study.outcome import write_outcome
@@ -81,7 +102,7 @@ def _write_outcome(recipe, out, cells) -> None:
     click.echo(f"Wrote {out}/plots, {out}/study.html")
 
 
-def _print_plan(recipe, out, chosen, whole) -> None:
+def _print_plan(recipe: StudyRecipe, out: str, chosen: Sequence[Cell], whole: bool) -> None:
     from vipann_tf.cli.printing import terminal
     from vipann_tf.study.directory import open_study
     from vipann_tf.study.plan import plan, seconds_left
@@ -98,7 +119,7 @@ def _print_plan(recipe, out, chosen, whole) -> None:
     click.echo(text + (f", and {unknown} jobs of unknown cost" if unknown else ""))
 
 
-def _report_job(number: int, total: int, status: "JobStatus") -> None:
+def _report_job(number: int, total: int, status: JobStatus) -> None:
     if status.state == "running":
         return
     text = f"[{number}/{total}] {status.job.stage} {status.job.name}: {status.state}"
@@ -107,7 +128,7 @@ def _report_job(number: int, total: int, status: "JobStatus") -> None:
     click.echo(f"{text}: {status.reason}" if status.reason else text)
 
 
-def _print_outcome(outcome, out) -> None:
+def _print_outcome(outcome: Outcome, out: str) -> None:
     click.echo(
         f"{len(outcome.finished)} finished, {len(outcome.failed)} failed"
         + (f", {len(outcome.elsewhere)} done by another process" if outcome.elsewhere else "")

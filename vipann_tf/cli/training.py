@@ -11,7 +11,10 @@ from vipann_tf.cli.printing.directories import print_model
 from vipann_tf.errors import UserError
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf pretrain pretrain/small_flipout --data data/mine --out models/base",
+)
 @click.argument("recipe")
 @training_options
 def pretrain(
@@ -45,7 +48,11 @@ def pretrain(
         print_model(out)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    example="vipann-tf transfer --strategy det-flip --base models/base --data data/mine \\\n"
+    "  --test-fold 5 --out models/mine",
+)
 @click.option(
     "--strategy", type=click.Choice(get_args(Strategy)), help="What is Bayesian, and how."
 )
@@ -85,7 +92,7 @@ def transfer(
     devices: Devices,
     overwrite: bool,
 ) -> None:
-    """Transfer a pretrained network to the labels of another dataset."""
+    """Transfer a pretrained network to the labels of a dataset."""
     from vipann_tf.recipes import TransferRecipe, load_recipe
 
     _check_folds(folds, test_fold, final, parallel_folds, devices)

@@ -1,19 +1,28 @@
 """What the commands print of dataset and model directories."""
 
+from __future__ import annotations
+
 import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from vipann_tf.datasets import Source
+    from vipann_tf.records.schema import DatasetInfo
 
-def print_plan(source, out, seconds) -> None:
-    """Prints what a preparation would write."""
+
+def print_plan(source: Source, out: str, seconds: float | None) -> None:
+    """Print what a preparation would write."""
     from vipann_tf.cli.printing import terminal
     from vipann_tf.records.plan import plan_shards
 
     plan = plan_shards(source, seconds=seconds)
     click.echo(
         f"{out} would hold dataset {source.name}, {source.task}, {len(source.labels)} labels, "
-        f"{plan.clips} clips of {plan.seconds:g} s ({plan.hours:.2f} h), {plan.size_bytes / 1e9:.2f} GB"
+        f"{plan.clips} clips of {plan.seconds:g} s ({plan.hours:.2f} h), "
+        f"{plan.size_bytes / 1e9:.2f} GB"
     )
     rows = [(name, str(clips)) for name, clips in plan.splits.items()]
     terminal.table({"split": "left", "clips": "right"}, rows)
@@ -25,8 +34,8 @@ def print_plan(source, out, seconds) -> None:
         )
 
 
-def print_dataset(path, info) -> None:
-    """Prints what a dataset directory holds."""
+def print_dataset(path: str, info: DatasetInfo) -> None:
+    """Print what a dataset directory holds."""
     from vipann_tf.cli.printing import terminal
 
     hours = info.clips * info.clip_seconds / 3600
@@ -41,8 +50,13 @@ def print_dataset(path, info) -> None:
         click.echo(f"Rejected: {reasons} (see rejected.csv)")
 
 
-def print_unfinished(path, run) -> None:
-    """Prints how far a training is."""
+def print_unfinished(path: str, run: dict[str, Any]) -> None:
+    """Print how far a training has come.
+
+    Args:
+      path: The model directory.
+      run: As `vipann_tf.training.run.unfinished` returns it.
+    """
     recipe = run["description"]["recipe"]
     what = "pretrain"
     if "strategy" in recipe:
@@ -54,7 +68,8 @@ def print_unfinished(path, run) -> None:
     if run["log"]:
         row = {key: float(value) for key, value in run["log"].items()}
         click.echo(
-            f"loss {row['loss']:.4g} = NLL {row['nll']:.4g} + KL {row['kl'] * row['kl_scale']:.4g}, "
+            f"loss {row['loss']:.4g} = NLL {row['nll']:.4g} "
+            f"+ KL {row['kl'] * row['kl_scale']:.4g}, "
             f"learning rate {row['learning_rate']:.3g}, epoch {row['epoch']:.0f}"
         )
     if run["scores"]:
@@ -64,11 +79,11 @@ def print_unfinished(path, run) -> None:
         click.echo(f"validation at step {step}: {shown}")
     if not run["running"]:
         start = f"from step {run['checkpoint']}" if run["checkpoint"] else "from the beginning"
-        click.echo(f"The command that began it goes on {start}.")
+        click.echo(f"The same command resumes it {start}.")
 
 
-def print_model(path) -> None:
-    """Prints what a model directory holds."""
+def print_model(path: str | Path) -> None:
+    """Print what a model directory holds."""
     from vipann_tf.saved_model import metadata
 
     info = metadata.read_model_info(path)

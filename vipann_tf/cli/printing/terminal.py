@@ -1,4 +1,4 @@
-"""What the command line shows: progress, tables, numbers. Results go to stdout, progress to stderr."""
+"""Progress, tables and numbers on the terminal. Results go to stdout, progress to stderr."""
 
 import contextlib
 import datetime
@@ -16,7 +16,7 @@ LOG_INTERVAL_S = 30.0
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[..., None]]:
-    """Gives a function of (done, total, note="") that shows how far a command is."""
+    """Give a function of (done, total, note="") that shows how far a command has come."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _log_lines(title)
@@ -54,8 +54,10 @@ def _log_lines(title: str) -> Callable[..., None]:
     return show
 
 
-def table(columns: Mapping[str, str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """Prints rows under headings.
+def table(
+    columns: Mapping[str, str], rows: Iterable[Sequence[str]], title: str | None = None
+) -> None:
+    """Print rows under headings.
 
     Args:
       columns: Heading -> `left` or `right`.
@@ -71,7 +73,7 @@ def table(columns: Mapping[str, str], rows: Iterable[Sequence[str]], title: str 
 
 
 def number(value: float | int | None) -> str:
-    """Three significant places for people; a dash for what is not defined."""
+    """Format a number with three decimals; give a dash for `None`."""
     if value is None:
         return "-"
     return str(value) if isinstance(value, int) else f"{value:.3f}"
