@@ -8,21 +8,28 @@ FAST_TESTS = tests/audio tests/uncertainty tests/models/test_conformance.py test
 	tests/models/test_randomness.py tests/models/test_vipann.py tests/records/test_pipeline.py \
 	tests/saved_model/test_signatures.py tests/training/test_transfer.py tests/cli/test_cli.py
 
-.PHONY: help install quickstart test test-newer bench clean
+.PHONY: help install quickstart check test test-newer bench clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 install: $(VENV)/.installed-$(EXTRAS)  ## Make the virtual environment and install the package in it.
 
-$(VENV)/.installed-$(EXTRAS): setup.cfg constraints.txt
+$(VENV)/.installed-%: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@
 
 quickstart: install  ## Do the main job once, on synthetic sounds (a few minutes).
 	$(BIN)/vipann-tf quickstart --out quickstart --overwrite
+
+check: $(VENV)/.installed-dev  ## Check format, lint, types, layers and the docstrings' examples.
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q --doctest-modules vipann_tf
 
 test: install  ## Run the tests.
 	$(BIN)/python -m pytest -q

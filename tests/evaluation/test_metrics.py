@@ -1,6 +1,5 @@
 """Headline metrics by hand and against scikit-learn; what is not defined is None."""
 
-import doctest
 import json
 import math
 
@@ -61,7 +60,3 @@ def test_task_chooses_the_metrics():
     assert m.metrics(probs, labels, "multilabel") == m.multilabel_metrics(probs, labels)
     with pytest.raises(UserError, match="task is 'tag'"):
         m.metrics(probs, labels, "tag")
-
-
-def test_docstring_example():
-    assert doctest.testmod(m).failed == 0

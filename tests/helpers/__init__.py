@@ -1,3 +1,5 @@
-"""What several tests share: small data, networks and trainings, oracles, and scripts that run as
-processes of their own (`python -m tests.helpers.NAME`).
+"""What several tests share.
+
+Small data, networks and trainings, oracles, and scripts that run as processes of their own
+(`python -m tests.helpers.NAME`).
 """

@@ -5,10 +5,12 @@ A process of its own, since the S3 file system may abort the process that used i
 
 import contextlib
 import os
+import re
 import sys
 
 import boto3
 import numpy as np
+import pytest
 
 from vipann_tf import datasets
 from vipann_tf.audio.decoding import DecodeError
@@ -39,12 +41,8 @@ def content(client, prefix):
 
 
 def raises(message, function, *arguments, **options):
-    try:
+    with pytest.raises(UserError, match=re.escape(message)):
         function(*arguments, **options)
-    except UserError as error:
-        assert message in str(error), error
-    else:
-        raise AssertionError(f"no error, where one should say: {message}")
 
 
 def main(local_source, local_out):
@@ -111,10 +109,9 @@ def main(local_source, local_out):
 
     raises(f"{OUT}/{name}: the record at byte 0 is damaged", read_all)
     writer = ShardWriter(("a",), 1.0, 16_000, None)
-    try:
+    with pytest.raises(DecodeError) as gone:
         writer.waveform(Clip("x", f"s3://{BUCKET}/gone.wav", ("a",), "train"))
-    except DecodeError as error:
-        assert error.reason == "missing-file"
+    assert gone.value.reason == "missing-file"
     assert np.abs(writer.waveform(source.clips[0])).max() > 0
 
     prepare(source, OUT, seconds=0.5, overwrite=True, shards=1)

@@ -1,7 +1,6 @@
 """AudioSet's labels against the published list, and every complaint about a label file."""
 
 import csv
-import doctest
 
 import pytest
 
@@ -63,8 +62,3 @@ def test_unreadable_files_are_named(tmp_path):
         labels.read_labels(tmp_path / "absent.csv")
     with pytest.raises(UserError, match="labels.csv is no CSV file in UTF-8"):
         labels.read_labels(write(tmp_path, "name\nhörn\n", "latin-1"))
-
-
-def test_docstring_examples():
-    results = doctest.testmod(labels)
-    assert results.attempted > 0 and results.failed == 0

@@ -1,6 +1,5 @@
 """Conformal sets by hand, and their coverage against its exact value over repeated calibration."""
 
-import doctest
 import math
 
 import numpy as np
@@ -124,7 +123,3 @@ PROBS, LABELS = np.full((3, 2), 0.5), np.eye(2)[[0, 1, 0]]
 def test_errors_name_the_value(call, text):
     with pytest.raises(UserError, match=text):
         call()
-
-
-def test_docstring_example():
-    assert doctest.testmod(cf).failed == 0

@@ -200,9 +200,3 @@ def test_unknown_task_is_named():
     ):
         with pytest.raises(UserError, match="task is 'binary'; it must be one of multilabel, mul"):
             call()
-
-
-def test_docstring_example():
-    import doctest
-
-    assert doctest.testmod(dec).failed == 0

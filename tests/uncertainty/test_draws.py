@@ -85,9 +85,3 @@ def test_suggestion_is_reached_when_followed():
 def test_errors_name_the_value(call, text):
     with pytest.raises(UserError, match=text):
         call()
-
-
-def test_docstring_example():
-    import doctest
-
-    assert doctest.testmod(dr).failed == 0
