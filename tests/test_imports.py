@@ -12,6 +12,7 @@ from tests.helpers.paths import ROOT
 PROMISES = [
     "audio.decoding",
     "audio.windows",
+    "choices",
     "cli",
     "datasets",
     "errors",
