@@ -79,7 +79,7 @@ def evaluation(head: str, samples: int):
         elapsed = time.perf_counter() - began
         began = time.perf_counter()
         for index in range(1, samples + 1):
-            model.traced.draw(tf.constant(0, tf.int64), tf.constant(index, tf.int64))
+            model.compiled_network.draw(tf.constant(0, tf.int64), tf.constant(index, tf.int64))
         return {"seconds": [elapsed], "drawing": time.perf_counter() - began}
 
     return part

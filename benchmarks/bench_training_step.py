@@ -56,9 +56,12 @@ def ours(precision: str):
 
         model = VIPANN(architecture(args), dtype=precision)
         optimizer = Optimizer(learning_rate=LEARNING_RATE)
-        model.compile(optimizer=make_optimizer(optimizer, steps=10, precision=precision))
-        objective = Objective(nll_reduction="mean", kl_reduction="sum")
-        model.prepare_training(objective, clips=CLIPS, seed=0)
+        model.compile(
+            make_optimizer(optimizer, steps=10, precision=precision),
+            objective=Objective(nll_reduction="mean", kl_reduction="sum"),
+            clips=CLIPS,
+            seed=0,
+        )
         step = tf.function(model.train_step, autograph=False, jit_compile=args.xla or None)
         waveform, labels = map(tf.constant, batch(args))
         result = timed(lambda: step({"waveform": waveform, "labels": labels})["loss"], args)

@@ -17,7 +17,7 @@ def forward_flop(model: VIPANN, seconds: float) -> float:
     2 % at full width).
     """
     total = 0
-    layers = [layer for layer in model.network._flatten_layers() if _kernel(layer) is not None]
+    layers = [layer for layer in model.network.parts() if _kernel(layer) is not None]
     outputs = {}
     calls = {layer.name: layer.call for layer in layers}
     for layer in layers:

@@ -60,9 +60,12 @@ def main() -> None:
 
     model = VIPANN(architecture(args), dtype=args.precision)
     recipe = Optimizer(learning_rate=LEARNING_RATE)
-    model.compile(optimizer=make_optimizer(recipe, steps=10, precision=args.precision))
-    objective = Objective(nll_reduction="mean", kl_reduction="sum")
-    model.prepare_training(objective, clips=CLIPS, seed=0)
+    model.compile(
+        make_optimizer(recipe, steps=10, precision=args.precision),
+        objective=Objective(nll_reduction="mean", kl_reduction="sum"),
+        clips=CLIPS,
+        seed=0,
+    )
     step = tf.function(model.train_step, autograph=False)
     waveform, labels = map(tf.constant, batch(args))
     for _ in range(2):

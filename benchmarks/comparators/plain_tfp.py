@@ -10,9 +10,10 @@ import tf_keras
 from vipann_tf.audio.logmel import LogMel
 from vipann_tf.models import resnet
 from vipann_tf.models.architecture import Architecture
+from vipann_tf.models.layer_factory import LayerFactory
 
 
-class PlainFactory(resnet.LayerFactory):
+class PlainFactory(LayerFactory):
     """Makes TFP's layers where ours makes its own."""
 
     def conv(self, filters: int, size: int, name: str) -> tf_keras.layers.Layer:
@@ -37,7 +38,7 @@ class PlainVIPANN(tf_keras.Model):
         super().__init__()
         make = PlainFactory(architecture, dtype=dtype)
         self.frontend = LogMel()
-        self.network = resnet.Chain(resnet.trunk(make) + resnet.head(make), dtype=dtype)
+        self.network = resnet.network(make)
         self(tf.zeros([1, 32000]))
 
     def call(self, inputs, training=None):

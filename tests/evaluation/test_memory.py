@@ -7,29 +7,31 @@ import sys
 # A head of the published width: its kernels are 17 MB a draw, 840 MB for 50 that were kept. The trunk
 # is left out, since it is computed once a clip.
 SCRIPT = """
-import json, resource, types
+import json, resource
 import numpy as np, tensorflow as tf
 from vipann_tf.evaluation.inference import predict_batches
+from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.flipout import FlipoutDense
 from vipann_tf.models.randomness import Draw, randomness
-from vipann_tf.models.traced import Traced
+from vipann_tf.models.compiled_network import CompiledNetwork
 
 layers = [FlipoutDense(2048, name="fc1"), FlipoutDense(10, name="fc_out")]
 for layer in layers:
     layer.build([None, 2048])
 
 class Model:
-    architecture = types.SimpleNamespace(stochastic=True, task="multilabel", labels=10)
-    prefix = staticmethod(lambda waveform: waveform)
+    architecture = Architecture(head="flipout", task="multilabel", labels=10)
     draw = staticmethod(lambda seed, index: Draw(
         seed, index, {layer.name: layer.drawn_kernel(Draw(seed, index)) for layer in layers}))
 
     @staticmethod
-    def suffix_logits(features, draw):
+    def run(x, start="waveform", stop="logits", draw=None):
+        if stop == "shared":
+            return x
         with randomness(draw):
-            return layers[1](tf.nn.relu(layers[0](features)))
+            return layers[1](tf.nn.relu(layers[0](x)))
 
-Model.traced = Traced(Model)
+Model.compiled_network = CompiledNetwork(Model)
 
 def batches():
     rng = np.random.default_rng(0)

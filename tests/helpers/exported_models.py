@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vipann_tf.models.architecture import Architecture
+from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model.metadata import Calibration, ModelInfo, TrainingData
@@ -38,10 +39,12 @@ class Exported:
         """What the Keras model says, draw by draw, without any graph of the export's."""
         waveforms = tf.constant(waveforms)
         draws = [Draw(tf.constant(seed, tf.int64), tf.constant(i)) for i in range(1, samples + 1)]
+        task = self.info.architecture.task
         probs = [
-            self.keras.suffix(self.keras.prefix(waveforms), draw, TEMPERATURE) for draw in draws
+            probabilities(self.keras.run(waveforms, draw=draw) / TEMPERATURE, task)
+            for draw in draws
         ]
-        return decomposition.decompose(tf.stack(probs), self.info.architecture.task)
+        return decomposition.decompose(tf.stack(probs), task)
 
 
 def small_model(kind: str) -> VIPANN:

@@ -39,7 +39,9 @@ def test_published_number_of_parameters(trunk, parameters):
     ],
 )
 def test_stochastic(trunk, head, stochastic):
-    assert Architecture(trunk=trunk, head=head, **SMALLEST).stochastic == stochastic
+    architecture = Architecture(trunk=trunk, head=head, **SMALLEST)
+    assert architecture.stochastic == stochastic
+    assert list(architecture.draw_indices(3)) == ([1, 2, 3] if stochastic else [1])
 
 
 def test_round_trip_through_json():

@@ -6,9 +6,10 @@ import tf_keras
 
 from tests.helpers import networks
 from tests.helpers.oracles import convolve
-from vipann_tf.models import resnet
+from vipann_tf.models import blocks, chain, resnet
+from vipann_tf.models.dropout import Dropout
 from vipann_tf.models.flipout import FlipoutConv2D
-from vipann_tf.models.resnet import LayerFactory
+from vipann_tf.models.layer_factory import LayerFactory
 
 
 def factory(depth=22, kind="deterministic", **kwargs):
@@ -17,10 +18,10 @@ def factory(depth=22, kind="deterministic", **kwargs):
 
 def convolutions(depth, kind="deterministic", **kwargs):
     """The convolutions of a trunk by name, built."""
-    layers = resnet.Chain(resnet.trunk(factory(depth, kind, **kwargs)))
+    layers = chain.Chain(resnet.trunk(factory(depth, kind, **kwargs)))
     layers(np.zeros([1, 32, 64], np.float32))
     kind = FlipoutConv2D if kind == "flipout" else tf_keras.layers.Conv2D
-    return {part.name: part for part in layers._flatten_layers() if isinstance(part, kind)}
+    return {part.name: part for part in layers.parts() if isinstance(part, kind)}
 
 
 def random(*shape):
@@ -37,18 +38,18 @@ def pooled(x):
 @pytest.mark.parametrize(("time", "frequency"), [(6, 4), (7, 4), (6, 5), (7, 5)])
 def test_average_pool(time, frequency):
     x = random(2, time, frequency, 3)
-    np.testing.assert_allclose(resnet.AveragePool()(x), pooled(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(blocks.AveragePool()(x), pooled(x), rtol=1e-5, atol=1e-6)
 
 
 def test_global_pool():
     x = random(2, 7, 4, 3)
     mean = x.mean(axis=2)
     expected = mean.max(axis=1) + mean.mean(axis=1)
-    np.testing.assert_allclose(resnet.GlobalPool()(x), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(blocks.GlobalPool()(x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_mel_norm_has_statistics_of_each_band():
-    layer, x = resnet.MelNorm(factory()), random(3, 9, 64) * np.arange(1, 65) - 40
+    layer, x = blocks.MelNorm(factory()), random(3, 9, 64) * np.arange(1, 65) - 40
     layer(x)
     layer.norm.moving_mean.assign(x.mean(axis=(0, 1)))
     layer.norm.moving_variance.assign(x.var(axis=(0, 1)))
@@ -74,7 +75,7 @@ def randomised(layer, x):
     generator = np.random.default_rng(4)
     for variable in layer.weights:
         variable.assign(generator.uniform(0.3, 1.2, variable.shape) * generator.choice([-1, 1]))
-    for part in layer._flatten_layers():
+    for part in chain.parts([layer]):
         if isinstance(part, tf_keras.layers.BatchNormalization):
             part.moving_variance.assign(np.abs(part.moving_variance))
     return layer
@@ -92,7 +93,7 @@ def branch(block, x, parts):
 @pytest.mark.parametrize("pool", [True, False])
 def test_conv_block(pool):
     x = random(2, 7, 5, 3)
-    block = randomised(resnet.ConvBlock(factory(), 4, pool=pool, name="block"), x)
+    block = randomised(blocks.ConvBlock(factory(), 4, pool=pool, name="block"), x)
     expected = relu(branch(block, x, 2))
     expected = pooled(expected) if pool else expected
     np.testing.assert_allclose(block(x), expected, rtol=1e-3, atol=1e-3)
@@ -104,7 +105,7 @@ def test_conv_block(pool):
 def test_residual_block(depth, kind, parts, halve, project):
     planes, outputs = 2, 2 if depth == 22 else 8
     x = random(2, 7, 5, 3 if project else outputs)
-    make = getattr(resnet, kind)
+    make = getattr(blocks, kind)
     block = randomised(make(factory(depth), planes, halve=halve, project=project, name="block"), x)
     halved = pooled(x) if halve else x
     shortcut = halved
@@ -118,7 +119,7 @@ def test_residual_block(depth, kind, parts, halve, project):
 @pytest.mark.parametrize("depth", [22, 54])
 def test_residual_branches_start_at_0(depth):
     x = random(2, 6, 4, 2 if depth == 22 else 8)
-    make = resnet.BasicBlock if depth == 22 else resnet.Bottleneck
+    make = blocks.BasicBlock if depth == 22 else blocks.Bottleneck
     block = make(factory(depth), 2, halve=False, project=False, name="block")
     np.testing.assert_array_equal(block(x), relu(x))
 
@@ -171,10 +172,12 @@ def test_dropouts(kind):
     make = LayerFactory(networks.architecture(kind, depth=54, width=1 / 64, **rates))
 
     def dropouts(layers):
-        parts = [part for layer in layers for part in layer._flatten_layers()]
-        return {p.name: (p.rate, p.monte_carlo) for p in parts if isinstance(p, resnet.Dropout)}
+        parts = [part for part in chain.parts(layers) if isinstance(part, Dropout)]
+        return {part.name: (part.rate, part.monte_carlo) for part in parts}
 
-    trunk, head = dropouts(resnet.trunk(make)), dropouts(resnet.head(make))
+    network = resnet.network(make)
+    trunk = dropouts(network.until("pooled"))
+    head = dropouts(network.layers[len(network.until("pooled")) :])
     blocks = [trunk.pop(name) for name in list(trunk) if name.startswith("stage")]
     assert blocks == [(0.15, False)] * 16  # in training only, whatever the kind
     in_trunk, in_head = trunk_kind == "dropout", head_kind == "dropout"

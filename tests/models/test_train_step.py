@@ -8,6 +8,7 @@ from scipy import special
 
 from tests.helpers import networks
 from vipann_tf.models.architecture import STAGE_BLOCKS
+from vipann_tf.models.loss import probabilities
 from vipann_tf.models.objective import Objective
 from vipann_tf.models.randomness import TrainingNoise, randomness
 from vipann_tf.models.vipann import VIPANN
@@ -17,8 +18,13 @@ BATCH = {"waveform": networks.waveforms(CLIPS), "labels": networks.multi_hot(CLI
 
 
 def prepared(model, objective=None, *, learning_rate=1.0, clips=10, **kwargs):
-    model.compile(optimizer=tf_keras.optimizers.SGD(learning_rate))
-    model.prepare_training(objective or Objective(), clips=clips, seed=6, **kwargs)
+    model.compile(
+        tf_keras.optimizers.SGD(learning_rate),
+        objective=objective or Objective(),
+        clips=clips,
+        seed=6,
+        **kwargs,
+    )
     return model
 
 
@@ -131,15 +137,21 @@ def test_features_instead_of_waveforms():
     for cached in (True, False):
         model = networks.network("det-flip")
         model.freeze_trunk()
-        prepared(model, start=model.trunk_depth if cached else None)
+        prepared(model, start="pooled" if cached else "waveform")
         batch = BATCH
         if cached:
-            batch = {"features": model.pooled(BATCH["waveform"]), "labels": BATCH["labels"]}
+            pooled = model.run(BATCH["waveform"], stop="pooled")
+            batch = {"features": pooled, "labels": BATCH["labels"]}
         results.append((floats(model.train_step(batch)), values(model)))
     (cached, with_features), (whole, with_waveforms) = results
     assert cached == pytest.approx(whole, rel=1e-5)
     for name, value in with_features.items():
         np.testing.assert_allclose(value, with_waveforms[name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_before_compile_says_what_to_do():
+    with pytest.raises(ValueError, match=r"not compiled.* compile\(optimizer, objective="):
+        VIPANN(networks.architecture("deterministic", width=1 / 64)).train_step(BATCH)
 
 
 def test_augmentations_change_inputs_and_labels():
@@ -208,8 +220,9 @@ def test_two_replicas_train_as_one_device(monkeypatch):
 def test_steps_reduce_the_loss(dtype):
     rates = {"dropout_conv": 0, "dropout_dense": 0, "dropout_block": 0}
     model = VIPANN(networks.architecture("imported", head="flipout", **rates), dtype=dtype)
-    model.compile(optimizer=tf_keras.optimizers.Adam(3e-3))
-    model.prepare_training(Objective(kl_reduction="mean"), clips=1000, seed=6)
+    model.compile(
+        tf_keras.optimizers.Adam(3e-3), objective=Objective(kl_reduction="mean"), clips=1000, seed=6
+    )
     losses = [floats(model.train_step(BATCH))["loss"] for _ in range(8)]
     assert np.mean(losses[-2:]) < 0.8 * np.mean(losses[:2]), losses
     assert {variable.dtype for variable in model.variables} == {tf.float32}
@@ -220,12 +233,15 @@ def test_bfloat16_answers_as_float32_does(tiny):
     mixed = networks.network("flipout", dtype="mixed_bfloat16")
     for name, variable in tiny("flipout").named_variables().items():
         np.testing.assert_array_equal(variable, mixed.named_variables()[name])
-    computed_in = {layer.name: layer.compute_dtype for layer in mixed.network._flatten_layers()}
+    computed_in = {layer.name: layer.compute_dtype for layer in mixed.network.parts()}
     in_float32 = {name for name, dtype in computed_in.items() if dtype == "float32"}
-    assert in_float32 == {"mel_norm", "bn0", "fc_out"}
+    assert in_float32 == {"bn0", "fc_out"}
     draw = mixed.draw(3, 2)
-    features = mixed.prefix(BATCH["waveform"])
-    np.testing.assert_array_equal(features, tiny("flipout").prefix(BATCH["waveform"]))
-    full = tiny("flipout").suffix(features, draw)
-    assert np.abs(mixed.suffix(features, draw) - full).max() < 0.02
-    assert mixed.embed(BATCH["waveform"]).dtype == tf.float32
+    shared = mixed.run(BATCH["waveform"], stop="shared")
+    np.testing.assert_array_equal(shared, tiny("flipout").run(BATCH["waveform"], stop="shared"))
+    full, low = (
+        probabilities(model.run(shared, start="shared", draw=draw), "multilabel")
+        for model in (tiny("flipout"), mixed)
+    )
+    assert np.abs(low - full).max() < 0.02
+    assert mixed.run(BATCH["waveform"], stop="embedding").dtype == tf.float32

@@ -1,5 +1,6 @@
 """The VIPANN model: what its draws have in common, what they do not, and its variables."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -15,28 +16,79 @@ from tests.helpers import networks
 from tests.helpers.networks import KINDS, STOCHASTIC
 from tests.helpers.paths import ROOT
 from vipann_tf.models.loss import probabilities
-from vipann_tf.models.randomness import Draw
+from vipann_tf.models.randomness import Draw, randomness
 from vipann_tf.models.vipann import VIPANN
 
 CLIPS = networks.waveforms(7)
-# Index of the first random layer: after the BatchNorm of mel bands, the first dropout, the trunk's
-# 16 layers (depth 22) and the head's first dropout, which is none in a draw.
-PREFIX_DEPTH = {"deterministic": 21, "dropout": 2, "flipout": 1, "imported": 1, "det-flip": 17}
+# Where the first random layer is: a trunk's before the pooled features, a head's after them.
+STAGES = {
+    "deterministic": ("pooled", "embedding", "shared", "logits"),
+    "dropout": ("shared", "pooled", "embedding", "logits"),
+    "flipout": ("shared", "pooled", "embedding", "logits"),
+    "imported": ("shared", "pooled", "embedding", "logits"),
+    "det-flip": ("pooled", "shared", "embedding", "logits"),
+    # Its first dropout comes right after the pooled features.
+    "drop-head": ("shared", "pooled", "embedding", "logits"),
+}
 
 
 def ask(model, clips, draw):
-    return model.suffix(model.prefix(clips), draw).numpy()
+    shared = model.run(clips, stop="shared")
+    return probabilities(model.run(shared, start="shared", draw=draw), "multilabel").numpy()
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_prefix_and_suffix_are_the_network(tiny, kind):
+def test_two_halves_are_the_network(tiny, kind):
     model = tiny(kind)
     logits = model(CLIPS)
     assert (logits.shape, logits.dtype) == ((7, 5), tf.float32)
     expected = probabilities(logits, "multilabel")
     np.testing.assert_allclose(ask(model, CLIPS, None), expected, rtol=1e-5, atol=1e-6)
     assert np.ptp(expected, axis=0).min() > 3e-3  # the clips matter
-    assert model.prefix_depth == PREFIX_DEPTH[kind]
+
+
+@pytest.mark.parametrize("kind", list(STAGES))
+@pytest.mark.parametrize("draw", [Draw(3, 2), None])
+def test_every_way_from_stage_to_stage_is_the_network(tiny, kind, draw):
+    kinds = {"trunk": "deterministic", "head": "dropout"}
+    model = networks.network("det-flip", kinds) if kind == "drop-head" else tiny(kind)
+    assert model.stages == ("waveform", "log_mel", *STAGES[kind])
+    with randomness(draw):
+        expected = model(CLIPS)
+    values = tf.constant(CLIPS)
+    for start, stop in itertools.pairwise(model.stages):
+        values = model.run(values, start=start, stop=stop, draw=draw)
+        at_once = model.run(CLIPS, stop=stop, draw=draw)
+        np.testing.assert_allclose(values, at_once, rtol=1e-4, atol=1e-4, err_msg=stop)
+        logits = model.run(values, start=stop, draw=draw)
+        np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5, err_msg=stop)
+    np.testing.assert_array_equal(model.run(CLIPS, stop="waveform"), CLIPS)
+
+
+@pytest.mark.parametrize("kind", STOCHASTIC)
+def test_draws_differ_after_the_shared_stage_alone(tiny, kind):
+    model = tiny(kind)
+    after = model.stages[model.stages.index("shared") + 1]
+    for stage in model.stages:
+        one, other = (model.run(CLIPS, stop=stage, draw=Draw(3, index)) for index in (1, 2))
+        differ = model.stages.index(stage) >= model.stages.index(after)
+        assert (np.abs(one - other).max() > 1e-4) == differ, stage
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"stop": "prefix"}, "stage is 'prefix'; it must be one of log_mel, pooled, shared"),
+        (
+            {"start": "embedding", "stop": "shared"},
+            "stop is 'shared', which lies before start, 'embedding'; .* pooled, shared, embedding",
+        ),
+        ({"start": "pooled", "stop": "waveform"}, "stage is 'waveform'; it must be one of"),
+    ],
+)
+def test_stages_that_do_not_go_together(tiny, names, message):
+    with pytest.raises(ValueError, match=message):
+        tiny("det-flip").run(tf.zeros([1, 32000]), **names)
 
 
 @pytest.mark.parametrize("kind", STOCHASTIC)
@@ -95,19 +147,17 @@ def test_a_fresh_process_draws_the_same_network():
 )
 def test_probabilities_of_logits_and_temperature(task, function):
     model = networks.network("det-flip", {"task": task, "labels": 4})
-    features, draw = model.prefix(CLIPS), Draw(3, 2)
-    logits = model.suffix_logits(features, draw).numpy()
+    logits = model.run(CLIPS, draw=Draw(3, 2)).numpy()
     along = {"axis": -1} if task == "multiclass" else {}
-    np.testing.assert_allclose(model.suffix(features, draw), function(logits, **along), rtol=1e-5)
-    cooler = model.suffix(features, draw, temperature=2.5)
-    np.testing.assert_allclose(cooler, function(logits / 2.5, **along), rtol=1e-5)
-    np.testing.assert_allclose(model.suffix_logits(features, None), model(CLIPS), rtol=1e-4)
+    for temperature in (1, 2.5):
+        expected = function(logits / temperature, **along)
+        np.testing.assert_allclose(probabilities(logits / temperature, task), expected, rtol=1e-5)
 
 
 def test_embedding_and_pooled_features_lead_to_the_logits(tiny):
     model = tiny("imported")
     variables = model.named_variables()
-    pooled, embedding = model.pooled(CLIPS), model.embed(CLIPS)
+    pooled, embedding = (model.run(CLIPS, stop=stage) for stage in ("pooled", "embedding"))
     assert pooled.shape == embedding.shape == (7, 128)
     dense = pooled @ variables["fc1/kernel"] + variables["fc1/bias"]
     np.testing.assert_allclose(embedding, tf.nn.relu(dense), rtol=1e-4, atol=1e-4)
@@ -177,10 +227,35 @@ def test_named_variables(tiny, kind):
 def test_noise_keys_are_distinct(depth):
     # A key is the checksum of a name: two that collided would have the same noise.
     model = VIPANN(networks.architecture("imported", depth=depth, width=1 / 64))
-    names = [layer.name for layer in model.network._flatten_layers()]
+    names = [layer.name for layer in model.network.parts()]
     assert len(names) == len(set(names))
     keys = names + [f"{name}/{what}" for name in names for what in ("sign_in", "sign_out", "signs")]
     assert len({zlib.crc32(key.encode()) for key in keys}) == len(keys)
+
+
+def test_assigned_values_must_fit():
+    model = networks.network("det-flip", {"width": 1 / 64})
+    bias = np.arange(5.0)
+    model.assign({"fc_out/bias": bias}, partial=True)
+    np.testing.assert_array_equal(model.named_variables()["fc_out/bias"], bias)
+    with pytest.raises(ValueError, match="differ in bn0/beta, "):
+        model.assign({"fc_out/bias": bias})
+    with pytest.raises(ValueError, match="differ in fc3/bias$"):
+        model.assign({"fc3/bias": bias}, partial=True)
+
+
+def test_a_twin_computes_otherwise_with_the_same_variables():
+    model = networks.network("flipout", trunk_flipout={"prior": "pretrained"})
+    activation = model.architecture.model_copy(update={"signs": "activation"})
+    low, other = model.twin(dtype="mixed_bfloat16"), model.twin(architecture=activation)
+    assert low.network.compute_dtype == "bfloat16" and other.network.compute_dtype == "float32"
+    assert low.architecture == model.architecture and other.architecture == activation
+    for twin in (low, other):
+        for name, value in model.named_variables().items():
+            np.testing.assert_array_equal(twin.named_variables()[name], value)
+        assert twin.named_variables()["bn0/beta"] is not model.named_variables()["bn0/beta"]
+    difference = np.abs(ask(model, CLIPS, None) - ask(low, CLIPS, None)).max()
+    assert 0 < difference < 0.02
 
 
 def test_names_of_all_initial_weights_depend_on_the_seed():
@@ -192,24 +267,24 @@ def test_names_of_all_initial_weights_depend_on_the_seed():
             assert not np.isclose(value, different).all(), name
 
 
-def test_traced_once_and_reads_the_variables_of_now():
+def test_compiled_once_and_reads_the_variables_of_now():
     model = networks.network("flipout", {"width": 1 / 64})
     waveform = 0.1 * tf.random.stateless_normal([2, 32000], [1, 2])
     seed, index = tf.constant(3, tf.int64), tf.constant(1, tf.int64)
 
     def compiled():
-        draw = model.traced.draw(seed, index)
-        return model.traced.suffix_logits(model.traced.prefix(waveform), draw)
+        network = model.compiled_network
+        return network.logits(network.shared(waveform), network.draw(seed, index))
 
     def eager():
-        return model.suffix_logits(model.prefix(waveform), model.draw(seed, index))
+        return model.run(waveform, draw=model.draw(seed, index))
 
     np.testing.assert_allclose(compiled(), eager(), rtol=1e-3, atol=1e-5)
-    first = model.traced
+    first = model.compiled_network
     for variable in model.trainable_variables:
         variable.assign(0.5 * variable)
     np.testing.assert_allclose(compiled(), eager(), rtol=1e-3, atol=1e-5)
-    assert model.traced is first
+    assert model.compiled_network is first
 
 
 def test_in_lower_precision_batch_norm_is_in_the_drawn_kernels():

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from vipann_tf import published
+from vipann_tf.models.loss import probabilities
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.published.checkpoint import Checkpoint, check_tensors, to_variables
 from vipann_tf.saved_model.export import export
@@ -86,7 +87,7 @@ def test_deterministic_logits(network, golden, waveforms, key, samples):
 def test_panns_probabilities_and_embeddings(network, golden, waveforms):
     name = f"resnet{network.architecture.depth}"
     assert_close(tf.sigmoid(network(waveforms)), golden[f"{name}_probs"])
-    assert_close(network.embed(waveforms), golden[f"{name}_embedding"])
+    assert_close(network.run(waveforms, stop="embedding"), golden[f"{name}_embedding"])
 
 
 @of("flipout")
@@ -109,12 +110,14 @@ def test_flipout_draws(network, golden, waveforms, signs, draws, key):
     model = network
     if model.architecture.signs != signs:
         architecture = model.architecture.model_copy(update={"signs": signs})
-        model = with_variables(architecture, network.named_variables())
-    features = model.prefix(waveforms)
+        model = network.twin(architecture=architecture)
+    shared = model.run(waveforms, stop="shared")
 
     @tf.function
     def answer(index):
-        return model.suffix(features, model.draw(11, index))
+        return probabilities(
+            model.run(shared, start="shared", draw=model.draw(11, index)), "multilabel"
+        )
 
     probs = np.stack([answer(tf.constant(index)) for index in range(1, draws + 1)])
     mean, std = golden[f"{key}_mean_probs"], golden[f"{key}_std_probs"]

@@ -19,13 +19,11 @@ from tests.helpers.exported_models import (
 )
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Architecture
-from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model import export as export_module
 from vipann_tf.saved_model import reexport as reexport_module
 from vipann_tf.saved_model.export import (
     add_version,
     check_served,
-    copy_variables,
     default_draws,
     export,
 )
@@ -254,8 +252,7 @@ class TestSettings:
         info = read_model_info(version)
         assert info.architecture.signs == "activation"
         assert info.metrics == {}  # they were measured with the other spread
-        twin = VIPANN(info.architecture)
-        copy_variables(model.keras, twin)
+        twin = model.keras.twin(architecture=info.architecture)
         expected = Exported(twin, version, info, {}).expected(waveforms[:1])
         ask = load_signatures(version).signatures["serving_default"]
         answer = ask(waveform=tf.constant(waveforms[:1]))

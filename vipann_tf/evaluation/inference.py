@@ -67,21 +67,19 @@ def predict_batches(
       clips: Number of clips in all, for `on_progress`.
     """
     seed = tf.constant(seed, tf.int64)
-    indices = range(1, samples + 1) if model.architecture.stochastic else [1]
-    task = model.architecture.task
+    indices = model.architecture.draw_indices(samples)
+    task, network = model.architecture.task, model.compiled_network
 
     clip_ids, truth, parts, kept = [], [], [], []
-    for portion in _portions(batches, model.traced.prefix):
+    for portion in _portions(batches, network.shared):
         clip_ids += [name.decode() for batch in portion for name in batch["clip_id"].numpy()]
         truth += [batch["labels"].numpy() for batch in portion]
         clips_here = sum(len(batch["labels"]) for batch in portion)
         moments = decomposition.start([clips_here, model.architecture.labels])
         logits_sum, draws = 0.0, []
         for drawn, index in enumerate(tf.constant(indices, tf.int64), start=1):
-            draw = model.traced.draw(seed, index)
-            logits = tf.concat(
-                [model.traced.suffix_logits(batch["features"], draw) for batch in portion], 0
-            )
+            draw = network.draw(seed, index)
+            logits = tf.concat([network.logits(batch["shared"], draw) for batch in portion], 0)
             moments = decomposition.add(moments, probabilities(logits / temperature, task))
             logits_sum += logits.numpy()
             if keep_draws:
@@ -108,18 +106,18 @@ def predict_batches(
     )
 
 
-def _portions(batches, prefix) -> Iterator[list[dict[str, tf.Tensor]]]:
-    """Batches with `features` in place of `waveform`, in lists of at most `FEATURE_BYTES`."""
+def _portions(batches, shared_of) -> Iterator[list[dict[str, tf.Tensor]]]:
+    """Batches with `shared` in place of `waveform`, in lists of at most `FEATURE_BYTES`."""
     portion, size = [], 0
     with damage_as_user_error():
         for batch in batches:
             batch = dict(batch)
-            features = prefix(batch.pop("waveform"))
-            if portion and size + _bytes(features) > FEATURE_BYTES:
+            shared = shared_of(batch.pop("waveform"))
+            if portion and size + _bytes(shared) > FEATURE_BYTES:
                 yield portion
                 portion, size = [], 0
-            portion.append({**batch, "features": features})
-            size += _bytes(features)
+            portion.append({**batch, "shared": shared})
+            size += _bytes(shared)
     if portion:
         yield portion
 

@@ -79,3 +79,13 @@ class Architecture(pydantic.BaseModel):
     def stochastic(self) -> bool:
         """Whether two draws can differ."""
         return self.trunk != "deterministic" or self.head != "deterministic"
+
+    def draw_indices(self, num_draws: int) -> range:
+        """Return the numbers of the draws to make: 1 to `num_draws`, or 1 alone if nothing is random.
+
+        >>> Architecture(labels=10, task="multiclass", head="flipout").draw_indices(20)
+        range(1, 21)
+        >>> Architecture(labels=10, task="multiclass").draw_indices(20)
+        range(1, 2)
+        """
+        return range(1, num_draws + 1) if self.stochastic else range(1, 2)

@@ -64,6 +64,11 @@ class KernelPosterior:
             self.kernel_loc, tfp.util.DeferredTensor(self.kernel_rho, tf.nn.softplus)
         )
 
+    def stored_variables(self) -> list[tf.Variable]:
+        """Return the layer's variables without those of its prior."""
+        prior = (self.kernel_prior_loc, self.kernel_prior_stddev)
+        return [weight for weight in self.weights if not any(weight is part for part in prior)]
+
     def kernel_stddev(self) -> tf.Tensor:
         """The posterior standard deviation, softplus(rho), float32."""
         return tf.nn.softplus(self.kernel_rho)

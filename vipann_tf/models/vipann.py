@@ -1,9 +1,11 @@
 """The VIPANN Keras model: a distribution over networks from waveforms to labels."""
 
-import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+import types
+from collections.abc import Mapping
+from typing import Any
 
+import numpy.typing as npt
 import tensorflow as tf
 import tf_keras
 
@@ -11,23 +13,20 @@ from vipann_tf.audio.logmel import LogMel
 from vipann_tf.models import resnet
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.batch_norm import BatchNorm
-from vipann_tf.models.dropout import Dropout
-from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
-from vipann_tf.models.loss import kl_scale, negative_log_likelihood, probabilities
+from vipann_tf.models.compiled_network import CompiledNetwork
+from vipann_tf.models.layer_factory import LayerFactory
 from vipann_tf.models.objective import Objective
-from vipann_tf.models.randomness import Draw, TrainingNoise, randomness
-from vipann_tf.models.traced import Traced
-
-# (log-mel or features, labels, noise) -> the same two, changed; see `VIPANN.prepare_training`.
-Augmentation = Callable[[tf.Tensor, tf.Tensor, TrainingNoise], tuple[tf.Tensor, tf.Tensor]]
+from vipann_tf.models.posterior import KernelPosterior
+from vipann_tf.models.randomness import Draw, randomness
+from vipann_tf.models.training_step import Augmentation, Stage, TrainingStep
 
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class VIPANN(tf_keras.Model):
     """A residual audio network whose trunk and head may each be Bayesian.
 
-    The network is a list of layers. Those before the first random one make the `prefix`, which does
-    not differ between draws and is computed once; the others make the `suffix`, computed a draw.
+    The network is a list of layers with named stages between them. Up to the stage "shared" nothing is
+    random: that part is computed once for all draws, and the rest once per draw.
 
     Args:
       architecture: What to build.
@@ -53,61 +52,103 @@ class VIPANN(tf_keras.Model):
         seed: int = 0,
         dtype: str = "float32",
         synchronized: bool = False,
-        flipout: dict | None = None,
-        trunk_flipout: dict | None = None,
+        flipout: Mapping[str, Any] | None = None,
+        trunk_flipout: Mapping[str, Any] | None = None,
     ):
         super().__init__(name="vipann")
         self.architecture = architecture
-        # A function, since Keras would wrap an attribute that is a dict.
-        self._settings = lambda: {
-            "architecture": architecture.model_dump(mode="json"),
-            "seed": seed,
-            "dtype": dtype,
-            "synchronized": synchronized,
-            "flipout": flipout,
-            "trunk_flipout": trunk_flipout,
-        }
-        make = resnet.LayerFactory(
+        self._initial_seed = seed
+        self._synchronized = synchronized
+        # Read-only views, since Keras would wrap an attribute that is a dict.
+        self._flipout = types.MappingProxyType(dict(flipout or {}))
+        self._trunk_flipout = types.MappingProxyType(dict(trunk_flipout or {}))
+        self._step: TrainingStep | None = None
+        make = LayerFactory(
             architecture,
             seed=seed,
             dtype=dtype,
             synchronized=synchronized,
-            conv_flipout={**(flipout or {}), **(trunk_flipout or {})},
-            dense_flipout=flipout,
+            conv_flipout={**self._flipout, **self._trunk_flipout},
+            dense_flipout=dict(self._flipout),
         )
         self.frontend = LogMel(name="log_mel")
-        trunk = resnet.trunk(make)
-        self.trunk_depth = len(trunk)
-        self.network = resnet.Chain(trunk + resnet.head(make), name="network", dtype=dtype)
-        self.prefix_depth = next(
-            (i for i, layer in enumerate(self.network.layers) if _is_random(layer)),
-            len(self.network.layers),
-        )
+        self.network = resnet.network(make)
         self(tf.zeros([1, 32000]))  # creates the variables
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         return self.network(self.frontend(inputs), training=training)
 
-    def get_config(self) -> dict:
-        return self._settings()
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "architecture": self.architecture.model_dump(mode="json"),
+            "seed": self._initial_seed,
+            "dtype": self.network.dtype_policy.name,
+            "synchronized": self._synchronized,
+            "flipout": dict(self._flipout),
+            "trunk_flipout": dict(self._trunk_flipout),
+        }
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects=None) -> "VIPANN":
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VIPANN":
         return cls(**{**config, "architecture": Architecture(**config["architecture"])})
+
+    # From stage to stage.
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The names of the stages, in the order of this network."""
+        return ("waveform", *self.network.stages)
+
+    def run(
+        self,
+        x: tf.Tensor,
+        *,
+        start: Stage = "waveform",
+        stop: Stage = "logits",
+        draw: Draw | None = None,
+    ) -> tf.Tensor:
+        """Compute one stage of the network from another, as at inference.
+
+        | stage | values |
+        | --- | --- |
+        | waveform | float32 [batch, samples] at 32 kHz in [-1, 1] |
+        | log_mel | float32 [batch, frames, 64], in dB |
+        | shared | [batch, ...]: the last values that do not differ between draws |
+        | pooled | [batch, 2048 x width], the trunk's output, of the network's compute dtype |
+        | embedding | float32 [batch, 2048 x width], the first dense layer's output |
+        | logits | float32 [batch, labels] |
+
+        Where "shared" lies depends on what is random: before "pooled" with a random trunk, after it where
+        the head alone is random, at "logits" where nothing is. `stages` says it.
+
+        Args:
+          x: The values at `start`.
+          start, stop: Names of stages.
+          draw: The network out of the posterior; `None` is the posterior mean.
+
+        Returns:
+          The values at `stop`.
+
+        Raises:
+          ValueError: A name is wrong, or `stop` lies before `start`.
+        """
+        if start == "waveform" != stop:
+            x, start = self.frontend(x), "log_mel"
+        if start == stop == "waveform":
+            return x
+        with randomness(draw):
+            outputs = self.network(x, start=start, stop=stop, training=False)
+        return tf.cast(outputs, tf.float32) if stop in ("embedding", "logits") else outputs
 
     # The posterior over networks.
 
     @property
-    def bayesian_layers(self) -> list[FlipoutConv2D | FlipoutDense]:
+    def bayesian_layers(self) -> list[KernelPosterior]:
         """The Flipout layers, in order."""
-        return [
-            layer
-            for layer in self.network._flatten_layers()
-            if isinstance(layer, (FlipoutConv2D, FlipoutDense))
-        ]
+        return [part for part in self.network.parts() if isinstance(part, KernelPosterior)]
 
-    def draw(self, seed, index) -> Draw:
-        """Network number `index` of a seed, its kernels sampled: worth it for several batches.
+    def draw(self, seed: tf.Tensor | int, index: tf.Tensor | int) -> Draw:
+        """Sample the kernels of network number `index` of a seed: worth it for several batches.
 
         In lower precision BatchNorm is folded into the kernels. TensorFlow does that itself to float32
         convolutions, and to no others.
@@ -117,9 +158,9 @@ class VIPANN(tf_keras.Model):
         """
         draw = Draw(seed, index)
         norms = {
-            layer.after: layer
-            for layer in self.network._flatten_layers()
-            if isinstance(layer, BatchNorm) and layer.compute_dtype != "float32"
+            part.after: part
+            for part in self.network.parts()
+            if isinstance(part, BatchNorm) and part.compute_dtype != "float32"
         }
         kernels, offsets = {}, {}
         for layer in self.bayesian_layers:
@@ -133,49 +174,18 @@ class VIPANN(tf_keras.Model):
         return Draw(seed, index, kernels, offsets)
 
     @functools.cached_property
-    def traced(self) -> Traced:
-        """`prefix`, `draw` and `suffix_logits`, compiled."""
-        return Traced(self)
-
-    def prefix(self, waveform: tf.Tensor) -> tf.Tensor:
-        """What all draws have in common: waveforms [batch, samples] -> features [batch, ...]."""
-        return self.network(self.frontend(waveform), stop=self.prefix_depth, training=False)
-
-    def suffix(self, features: tf.Tensor, draw: Draw | None, temperature: float = 1.0) -> tf.Tensor:
-        """Probabilities float32 [batch, labels] of one network (`None`: the mean), given `prefix`.
-
-        Args:
-          features: What `prefix` gave.
-          draw: The network.
-          temperature: Divides the logits: above 1 the answers are less sure.
-        """
-        logits = self.suffix_logits(features, draw)
-        return probabilities(logits / temperature, self.architecture.task)
-
-    def suffix_logits(self, features: tf.Tensor, draw: Draw | None) -> tf.Tensor:
-        """Logits float32 [batch, labels] of one network (`None`: the mean), given `prefix`."""
-        with randomness(draw):
-            logits = self.network(features, start=self.prefix_depth, training=False)
-        return tf.cast(logits, tf.float32)
-
-    def pooled(self, waveform: tf.Tensor) -> tf.Tensor:
-        """The trunk's output of the posterior-mean network, [batch, 2048 x width]."""
-        return self.network(self.frontend(waveform), stop=self.trunk_depth, training=False)
-
-    def embed(self, waveform: tf.Tensor) -> tf.Tensor:
-        """The embedding of the posterior-mean network, float32 [batch, 2048 x width]."""
-        stop = self.trunk_depth + resnet.EMBEDDING_LAYERS
-        embedding = self.network(self.frontend(waveform), stop=stop, training=False)
-        return tf.cast(embedding, tf.float32)
+    def compiled_network(self) -> CompiledNetwork:
+        """What inference asks of the network, compiled."""
+        return CompiledNetwork(self)
 
     def kl(
         self, reduction: str = "sum", stddevs: Mapping[str, tf.Tensor] | None = None
     ) -> tf.Tensor:
-        """KL of the layers being trained, in nats: float32 scalar, 0 where none is Bayesian.
+        """Return the KL of the layers being trained, in nats: float32 scalar, 0 where none is Bayesian.
 
         Args:
           reduction: Over the weights of a layer, `sum` or `mean`; layers are summed.
-          stddevs: Posterior standard deviations by layer name, where they are at hand.
+          stddevs: Precomputed posterior standard deviations by layer name; the others are computed.
         """
         stddevs = stddevs or {}
         terms = [
@@ -189,64 +199,98 @@ class VIPANN(tf_keras.Model):
     # Variables.
 
     def named_variables(self) -> dict[str, tf.Variable]:
-        """Every variable of the network as `<layer>/<variable>`, priors left out."""
+        """Return every variable of the network as `<layer>/<variable>`, without the priors."""
         named = {}
-        for layer in self.network._flatten_layers():
-            for variable in layer._trainable_weights + layer._non_trainable_weights:
+        for part in self.network.parts():
+            bayesian = isinstance(part, KernelPosterior)
+            for variable in part.stored_variables() if bayesian else part.weights:
                 name = variable.name.split("/")[-1].split(":")[0]
-                if not name.startswith("kernel_prior"):
-                    named[f"{layer.name}/{name}"] = variable
+                named[f"{part.name}/{name}"] = variable
         return named
 
+    def assign(self, values: Mapping[str, npt.ArrayLike], *, partial: bool = False) -> None:
+        """Give the variables new values.
+
+        Args:
+          values: By the names of `named_variables`, arrays or variables of their shapes.
+          partial: Whether variables that have no value keep theirs.
+
+        Raises:
+          ValueError: There is a value without a variable or, unless `partial`, the opposite.
+        """
+        variables = self.named_variables()
+        wrong = values.keys() - variables if partial else values.keys() ^ variables
+        if wrong:
+            raise ValueError(f"the network and the values differ in {', '.join(sorted(wrong)[:6])}")
+        for name, value in values.items():
+            variables[name].assign(value)
+
+    def twin(
+        self, *, dtype: str | None = None, architecture: Architecture | None = None
+    ) -> "VIPANN":
+        """Return a copy of the network for inference: same variables, without the priors.
+
+        Args:
+          dtype: Keras dtype policy to compute with; by default the network's.
+          architecture: One with the same variables, as with other `signs`; by default the network's.
+        """
+        twin = VIPANN(
+            architecture or self.architecture, dtype=dtype or self.network.dtype_policy.name
+        )
+        twin.assign(self.named_variables())
+        return twin
+
     def trunk_layers(self) -> list[tf_keras.layers.Layer]:
-        """The layers up to the pooled features."""
-        return self.network.layers[: self.trunk_depth]
+        """Return the layers up to the pooled features."""
+        return self.network.until("pooled")
 
     def trunk_variable_layers(self) -> list[tf_keras.layers.Layer]:
-        """The trunk's layers that hold variables, whatever block they are in."""
-        return [
-            part
-            for layer in self.trunk_layers()
-            for part in layer._flatten_layers()
-            if part._trainable_weights or part._non_trainable_weights
-        ]
+        """Return the trunk's layers that hold variables, whatever block they are in."""
+        return [part for part in self.network.parts(stop="pooled") if part.weights]
 
     def freeze_trunk(self) -> None:
-        """Keeps the trunk as it is: no gradient, stored BatchNorm statistics, no KL term."""
+        """Keep the trunk as it is: no gradient, stored BatchNorm statistics, no KL term."""
         for layer in self.trunk_layers():
             layer.trainable = False
 
     # Training.
 
-    def prepare_training(
+    def compile(
         self,
-        objective: Objective,
+        optimizer: tf_keras.optimizers.Optimizer,
         *,
+        objective: Objective,
         clips: int,
         seed: int,
         augment_waveform: Augmentation | None = None,
         augment_log_mel: Augmentation | None = None,
-        start: int | None = None,
+        start: Stage = "waveform",
+        **kwargs: Any,
     ) -> None:
-        """Says what `train_step` minimises; call it beside `compile`.
+        """Say what `train_step` minimises, and how.
 
         Args:
+          optimizer: Takes the steps.
           objective: The loss.
           clips: Number of training clips, the N of KL / N.
           seed: Of all noise and augmentation in training.
           augment_waveform, augment_log_mel: Change a batch and its labels, before and after the
             front end.
-          start: Where batches hold features instead of waveforms, the layer that takes them.
+          start: The stage that batches hold: `waveform`, or another one as `features`.
+          **kwargs: Other arguments of `tf_keras.Model.compile`.
         """
-        self._objective = objective
-        self._clips = clips
-        self._seed = seed
-        self._augment_waveform = augment_waveform
-        self._augment_log_mel = augment_log_mel
-        self._start = start
+        super().compile(optimizer=optimizer, **kwargs)
+        self._step = TrainingStep(
+            objective=objective,
+            clips=clips,
+            seed=seed,
+            augment_waveform=augment_waveform,
+            augment_log_mel=augment_log_mel,
+            start=start,
+        )
 
     def train_step(self, data: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step on a batch; inside a strategy, on this replica's part of it.
+        """Take one optimizer step on a batch; inside a strategy, on this replica's part of it.
 
         Args:
           data: `waveform` [batch, samples] (or `features` [batch, ...]) and `labels` [batch, labels].
@@ -254,41 +298,13 @@ class VIPANN(tf_keras.Model):
         Returns:
           `loss`, `nll`, `kl` (as reduced, unscaled) and `kl_scale`: float32 scalars that replicas
           sum to those of the global batch.
+
+        Raises:
+          ValueError: The model is not compiled.
         """
-        replica = tf.distribute.get_replica_context()
-        replicas = replica.num_replicas_in_sync
-        inputs, labels = data.get("waveform", data.get("features")), data["labels"]
-        batch = tf.shape(labels)[0]
-        step = tf.identity(self.optimizer.iterations)
-        noise = TrainingNoise(
-            tf.constant(self._seed, tf.int64), step, replica.replica_id_in_sync_group * batch
-        )
-        if "waveform" in data:
-            if self._augment_waveform is not None:
-                inputs, labels = self._augment_waveform(inputs, labels, noise)
-            inputs = self.frontend(inputs)
-            if self._augment_log_mel is not None:
-                inputs, labels = self._augment_log_mel(inputs, labels, noise)
-        with tf.GradientTape() as tape:
-            stddevs = {layer.name: layer.kernel_stddev() for layer in self.bayesian_layers}
-            with randomness(dataclasses.replace(noise, stddevs=stddevs)):
-                logits = self.network(inputs, start=self._start or 0, training=True)
-            nll = tf.reduce_sum(
-                negative_log_likelihood(
-                    logits, labels, self.architecture.task, self._objective.nll_reduction
-                )
-            ) / tf.cast(batch * replicas, tf.float32)
-            kl = self.kl(self._objective.kl_reduction, stddevs) / replicas
-            scale = kl_scale(self._objective, step, self._clips)
-            loss = nll + scale * kl
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {"loss": loss, "nll": nll, "kl": kl, "kl_scale": scale / replicas}
-
-
-def _is_random(layer: tf_keras.layers.Layer) -> bool:
-    """Whether two draws can give different outputs of a layer."""
-    return any(
-        isinstance(part, (FlipoutConv2D, FlipoutDense))
-        or (isinstance(part, Dropout) and part.monte_carlo and part.rate > 0)
-        for part in layer._flatten_layers()
-    )
+        if self._step is None:
+            raise ValueError(
+                "the model is not compiled, so there is no loss to minimise; call "
+                "compile(optimizer, objective=..., clips=..., seed=...) first"
+            )
+        return self._step(self, data)

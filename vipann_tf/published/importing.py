@@ -57,9 +57,7 @@ def import_checkpoint(
         )
     names = audioset_labels() if labels is None else read_labels(labels, read.labels)
     model = VIPANN(architecture)
-    values = to_variables(read)
-    for name, variable in model.named_variables().items():
-        variable.assign(values[name])
+    model.assign(to_variables(read))
     info = ModelInfo(
         origin="import",
         architecture=architecture,

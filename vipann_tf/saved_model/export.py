@@ -28,7 +28,7 @@ from vipann_tf.saved_model.versions import (
 )
 from vipann_tf.saved_model.warmup import write_warmup
 
-__all__ = ["check_vacant", "copy_variables", "export", "finished_versions"]
+__all__ = ["check_vacant", "export", "finished_versions"]
 
 # Drawn heads that an export keeps without being asked to.
 STORED_BYTES = 64 * 2**20
@@ -95,7 +95,9 @@ def add_version(
     check_served(info)
     number = next_version(directory, version)
     info = info.model_copy(update={"variables": list(model.named_variables())})
-    signatures = Signatures(in_precision(model, info.precision), info)
+    if model.network.compute_dtype != info.precision:
+        model = model.twin(dtype=POLICIES[info.precision])
+    signatures = Signatures(model, info)
     with staged_version(directory, number) as stage:
         tf.saved_model.save(signatures.module(), str(stage), signatures=signatures.functions)
         # A hash that differs between two exports of one model.
@@ -138,19 +140,3 @@ def check_served(info: ModelInfo) -> None:
             "head: dropout masks depend on the clip's length and a deterministic network has no draws. "
             "Use 'sampled'"
         )
-
-
-def in_precision(model: VIPANN, precision: str) -> VIPANN:
-    """The same network computing in a precision: `model` itself where it does."""
-    if model.network.compute_dtype == precision:
-        return model
-    twin = VIPANN(model.architecture, dtype=POLICIES[precision])
-    copy_variables(model, twin)
-    return twin
-
-
-def copy_variables(source: VIPANN, target: VIPANN) -> None:
-    """Gives `target` the variables of `source`, a network of the same architecture."""
-    values = source.named_variables()
-    for name, variable in target.named_variables().items():
-        variable.assign(values[name])

@@ -46,7 +46,5 @@ def load_model(path: str | Path, *, dtype: str = "float32"):
 
     info: ModelInfo = read_model_info(path)
     model = VIPANN(info.architecture, dtype=dtype)
-    values = read_variables(path)
-    for name, variable in model.named_variables().items():
-        variable.assign(values[name])
+    model.assign(read_variables(path))
     return model, info

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Architecture, Signs
-from vipann_tf.models.vipann import VIPANN
-from vipann_tf.saved_model.export import add_version, check_served, copy_variables
+from vipann_tf.saved_model.export import add_version, check_served
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.metadata import (
     Calibration,
@@ -77,9 +76,7 @@ def reexport(
     next_version(out, version)
     network, _ = load_model(model)
     if architecture != network.architecture:
-        twin = VIPANN(architecture, dtype=network.network.dtype_policy.name)
-        copy_variables(network, twin)
-        network = twin
+        network = network.twin(architecture=architecture)
     return add_version(network, out, info, read_labels(model), version=version)
 
 

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
-from vipann_tf.models.resnet import EMBEDDING_LAYERS
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model import wav
 from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
@@ -46,8 +45,8 @@ class Signatures:
         self._length = length
         self._least = int(MIN_SECONDS * info.sample_rate_hz)
         self._stored = self._draw_all() if info.draws == "stored" else None
-        # Up to here nothing is random, so all signatures have it in common.
-        self._common = min(model.prefix_depth, model.trunk_depth)
+        # Up to here nothing is random and nothing pooled, so all signatures have it in common.
+        self._common = min("shared", "pooled", key=model.stages.index)
         waveforms = tf.TensorSpec([None, length], tf.float32, name="waveform")
         samples = tf.TensorSpec([], tf.int32, name="num_samples")
         seed = tf.TensorSpec([], tf.int64, name="seed")
@@ -88,9 +87,7 @@ class Signatures:
 
     def _posterior_mean(self, waveform):
         _, logits = self._mean(self._checked(waveform))
-        temperature = self._info.calibration.temperature
-        probs = probabilities(logits / temperature, self._model.architecture.task)
-        return {"logits": logits, "probabilities": probs}
+        return {"logits": logits, "probabilities": self._probabilities(logits)}
 
     def _wav(self, wav_files):
         probs = wav.answer_by_length(
@@ -104,18 +101,13 @@ class Signatures:
     # Their parts.
 
     def _features_of(self, waveform) -> tf.Tensor:
-        return self._model.network(
-            self._model.frontend(waveform), stop=self._common, training=False
-        )
+        return self._model.run(waveform, stop=self._common)
 
     def _mean_of(self, waveform) -> tuple[tf.Tensor, tf.Tensor]:
         """Embedding and logits, float32, of the posterior-mean network."""
-        network = self._model.network
-        stop = self._model.trunk_depth + EMBEDDING_LAYERS
         features = self._features(waveform)
-        embedding = network(features, start=self._common, stop=stop, training=False)
-        logits = network(embedding, start=stop, training=False)
-        return tf.cast(embedding, tf.float32), tf.cast(logits, tf.float32)
+        embedding = self._model.run(features, start=self._common, stop="embedding")
+        return embedding, self._model.run(embedding, start="embedding")
 
     def _default_of(self, waveform) -> tf.Tensor:
         """Probabilities [T, batch, labels] of the draws chosen at export."""
@@ -124,7 +116,7 @@ class Signatures:
             return self._sample(waveform, tf.constant(self._info.samples), seed)
 
         drawn = dict(zip((layer.name for layer in self._model.bayesian_layers), self._stored))
-        if self._model.prefix_depth >= self._model.trunk_depth:
+        if self._common == "pooled":
             return self._all_heads(waveform, drawn)
 
         def draw_of(index):
@@ -140,9 +132,7 @@ class Signatures:
         """
         features = self._shared(waveform)
         return tf.vectorized_map(
-            lambda kernels: self._model.suffix(
-                features, Draw(0, 0, kernels), self._info.calibration.temperature
-            ),
+            lambda kernels: self._answer(features, Draw(0, 0, kernels)),
             {name: tf.convert_to_tensor(stored) for name, stored in drawn.items()},
         )
 
@@ -152,12 +142,11 @@ class Signatures:
 
     def _over_draws(self, waveform, num_samples, draw_of) -> tf.Tensor:
         features = self._shared(waveform)
-        temperature = self._info.calibration.temperature
         if not self._model.architecture.stochastic:
-            probs = self._model.suffix(features, None, temperature)
+            probs = self._answer(features, None)
             return tf.tile(probs[tf.newaxis], [num_samples, 1, 1])
         return tf.map_fn(
-            lambda index: self._model.suffix(features, draw_of(index), temperature),
+            lambda index: self._answer(features, draw_of(index)),
             tf.range(1, num_samples + 1),
             fn_output_signature=tf.TensorSpec([None, self._model.architecture.labels]),
             # One network at a time is in memory.
@@ -166,12 +155,15 @@ class Signatures:
 
     def _shared(self, waveform) -> tf.Tensor:
         """What all draws have in common."""
-        return self._model.network(
-            self._features(waveform),
-            start=self._common,
-            stop=self._model.prefix_depth,
-            training=False,
-        )
+        return self._model.run(self._features(waveform), start=self._common, stop="shared")
+
+    def _answer(self, shared, draw: Draw | None) -> tf.Tensor:
+        """Probabilities [batch, labels] of one network."""
+        return self._probabilities(self._model.run(shared, start="shared", draw=draw))
+
+    def _probabilities(self, logits) -> tf.Tensor:
+        temperature = self._info.calibration.temperature
+        return probabilities(logits / temperature, self._model.architecture.task)
 
     def _draw_all(self) -> list[tf.Variable]:
         """The kernels of every draw of the export, [T, *kernel], of each Bayesian layer."""
@@ -179,7 +171,7 @@ class Signatures:
             np.zeros([self._info.samples, *layer.kernel_loc.shape], np.float32)
             for layer in self._model.bayesian_layers
         ]
-        for index in range(1, self._info.samples + 1):
+        for index in self._model.architecture.draw_indices(self._info.samples):
             draw = Draw(self._info.seed, index)
             for layer, stored in zip(self._model.bayesian_layers, drawn, strict=True):
                 stored[index - 1] = layer.drawn_kernel(draw)

@@ -100,6 +100,7 @@ def fit(
             clips.held_out,
             steps_an_epoch=clips.count / training.batch_size,
             seed=recipe.export.seed,
+            on_corrupt=recipe.data.on_corrupt,
         )
     writes = is_chief(distribution)
     with sole_process(out) if writes else nullcontext():
@@ -177,16 +178,14 @@ def _compile(
                 precision=recipe.training.precision,
                 trunk_variables=trunk,
                 stddev_variables=[layer.kernel_rho for layer in model.bayesian_layers],
-            )
+            ),
+            objective=recipe.objective,
+            clips=clips.count,
+            seed=recipe.training.seed,
+            augment_waveform=augmentation.on_waveform(recipe.augment, clips.info.sample_rate_hz),
+            augment_log_mel=augmentation.on_log_mel(recipe.augment),
+            start="pooled" if cached else "waveform",
         )
-    model.prepare_training(
-        recipe.objective,
-        clips=clips.count,
-        seed=recipe.training.seed,
-        augment_waveform=augmentation.on_waveform(recipe.augment, clips.info.sample_rate_hz),
-        augment_log_mel=augmentation.on_log_mel(recipe.augment),
-        start=model.trunk_depth if cached else None,
-    )
 
 
 def _metadata(
@@ -225,7 +224,7 @@ def _exported_twin(
     one_device = distribution.num_replicas_in_sync == 1 and not is_multiworker(distribution)
     if one_device and recipe.optimizer.ema_momentum is None:
         return model
-    return VIPANN(model.architecture, dtype=recipe.training.precision)
+    return model.twin(dtype=recipe.training.precision)
 
 
 def _copy(model: VIPANN, twin: VIPANN) -> None:
@@ -238,6 +237,4 @@ def _copy(model: VIPANN, twin: VIPANN) -> None:
             strict=True,
         )
     )
-    targets = twin.named_variables()
-    for name, variable in model.named_variables().items():
-        targets[name].assign(averages.get(id(variable), variable))
+    twin.assign({name: averages.get(id(v), v) for name, v in model.named_variables().items()})

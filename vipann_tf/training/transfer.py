@@ -165,10 +165,8 @@ def load_trunk(model: VIPANN, base: dict[str, np.ndarray], variational: Variatio
     """
     trunk = {layer.name for layer in model.trunk_variable_layers()}
     bayesian = {layer.name: layer for layer in model.bayesian_layers if layer.name in trunk}
-    for name, variable in model.named_variables().items():
-        layer = name.rpartition("/")[0]
-        if layer in trunk and name in base:
-            variable.assign(base[name])
+    kept = [name for name in model.named_variables() if name.rpartition("/")[0] in trunk]
+    model.assign({name: base[name] for name in kept if name in base}, partial=True)
     for name, layer in bayesian.items():
         if variational.moped_delta is not None:
             kernel = base[f"{name}/kernel"]

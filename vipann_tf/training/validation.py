@@ -11,14 +11,13 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
+from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.evaluation.metrics import metrics
-from vipann_tf.models.loss import probabilities
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import Validation as Settings
 from vipann_tf.records.pipeline import evaluation_batches
-from vipann_tf.records.reading import damage_as_user_error
+from vipann_tf.records.reading import OnCorrupt
 from vipann_tf.records.schema import read_dataset_info
-from vipann_tf.uncertainty import decomposition
 
 METRICS = {
     "multiclass": ("accuracy", "macro_f1", "nll", "brier", "ece"),
@@ -38,6 +37,7 @@ class Validation:
       held_out: The splits that are to be evaluated on in the end.
       steps_an_epoch: Steps of a pass over the training clips.
       seed: Of the draws.
+      on_corrupt: Whether to stop at a damaged record or to skip it.
 
     Raises:
       UserError: Splits or metric do not fit.
@@ -52,6 +52,7 @@ class Validation:
         *,
         steps_an_epoch: float,
         seed: int,
+        on_corrupt: OnCorrupt = "stop",
     ):
         dataset = read_dataset_info(data)
         self._splits = dataset.check_splits(settings.splits)
@@ -73,9 +74,8 @@ class Validation:
         self._settings = settings
         self._data = data
         self._task = dataset.task
-        self._labels = len(dataset.labels)
-        self._clips = dataset.count(self._splits)
         self._seed = seed
+        self._on_corrupt = on_corrupt
         self.every_steps = max(1, round(settings.every_epochs * steps_an_epoch))
 
     def start(self, model: VIPANN) -> None:
@@ -112,7 +112,13 @@ class Validation:
         Returns:
           The task's metrics; those that the clips do not define are left out.
         """
-        found = metrics(*self._answers(), self._task)
+        answers = predict_batches(
+            self._model,
+            evaluation_batches(self._data, self._splits, _BATCH, on_corrupt=self._on_corrupt),
+            samples=self._settings.samples,
+            seed=self._seed,
+        )
+        found = metrics(answers.decomposition.probabilities, answers.truth, self._task)
         scores = {name: found[name] for name in METRICS[self._task] if found[name] is not None}
         value = scores.get(self._settings.metric, math.nan)
         if self._better(value):
@@ -144,20 +150,3 @@ class Validation:
         if math.isnan(best):
             return not math.isnan(value)
         return value < best if self._settings.metric in LOWER_IS_BETTER else value > best
-
-    def _answers(self):
-        """Mean probabilities and labels of all clips, NumPy arrays [clips, labels]."""
-        moments = decomposition.start([self._clips, self._labels])
-        network = self._model.traced
-        samples = self._settings.samples if self._model.architecture.stochastic else 1
-        for index in tf.range(1, samples + 1, dtype=tf.int64):
-            draw = network.draw(tf.constant(self._seed, tf.int64), index)
-            logits, labels = [], []
-            with damage_as_user_error():
-                for batch in evaluation_batches(self._data, self._splits, _BATCH):
-                    features = network.prefix(batch["waveform"])
-                    logits.append(network.suffix_logits(features, draw))
-                    labels.append(batch["labels"])
-            moments = decomposition.add(moments, probabilities(tf.concat(logits, 0), self._task))
-        answers = decomposition.finish(moments, self._task)
-        return answers.probabilities.numpy(), tf.concat(labels, 0).numpy()

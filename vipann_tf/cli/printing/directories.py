@@ -103,5 +103,5 @@ def print_model(path: str | Path) -> None:
         )
     click.echo(
         f"takes waveforms at {info.sample_rate_hz} Hz; serving_default averages "
-        f"{info.samples if network.stochastic else 1} draws of seed {info.seed}"
+        f"{len(network.draw_indices(info.samples))} draws of seed {info.seed}"
     )

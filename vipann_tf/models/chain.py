@@ -1,0 +1,80 @@
+"""Layers called one after another, with names for the values between them."""
+
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+
+class Chain(tf_keras.layers.Layer):
+    """Layers called one after another, each of which casts its inputs itself.
+
+    Args:
+      layers: The layers, in order.
+      stages: Names of values between the layers, and the number of layers before each.
+      name, trainable, dtype: As in every Keras layer.
+
+    Call arguments:
+      inputs: The values at `start`.
+      start, stop: Names of stages, by default the first layer's inputs and the last one's outputs.
+      training: Passed on by Keras to every layer that takes it.
+
+    Input shape: that of the layer after `start`.
+
+    Output shape: that of the layer before `stop`.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[tf_keras.layers.Layer],
+        stages: Mapping[str, int] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.layers = list(layers)
+        # A read-only view, since Keras would wrap an attribute that is a dict.
+        self._depths = types.MappingProxyType(dict(stages or {}))
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        start: str | None = None,
+        stop: str | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
+        first = self._depth(start) if start else 0
+        last = self._depth(stop) if stop else len(self.layers)
+        if last < first:
+            raise ValueError(
+                f"stop is {stop!r}, which lies before start, {start!r}; the stages of this network are, "
+                f"in their order, {', '.join(self.stages)}"
+            )
+        for layer in self.layers[first:last]:
+            inputs = layer(inputs)
+        return inputs
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of the stages, in their order."""
+        return tuple(sorted(self._depths, key=self._depths.__getitem__))
+
+    def until(self, stage: str) -> list[tf_keras.layers.Layer]:
+        """Return the layers before a stage, in order."""
+        return self.layers[: self._depth(stage)]
+
+    def parts(self, stop: str | None = None) -> list[tf_keras.layers.Layer]:
+        """Return the layers that are not made of others, in order; with `stop`, those before it."""
+        return parts(self.until(stop) if stop else self.layers)
+
+    def _depth(self, stage: str) -> int:
+        if stage not in self._depths:
+            raise ValueError(f"stage is {stage!r}; it must be one of {', '.join(self.stages)}")
+        return self._depths[stage]
+
+
+def parts(layers: Sequence[tf_keras.layers.Layer]) -> list[tf_keras.layers.Layer]:
+    """Return the layers that are not made of others: some of those given, and parts of the blocks."""
+    found = [part for layer in layers for part in layer._flatten_layers()]
+    return [part for part in found if not any(part._flatten_layers(include_self=False))]

@@ -1,0 +1,68 @@
+"""What inference asks of a network, compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from vipann_tf.models.randomness import Draw
+
+if TYPE_CHECKING:
+    from vipann_tf.models.vipann import VIPANN
+
+
+class CompiledNetwork:
+    """What all draws share, the draws, and the logits of each, as compiled functions.
+
+    A network keeps its own (`VIPANN.compiled_network`): tracing takes seconds, and another dataset, or the
+    same one after more training, needs none of it anew. Variables are read when a function is called.
+
+    Args:
+      model: The network.
+    """
+
+    def __init__(self, model: VIPANN):
+        number = tf.TensorSpec([], tf.int64)
+        self._model = model
+        self._shared = _compiled(self._run_to_shared, [tf.TensorSpec([None, None])])
+        self._draw = _compiled(self._tensors_of_draw, [number, number])
+        self._logits = tf.function(self._run_draw, reduce_retracing=True, autograph=False)
+
+    def shared(self, waveform: tf.Tensor) -> tf.Tensor:
+        """Return the stage "shared" of waveforms, float32 [batch, samples]; see `VIPANN.run`."""
+        return self._shared(waveform)
+
+    def draw(self, seed: tf.Tensor, index: tf.Tensor) -> Draw:
+        """Sample a network of the posterior; see `VIPANN.draw`.
+
+        Args:
+          seed, index: int64 scalars.
+        """
+        return Draw(seed, index, *self._draw(seed, index))
+
+    def logits(self, shared: tf.Tensor, draw: Draw) -> tf.Tensor:
+        """Return the logits of one draw, float32 [batch, labels].
+
+        Args:
+          shared: What `shared` gave.
+          draw: What `draw` gave.
+        """
+        return self._logits(shared, draw.seed, draw.index, draw.kernels, draw.offsets)
+
+    def _run_to_shared(self, waveform: tf.Tensor) -> tf.Tensor:
+        return self._model.run(waveform, stop="shared")
+
+    def _tensors_of_draw(
+        self, seed: tf.Tensor, index: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], ...]:
+        draw = self._model.draw(seed, index)
+        return dict(draw.kernels), dict(draw.offsets)
+
+    def _run_draw(self, shared: tf.Tensor, *draw: Any) -> tf.Tensor:
+        return self._model.run(shared, start="shared", draw=Draw(*draw))
+
+
+def _compiled(function: Callable[..., Any], signature: list[tf.TensorSpec]) -> Callable[..., Any]:
+    return tf.function(function, input_signature=signature, autograph=False)

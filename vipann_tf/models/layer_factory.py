@@ -1,0 +1,100 @@
+"""The layers of one network: what they have in common is said once."""
+
+import zlib
+
+import tf_keras
+
+from vipann_tf.models.architecture import Architecture, Kind
+from vipann_tf.models.batch_norm import BatchNorm
+from vipann_tf.models.convolution import Conv2D
+from vipann_tf.models.dropout import Dropout
+from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
+
+BATCH_NORM_MOMENTUM = 0.9
+BATCH_NORM_EPSILON = 1e-5
+
+
+class LayerFactory:
+    """Makes the layers of one network: what they have in common is said once.
+
+    Args:
+      architecture: The network.
+      seed: Of the initial weights.
+      dtype: Keras dtype policy name, e.g. `float32` or `mixed_bfloat16`.
+      synchronized: Whether BatchNorm statistics are shared by all replicas.
+      conv_flipout, dense_flipout: Keyword arguments of the Flipout layers (prior, prior_stddev,
+        initial_stddev).
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        *,
+        seed: int = 0,
+        dtype: str = "float32",
+        synchronized: bool = False,
+        conv_flipout: dict | None = None,
+        dense_flipout: dict | None = None,
+    ):
+        self.architecture = architecture
+        self.dtype = dtype
+        self._seed = seed
+        self._synchronized = synchronized
+        self._conv_flipout = conv_flipout or {}
+        self._dense_flipout = dense_flipout or {}
+
+    def conv(self, filters: int, size: int, name: str) -> tf_keras.layers.Layer:
+        seed = self._layer_seed(name)
+        if self.architecture.trunk == "flipout":
+            return FlipoutConv2D(
+                filters,
+                size,
+                signs=self.architecture.signs,
+                seed=seed,
+                name=name,
+                dtype=self.dtype,
+                **self._conv_flipout,
+            )
+        return Conv2D(
+            filters,
+            size,
+            kernel_initializer=tf_keras.initializers.GlorotUniform(seed=seed),
+            name=name,
+            dtype=self.dtype,
+        )
+
+    def dense(self, units: int, name: str, dtype: str | None = None) -> tf_keras.layers.Layer:
+        seed = self._layer_seed(name)
+        dtype = dtype or self.dtype
+        if self.architecture.head == "flipout":
+            return FlipoutDense(units, seed=seed, name=name, dtype=dtype, **self._dense_flipout)
+        return tf_keras.layers.Dense(
+            units,
+            kernel_initializer=tf_keras.initializers.GlorotUniform(seed=seed),
+            name=name,
+            dtype=dtype,
+        )
+
+    def norm(
+        self,
+        name: str,
+        conv: tf_keras.layers.Layer | None = None,
+        scale: float = 1.0,
+        dtype: str | None = None,
+    ) -> BatchNorm:
+        """BatchNorm, of what `conv` gives where there is one."""
+        return BatchNorm(
+            after=conv and conv.name,
+            momentum=BATCH_NORM_MOMENTUM,
+            epsilon=BATCH_NORM_EPSILON,
+            gamma_initializer=tf_keras.initializers.Constant(scale),
+            synchronized=self._synchronized,
+            name=name,
+            dtype=dtype or self.dtype,
+        )
+
+    def dropout(self, rate: float, kind: Kind, name: str) -> Dropout:
+        return Dropout(rate, monte_carlo=kind == "dropout", name=name, dtype=self.dtype)
+
+    def _layer_seed(self, name: str) -> int:
+        return zlib.crc32(f"{self._seed}/{name}".encode()) % 2**31
