@@ -274,7 +274,7 @@ def test_compiled_once_and_reads_the_variables_of_now():
 
     def compiled():
         network = model.compiled_network
-        return network.logits(network.shared(waveform), network.draw(seed, index))
+        return network.logits(network.until("shared", waveform), network.draw(seed, index))
 
     def eager():
         return model.run(waveform, draw=model.draw(seed, index))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from vipann_tf.models.compiled_network import CompiledNetwork
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.reading import damage_as_user_error
@@ -71,7 +72,7 @@ def predict_batches(
     task, network = model.architecture.task, model.compiled_network
 
     clip_ids, truth, parts, kept = [], [], [], []
-    for portion in _portions(batches, network.shared):
+    for portion in _portions(batches, network):
         clip_ids += [name.decode() for batch in portion for name in batch["clip_id"].numpy()]
         truth += [batch["labels"].numpy() for batch in portion]
         clips_here = sum(len(batch["labels"]) for batch in portion)
@@ -106,13 +107,13 @@ def predict_batches(
     )
 
 
-def _portions(batches, shared_of) -> Iterator[list[dict[str, tf.Tensor]]]:
+def _portions(batches, network: CompiledNetwork) -> Iterator[list[dict[str, tf.Tensor]]]:
     """Batches with `shared` in place of `waveform`, in lists of at most `FEATURE_BYTES`."""
     portion, size = [], 0
     with damage_as_user_error():
         for batch in batches:
             batch = dict(batch)
-            shared = shared_of(batch.pop("waveform"))
+            shared = network.until("shared", batch.pop("waveform"))
             if portion and size + _bytes(shared) > FEATURE_BYTES:
                 yield portion
                 portion, size = [], 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from vipann_tf.models.randomness import Draw
+from vipann_tf.models.training_step import Stage
 
 if TYPE_CHECKING:
     from vipann_tf.models.vipann import VIPANN
@@ -26,13 +28,22 @@ class CompiledNetwork:
     def __init__(self, model: VIPANN):
         number = tf.TensorSpec([], tf.int64)
         self._model = model
-        self._shared = _compiled(self._run_to_shared, [tf.TensorSpec([None, None])])
+        self._until: dict[Stage, Callable[..., Any]] = {}
         self._draw = _compiled(self._tensors_of_draw, [number, number])
         self._logits = tf.function(self._run_draw, reduce_retracing=True, autograph=False)
 
-    def shared(self, waveform: tf.Tensor) -> tf.Tensor:
-        """Return the stage "shared" of waveforms, float32 [batch, samples]; see `VIPANN.run`."""
-        return self._shared(waveform)
+    def until(self, stop: Stage, waveform: tf.Tensor) -> tf.Tensor:
+        """Return a stage of the posterior-mean network; see `VIPANN.run`.
+
+        Args:
+          stop: Name of the stage.
+          waveform: float32 [batch, samples].
+        """
+        if stop not in self._until:
+            self._until[stop] = _compiled(
+                functools.partial(self._model.run, stop=stop), [tf.TensorSpec([None, None])]
+            )
+        return self._until[stop](waveform)
 
     def draw(self, seed: tf.Tensor, index: tf.Tensor) -> Draw:
         """Sample a network of the posterior; see `VIPANN.draw`.
@@ -46,13 +57,10 @@ class CompiledNetwork:
         """Return the logits of one draw, float32 [batch, labels].
 
         Args:
-          shared: What `shared` gave.
+          shared: What `until` gave of the stage "shared".
           draw: What `draw` gave.
         """
         return self._logits(shared, draw.seed, draw.index, draw.kernels, draw.offsets)
-
-    def _run_to_shared(self, waveform: tf.Tensor) -> tf.Tensor:
-        return self._model.run(waveform, stop="shared")
 
     def _tensors_of_draw(
         self, seed: tf.Tensor, index: tf.Tensor
