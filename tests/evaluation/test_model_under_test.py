@@ -10,7 +10,7 @@ from vipann_tf import datasets
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
-from vipann_tf.models.vipann import VIPANN
+from vipann_tf.models.loss import probabilities
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.prepare import prepare
 from vipann_tf.uncertainty.decomposition import decompose
@@ -78,15 +78,12 @@ def test_a_model_computes_in_the_precision_of_its_export(made):
         tested = ModelUnderTest.open(made / precision, samples=3)
         predictions = tested.predict(made / "data", ["fold5"])
         found[precision] = predictions.decomposition.probabilities
-        network = VIPANN(tested.info.architecture, dtype=policy)
-        stored = tested.network.named_variables()
-        for name, variable in network.named_variables().items():
-            variable.assign(stored[name])
-        features = network.prefix(batch["waveform"])
+        network = tested.network.twin(dtype=policy)
         draws = [
             network.draw(tf.constant(4, tf.int64), tf.constant(i, tf.int64)) for i in (1, 2, 3)
         ]
-        probs = tf.stack([network.suffix(features, draw) for draw in draws])
+        logits = tf.stack([network.run(batch["waveform"], draw=draw) for draw in draws])
+        probs = probabilities(logits, "multiclass")
         expected[precision] = decompose(probs, "multiclass").probabilities
 
     def difference(one, other):

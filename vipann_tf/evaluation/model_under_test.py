@@ -61,7 +61,7 @@ class ModelUnderTest:
     @property
     def draws(self) -> int:
         """Number of networks that are averaged: one where nothing is random."""
-        return self.samples if self.info.architecture.stochastic else 1
+        return len(self.info.architecture.draw_indices(self.samples))
 
     @functools.cached_property
     def network(self) -> VIPANN:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from vipann_tf.errors import UserError
@@ -159,6 +158,6 @@ def diverse_order(
 
 def _embeddings(network: VIPANN, data: StrPath, splits: Sequence[str]) -> np.ndarray:
     """Return the embeddings of the clips, float32 [clips, size], by the posterior-mean network."""
-    embed = tf.function(network.embed, [tf.TensorSpec([None, None])], autograph=False)
     batches = evaluation_batches(data, splits, BATCH)
-    return np.concatenate([embed(batch["waveform"]).numpy() for batch in batches])
+    embeddings = [network.compiled_network.until("embedding", b["waveform"]) for b in batches]
+    return np.concatenate(embeddings)

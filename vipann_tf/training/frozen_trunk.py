@@ -31,11 +31,10 @@ def pooled_batches(clips: TrainingClips, recipe: TrainingRecipe, model: VIPANN) 
       Function of a position. Its batches are those of `TrainingClips.batches`, with `features`
       float32 [batch, 2048 x width] and no `waveform`.
     """
-    pooled = tf.function(model.pooled, [tf.TensorSpec([None, None])], autograph=False)
     features, clip_ids = [], []
     with damage_as_user_error():
         for batch in clips.once(recipe):
-            features.append(pooled(batch["waveform"]))
+            features.append(model.compiled_network.until("pooled", batch["waveform"]))
             clip_ids.append(batch["clip_id"])
     table = tf.concat(features, 0)
     keys = tf.concat(clip_ids, 0)
