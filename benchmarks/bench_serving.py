@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from benchmarks import harness
 from vipann_tf.saved_model.metadata import read_model_info
-from vipann_tf.saved_model.predict import LocalModel, model_name
+from vipann_tf.saved_model.connection import LocalModel, model_name
 from vipann_tf.saved_model.server import RequestRefused, Server
 
 CALLERS = (1, 4, 16)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.helpers.paths import DEPLOY
-from vipann_tf.saved_model.predict import BATCH
+from vipann_tf.saved_model.connection import BATCH
 
 
 def server_arguments() -> dict[str, list[str]]:

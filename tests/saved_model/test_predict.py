@@ -15,8 +15,9 @@ from tests.helpers.paths import CLIENT
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model import server as server_module
+from vipann_tf.saved_model.connection import BATCH, connect, model_name
 from vipann_tf.saved_model.metadata import read_model_info
-from vipann_tf.saved_model.predict import BATCH, Predictor, model_name
+from vipann_tf.saved_model.predict import Answer, Predictor, Refusal
 from vipann_tf.saved_model.server import Server
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
@@ -35,10 +36,10 @@ class TestFiles:
     @pytest.mark.parametrize("kind", ["flip", "det-flip", "drop", "det"])
     def test_as_the_keras_model_alone_and_together(self, exported, waveforms, sounds, kind):
         model = exported(kind)
-        predictor = Predictor(model.path)
+        predictor = Predictor(connect(model.path))
         expected = model.expected(waveforms)
         for i, answer in enumerate(predictor.answer(sounds)):
-            assert answer.error is None and answer.path == str(sounds[i])
+            assert answer.path == str(sounds[i])
             assert answer.seconds == pytest.approx(40123 / 32000)
             np.testing.assert_allclose(answer.probabilities, expected.probabilities[i], **CLOSE)
             np.testing.assert_allclose(answer.label_epistemic, expected.label_epistemic[i], **CLOSE)
@@ -51,18 +52,21 @@ class TestFiles:
 
     def test_chosen_draws(self, exported, waveforms, sounds):
         model = exported("det-flip")
-        (answer,) = Predictor(model.path, samples=2, seed=4).answer(sounds[:1])
+        (answer,) = Predictor(connect(model.path, samples=2, seed=4)).answer(sounds[:1])
         expected = model.expected(waveforms[:1], samples=2, seed=4)
         np.testing.assert_allclose(answer.probabilities, expected.probabilities[0], **CLOSE)
-        with pytest.raises(UserError, match="samples is 1001; use 1 to 1000"):
-            Predictor(model.path, samples=1001)
+        for samples in (0, 1001):
+            with pytest.raises(UserError, match=f"samples is {samples}; use 1 to 1000"):
+                connect(model.path, samples=samples)
 
     def test_bad_files_do_not_keep_others_from_their_answers(self, exported, sounds, tmp_path):
         text = tmp_path / "notes.txt"
         text.write_text("no sound")
         missing = tmp_path / "missing.wav"
-        answers = Predictor(exported("det").path).answer([missing, *sounds[:2], text, *sounds])
-        assert [bool(a.error) for a in answers] == [True, False, False, True] + 7 * [False]
+        answers = Predictor(connect(exported("det").path)).answer(
+            [missing, *sounds[:2], text, *sounds]
+        )
+        assert [type(a) for a in answers] == [Refusal, Answer, Answer, Refusal] + 7 * [Answer]
         assert "missing-file: no file at" in answers[0].error
         assert "undecodable" in answers[3].error
         assert len(answers) > BATCH
@@ -71,7 +75,7 @@ class TestFiles:
     def test_a_short_file_is_followed_by_silence(self, exported, waveforms, tmp_path):
         model, path = exported("det"), tmp_path / "short.wav"
         soundfile.write(path, waveforms[0, :20_000], 32000, subtype="FLOAT")
-        (answer,) = Predictor(model.path).answer([path])
+        (answer,) = Predictor(connect(model.path)).answer([path])
         assert answer.seconds == pytest.approx(0.625)
         padded = np.pad(waveforms[:1, :20_000], [(0, 0), (0, 12_000)])
         np.testing.assert_allclose(
@@ -107,7 +111,7 @@ class TestFiles:
         # A shorter file is followed by silence, a longer one is not cut in secret.
         long = tmp_path / "long.wav"
         soundfile.write(long, np.full(80_000, 0.1), 32000)
-        short, refused = Predictor(out).answer([sounds[0], long])
+        short, refused = Predictor(connect(out)).answer([sounds[0], long])
         padded = np.pad(waveforms[:1], [(0, 0), (0, 64_000 - waveforms.shape[1])])
         expected = model.expected(padded, samples=2, seed=6)
         np.testing.assert_allclose(short.probabilities, expected.probabilities[0], **CLOSE)
@@ -171,7 +175,7 @@ class TestServer:
 
     def test_as_the_local_model(self, serve, exported, waveforms, sounds):
         model = exported("det-flip")
-        answers = Predictor(model.path, server=serve.address).answer(sounds)
+        answers = Predictor(connect(model.path, server=serve.address)).answer(sounds)
         expected = model.expected(waveforms)
         for i, answer in enumerate(answers):
             np.testing.assert_allclose(answer.probabilities, expected.probabilities[i], **CLOSE)
@@ -179,7 +183,7 @@ class TestServer:
         # A server with request batching takes this signature and no scalars.
         assert request.model_spec.signature_name == "serving_default"
         assert set(request.inputs) == {"waveform"}
-        (answer,) = Predictor(model.path, server=serve.address, seed=77).answer(sounds[:1])
+        (answer,) = Predictor(connect(model.path, server=serve.address, seed=77)).answer(sounds[:1])
         expected = model.expected(waveforms[:1], samples=SAMPLES, seed=77)
         np.testing.assert_allclose(answer.probabilities, expected.probabilities[0], **CLOSE)
 
@@ -188,7 +192,7 @@ class TestServer:
         soundfile.write(sound, waveforms[0], 32000, subtype="PCM_16")
         client = runpy.run_path(str(CLIENT))
         answer = client["ask"](serve.address, "det-flip", sound)
-        (expected,) = Predictor(exported("det-flip").path).answer([sound])
+        (expected,) = Predictor(connect(exported("det-flip").path)).answer([sound])
         np.testing.assert_allclose(answer["probabilities"], expected.probabilities, **CLOSE)
         client["main"](serve.address, "det-flip", sound)
         assert f"epistemic {expected.epistemic:.3f} nats" in capsys.readouterr().out
@@ -196,8 +200,10 @@ class TestServer:
     def test_a_request_over_grpcs_usual_limit(self, serve, exported, tmp_path):
         path = tmp_path / "long.wav"
         soundfile.write(path, np.full(40 * 32_000, 0.1), 32000)  # 5 MB of float32
-        (answer,) = Predictor(exported("det-flip").path, server=serve.address).answer([path])
-        assert answer.error is None and answer.seconds == 40
+        (answer,) = Predictor(connect(exported("det-flip").path, server=serve.address)).answer(
+            [path]
+        )
+        assert isinstance(answer, Answer) and answer.seconds == 40
 
     def test_what_passes_is_tried_again(self, serve, exported, sounds, monkeypatch):
         monkeypatch.setattr(server_module, "FIRST_PAUSE_S", 0.01)
@@ -210,23 +216,27 @@ class TestServer:
             "Tensors with name 'x' from different tasks have different shapes and padding is off"
         )
         serve.failures.append((codes.FAILED_PRECONDITION, mixed))
-        (answer,) = Predictor(exported("det-flip").path, server=serve.address).answer(sounds[:1])
-        assert answer.error is None
+        (answer,) = Predictor(connect(exported("det-flip").path, server=serve.address)).answer(
+            sounds[:1]
+        )
+        assert isinstance(answer, Answer)
         assert len(serve.requests) == 4
 
     def test_a_refused_request_is_the_files_error(self, serve, exported, sounds):
         serve.failures.append((serve.codes.INVALID_ARGUMENT, "Task size 2 is larger than maximum"))
-        predictor = Predictor(exported("det-flip").path, server=serve.address)
+        predictor = Predictor(connect(exported("det-flip").path, server=serve.address))
         answers = predictor.answer(sounds[:2])
-        assert {answer.error for answer in answers} == {"Task size 2 is larger than maximum"}
+        assert {refusal.error for refusal in answers} == {"Task size 2 is larger than maximum"}
         assert len(serve.requests) == 1  # it would be refused again
-        assert predictor.answer(sounds[:1])[0].error is None
+        assert isinstance(predictor.answer(sounds[:1])[0], Answer)
 
     def test_errors_for_the_user(self, serve, exported, sounds):
         path = exported("det-flip").path
 
         def answer(address, deadline_s=30.0):
-            return Predictor(path, server=address, deadline_s=deadline_s).answer(sounds[:1])
+            return Predictor(connect(path, server=address, deadline_s=deadline_s)).answer(
+                sounds[:1]
+            )
 
         with pytest.raises(UserError, match="has no model 'other' .*--server HOST:PORT/NAME"):
             answer(f"{serve.address}/other")

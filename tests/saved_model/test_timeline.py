@@ -15,6 +15,7 @@ from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.timeline_figure import TimelineFigure
 from vipann_tf.evaluation.timeline_files import STYLES, timeline
+from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.timeline import Detection, Detections, Listener, Window
 
 RATE = 32000
@@ -34,7 +35,7 @@ def recording(tmp_path_factory):
 def heard(exported, recording):
     """Windows of 2 s every 1 s, of the recording."""
     progress = []
-    listener = Listener(exported("det-flip").path, window_s=2.0, hop_s=1.0)
+    listener = Listener(connect(exported("det-flip").path), window_s=2.0, hop_s=1.0)
     windows = list(listener.listen(recording[0], lambda *done: progress.append(done)))
     assert progress == [(8, 11), (11, 11)]
     return windows
@@ -60,7 +61,8 @@ def test_bands_hold_the_middle_of_the_draws(heard):
 
 def test_a_short_recording_is_one_window(exported, tmp_path):
     soundfile.write(tmp_path / "short.wav", np.full(RATE // 2, 0.1), RATE)
-    listener = Listener(exported("det-flip").path, window_s=5.0, hop_s=1.0, samples=2)
+    connection = connect(exported("det-flip").path, samples=2)
+    listener = Listener(connection, window_s=5.0, hop_s=1.0)
     (window,) = listener.listen(tmp_path / "short.wav")
     assert (window.start_s, window.end_s) == (0.0, 0.5)
 
@@ -71,16 +73,15 @@ def test_a_short_recording_is_one_window(exported, tmp_path):
         ({"window_s": 0.5, "hop_s": 1.0}, "window is 0.5 s; use 1 s or more"),
         ({"window_s": float("nan"), "hop_s": 1.0}, "window is nan s; use 1 s or more"),
         ({"window_s": 2.0, "hop_s": 0.0}, "hop is 0 s; use 0.01 s or more"),
-        ({"window_s": 2.0, "hop_s": 1.0, "samples": 0}, "samples is 0; use 1 to 1000"),
     ],
 )
 def test_wrong_lengths_are_named(exported, arguments, message):
     with pytest.raises(UserError, match=message):
-        Listener(exported("det-flip").path, **arguments)
+        Listener(connect(exported("det-flip").path), **arguments)
 
 
 def test_a_missing_recording_is_named(exported, tmp_path):
-    listener = Listener(exported("det-flip").path, window_s=2.0, hop_s=1.0)
+    listener = Listener(connect(exported("det-flip").path), window_s=2.0, hop_s=1.0)
     with pytest.raises(DecodeError, match="missing-file"):
         list(listener.listen(tmp_path / "none.wav"))
 

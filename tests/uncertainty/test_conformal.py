@@ -78,7 +78,7 @@ def test_multilabel_covers_both_truths_of_every_label():
         truth = rng.random(logits.shape) < scipy.special.expit(logits)
         probs = scipy.special.expit(3 * logits - 1)
         fit = cf.calibrate_multilabel(probs[:100], truth[:100], 0.8)
-        may_be_present, may_be_absent = fit.sets(probs[100:])
+        may_be_present, may_be_absent = fit.possible(probs[100:])
         for label in range(3):
             y = truth[100:, label]
             present.append((label, may_be_present[y, label].mean()))
@@ -93,7 +93,7 @@ def test_multilabel_covers_both_truths_of_every_label():
 
 def test_a_label_without_positives_can_never_be_excluded():
     fit = cf.calibrate_multilabel(np.full((30, 1), 0.1), np.zeros((30, 1)), 0.9)
-    present, absent = fit.sets([[0.0], [0.9]])
+    present, absent = fit.possible([[0.0], [0.9]])
     np.testing.assert_array_equal(present, [[True], [True]])
     np.testing.assert_array_equal(absent, [[True], [False]])
 
@@ -115,7 +115,7 @@ PROBS, LABELS = np.full((3, 2), 0.5), np.eye(2)[[0, 1, 0]]
             r"uniform numbers have shape \(1,\); give one in \[0, 1\) for each of 3",
         ),
         (
-            lambda: cf.calibrate_multilabel(PROBS, LABELS).sets([[0.5]]),
+            lambda: cf.calibrate_multilabel(PROBS, LABELS).possible([[0.5]]),
             "probabilities have 1 labels; this was calibrated with 2",
         ),
     ],

@@ -72,8 +72,8 @@ def predict(
     model, files, samples, seed, top, style, window, hop, threshold, plot, server, deadline
 ):
     """Label audio files, and show how certain the model is."""
+    asked = {"samples": samples, "seed": seed, "server": server, "deadline_s": deadline}
     if window is not None:
-        asked = {"samples": samples, "seed": seed, "server": server, "deadline_s": deadline}
         if len(files) != 1:
             raise UserError(f"--window takes one FILE, but {len(files)} were given")
         hop = window / 4 if hop is None else hop
@@ -88,16 +88,18 @@ def predict(
         raise UserError(f"--format {style} needs --window, such as --window 10")
 
     from vipann_tf.cli.printing.answers import print_answers
-    from vipann_tf.saved_model.predict import Predictor
+    from vipann_tf.saved_model.connection import connect
+    from vipann_tf.saved_model.predict import Answer, Predictor, Refusal
 
-    predictor = Predictor(model, samples=samples, seed=seed, server=server, deadline_s=deadline)
-    answers = predictor.answer(files)
-    conformal = predictor.info.calibration.conformal
-    print_answers(answers, predictor.labels, top=top, style=style, conformal=conformal)
-    for answer in answers:
-        if answer.error:
-            click.echo(f"Error: {answer.path}: {answer.error}", err=True)
-    if any(answer.error for answer in answers):
+    connection = connect(model, **asked)
+    found = Predictor(connection).answer(files)
+    answers = [answer for answer in found if isinstance(answer, Answer)]
+    conformal = connection.info.calibration.conformal
+    print_answers(answers, connection.labels, top=top, style=style, conformal=conformal)
+    refusals = [answer for answer in found if isinstance(answer, Refusal)]
+    for refusal in refusals:
+        click.echo(f"Error: {refusal.path}: {refusal.error}", err=True)
+    if refusals:
         sys.exit(1)
 
 
@@ -107,13 +109,15 @@ def _listen(model, path, window, hop, asked, style, top, threshold, plot) -> Non
     from vipann_tf.cli.printing import terminal
     from vipann_tf.evaluation.timeline_figure import TimelineFigure
     from vipann_tf.evaluation.timeline_files import timeline
+    from vipann_tf.saved_model.connection import connect
     from vipann_tf.saved_model.timeline import Listener
 
-    listener = Listener(model, window_s=window, hop_s=hop, **asked)
+    connection = connect(model, **asked)
+    listener = Listener(connection, window_s=window, hop_s=hop)
     try:
         seconds = duration_s(path)
-        shown = timeline(style, sys.stdout, path, listener.labels, top=top, threshold=threshold)
-        figure = TimelineFigure(listener.labels, seconds) if plot else None
+        shown = timeline(style, sys.stdout, path, connection.labels, top=top, threshold=threshold)
+        figure = TimelineFigure(connection.labels, seconds) if plot else None
         with terminal.progress("Listening") as show:
             for heard in listener.listen(path, show):
                 shown.add(heard)

@@ -25,8 +25,8 @@ from vipann_tf.evaluation.intervals import RESAMPLES, paired_auroc, paired_diffe
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults, read_results
 from vipann_tf.files.staging import staged_directory
+from vipann_tf.saved_model.connection import model_name
 from vipann_tf.saved_model.metadata import version_directory
-from vipann_tf.saved_model.predict import model_name
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
 
 __all__ = [

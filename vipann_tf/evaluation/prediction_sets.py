@@ -95,7 +95,7 @@ def set_statistics(predictor: SetPredictor, probs, truth, *, seed: int = 0) -> d
             "sizes": {int(n): int((sizes == n).sum()) for n in np.unique(sizes)},
         }
     probs, truth = checked(probs, truth, "multilabel")
-    present, absent = predictor.sets(probs)
+    present, absent = predictor.possible(probs)
     weights = resample_weights(len(probs), RESAMPLES, seed)
     return {
         "wanted": predictor.coverage,

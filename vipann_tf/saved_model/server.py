@@ -1,32 +1,37 @@
-"""Asking a running TensorFlow Serving over gRPC."""
+"""A model on a running TensorFlow Serving, asked over gRPC."""
 
 import random
 import time
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vipann_tf.errors import UserError
 
-# What passes by itself: a server that starts, or whose queue is full for a moment.
+# Transient errors: the server is starting, or its queue is full for a moment.
 _RETRIED = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
-# And what a batching server says where clips of two lengths met in one batch.
+# Transient, too: a batching server put clips of two lengths into one batch.
 _MIXED = "from different tasks have different shapes"
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 4.0
 
 
 class RequestRefused(ValueError):
-    """The server lives, and says what is wrong with this one request."""
+    """What is wrong with one request; others may be answered."""
 
 
 class Server:
     """A model on a server.
 
     Args:
-      address: `HOST:PORT` of gRPC (8500 where nobody chose otherwise), or `HOST:PORT/NAME` where the
-        server calls the model otherwise.
+      address: `HOST:PORT` of gRPC (the usual port is 8500), or `HOST:PORT/NAME` where the server
+        calls the model otherwise.
       name: What the server calls the model.
-      deadline_s: Longest time for one request in all, with every repetition.
+      deadline_s: Longest time for one request, all repetitions included, in seconds.
+
+    Raises:
+      UserError: tensorflow-serving-api is not installed, or an argument is not allowed.
     """
 
     def __init__(self, address: str, name: str, *, deadline_s: float = 60.0):
@@ -53,15 +58,12 @@ class Server:
         )
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
-    def ask(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What the model answers.
+    def ask(self, signature: str, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the outputs of a signature by name.
 
         Args:
           signature: Name of the signature.
           inputs: Its inputs, of the types that the signature has.
-
-        Returns:
-          The outputs by name.
 
         Raises:
           RequestRefused: The server refuses this request and would refuse it again.
@@ -78,10 +80,10 @@ class Server:
         return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
 
     def close(self) -> None:
-        """Ends the connection."""
+        """End the connection."""
         self._channel.close()
 
-    def _call(self, request):
+    def _call(self, request: Any) -> Any:
         end = time.monotonic() + self._deadline_s
         pause = FIRST_PAUSE_S
         while True:

@@ -1,25 +1,24 @@
-"""What a model hears when in a long recording: its answers to sliding windows, one by one.
+"""Answers of a model to the sliding windows of a long recording, one by one.
 
-The recording streams through: memory is that of a few windows, however many hours it has.
+The recording is read as a stream: memory holds a few windows, however many hours there are.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vipann_tf.audio.decoding import duration_s
 from vipann_tf.audio.windows import count_windows, sliding_windows
 from vipann_tf.errors import UserError
-from vipann_tf.saved_model.metadata import MAX_SAMPLES, MIN_SECONDS, read_labels, read_model_info
-from vipann_tf.saved_model.predict import LocalModel, model_name
-from vipann_tf.saved_model.server import RequestRefused, Server
+from vipann_tf.files.paths import StrPath
+from vipann_tf.saved_model.connection import BATCH, Connection
+from vipann_tf.saved_model.metadata import MIN_SECONDS
+from vipann_tf.saved_model.server import RequestRefused
 
 __all__ = ["BAND", "Detection", "Detections", "Listener", "Window"]
 
-# Windows that are asked about together, and so share their draws.
-BATCH = 8
 BAND = (0.05, 0.95)  # quantiles over draws: nine of ten networks say a probability between them
 
 
@@ -28,19 +27,25 @@ class Window:
     """What a model says of one window; uncertainties in nats.
 
     Attributes:
-      start_s, end_s: Where it lies in the recording.
-      probabilities, label_aleatoric, label_epistemic: float32 [labels].
-      low, high: Quantiles `BAND` of the probabilities over draws, float32 [labels].
-      total, aleatoric, epistemic: Of the window.
+      start_s: Where it begins in the recording.
+      end_s: Where it ends.
+      probabilities: float32 `[labels]`.
+      low: Lower quantile `BAND` of the probabilities over draws, float32 `[labels]`.
+      high: Upper quantile, float32 `[labels]`.
+      label_aleatoric: Aleatoric uncertainty of each label, float32 `[labels]`.
+      label_epistemic: Epistemic uncertainty of each label, float32 `[labels]`.
+      total: Total uncertainty of the window.
+      aleatoric: Aleatoric part of `total`.
+      epistemic: Epistemic part of `total`.
     """
 
     start_s: float
     end_s: float
-    probabilities: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    label_aleatoric: np.ndarray
-    label_epistemic: np.ndarray
+    probabilities: NDArray[np.float32]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    label_aleatoric: NDArray[np.float32]
+    label_epistemic: NDArray[np.float32]
     total: float
     aleatoric: float
     epistemic: float
@@ -52,9 +57,10 @@ class Detection:
 
     Attributes:
       label: Index of the label.
-      start_s, end_s: From the first window's begin to the last one's end.
-      probability: The largest of its windows.
-      epistemic: Of the label in that window, nats.
+      start_s: Start of its first window.
+      end_s: End of its last window.
+      probability: The largest probability in its windows.
+      epistemic: Epistemic uncertainty of the label in that window, in nats.
     """
 
     label: int
@@ -65,118 +71,94 @@ class Detection:
 
 
 class Listener:
-    """A loaded model directory that listens to recordings.
+    """A model that listens to recordings.
 
     Args:
-      model: Model directory.
+      connection: The model, from `connect`.
       window_s: Length of a window, in seconds.
-      hop_s: From the begin of one window to the begin of the next.
-      samples, seed: Draws; by default those of the export.
-      server, deadline_s: As `Predictor` takes them.
+      hop_s: Time from the start of one window to the start of the next, in seconds.
 
     Raises:
-      UserError: If a length or the number of draws is not allowed.
+      UserError: If a length is not allowed.
     """
 
-    def __init__(
-        self,
-        model: str | os.PathLike,
-        *,
-        window_s: float,
-        hop_s: float,
-        samples: int | None = None,
-        seed: int | None = None,
-        server: str | None = None,
-        deadline_s: float = 60.0,
-    ):
-        info = read_model_info(model)
-        self.labels = read_labels(model)
-        if info.fixed_seconds is not None and window_s != info.fixed_seconds:
+    def __init__(self, connection: Connection, *, window_s: float, hop_s: float):
+        fixed_s = connection.info.fixed_seconds
+        if fixed_s is not None and window_s != fixed_s:
             raise UserError(
-                f"window is {window_s:g} s; this model takes {info.fixed_seconds:g} s and nothing else"
+                f"window is {window_s:g} s; this model takes {fixed_s:g} s and nothing else"
             )
         if not MIN_SECONDS <= window_s < float("inf"):
             raise UserError(f"window is {window_s:g} s; use {MIN_SECONDS:g} s or more")
         if not 0.01 <= hop_s < float("inf"):
             raise UserError(f"hop is {hop_s:g} s; use 0.01 s or more")
-        self._samples = info.samples if samples is None else samples
-        if not 1 <= self._samples <= MAX_SAMPLES:
-            raise UserError(f"samples is {samples}; use 1 to {MAX_SAMPLES}")
-        self._seed = info.seed if seed is None else seed
-        self._rate_hz = info.sample_rate_hz
+        self._connection = connection
         self._window_s, self._hop_s = window_s, hop_s
-        self._least = round((info.fixed_seconds or MIN_SECONDS) * self._rate_hz)
-        if server is None:
-            self._model = LocalModel(model)
-        else:
-            self._model = Server(server, model_name(model), deadline_s=deadline_s)
 
     def listen(
-        self, path: str | os.PathLike, on_progress: Callable[[int, int], None] | None = None
+        self, path: StrPath, on_progress: Callable[[int, int], None] | None = None
     ) -> Iterator[Window]:
-        """Answers for the windows of a recording, in order, while it is read.
+        """Yield the answers for the windows of a recording, in order, while it is read.
 
         Args:
           path: Audio file.
-          on_progress: Called with the windows answered and about how many there are.
+          on_progress: Called with the number of windows answered and about how many there are.
 
         Raises:
           DecodeError: Where the file can't be read, or not to its end: after the windows before.
+          UserError: The server refuses a window or does not answer.
         """
         total = count_windows(duration_s(path), self._window_s, self._hop_s)
-        done, waiting = 0, []
-
-        def answers():
-            nonlocal done
-            yield from self._ask(waiting)
-            done += len(waiting)
-            waiting.clear()
+        done = 0
+        for places in self._batches(path):
+            yield from self._ask(places)
+            done += len(places)
             if on_progress is not None:
                 on_progress(done, max(done, total))
 
-        for place in sliding_windows(path, self._rate_hz, self._window_s, self._hop_s):
+    def _batches(self, path: StrPath) -> Iterator[list[tuple[float, NDArray[np.float32]]]]:
+        """Yield start and waveform of the windows, up to `BATCH` at a time."""
+        rate_hz = self._connection.info.sample_rate_hz
+        waiting: list[tuple[float, NDArray[np.float32]]] = []
+        for place in sliding_windows(path, rate_hz, self._window_s, self._hop_s):
             waiting.append(place)
             if len(waiting) == BATCH:
-                yield from answers()
+                yield waiting
+                waiting = []
         if waiting:
-            yield from answers()
+            yield waiting
 
-    def _ask(self, places: list[tuple[float, np.ndarray]]) -> Iterator[Window]:
+    def _ask(self, places: list[tuple[float, NDArray[np.float32]]]) -> Iterator[Window]:
         batch = np.stack([waveform for _, waveform in places])
-        length = batch.shape[1] / self._rate_hz
-        # A recording shorter than the network's least input is followed by silence.
-        batch = np.pad(batch, [(0, 0), (0, max(self._least - batch.shape[1], 0))])
-        inputs = {
-            "waveform": batch,
-            "num_samples": np.int32(self._samples),
-            "seed": np.int64(self._seed),
-        }
+        length_s = batch.shape[1] / self._connection.info.sample_rate_hz
         try:
-            result = self._model.ask("monte_carlo", inputs)
+            result = self._connection.ask(batch, each_draw=True)
         except RequestRefused as error:
-            raise UserError(f"the server refused a window of {length:g} s: {error}") from error
+            raise UserError(f"the server refused a window of {length_s:g} s: {error}") from error
         low, high = np.quantile(result["sample_probabilities"], BAND, axis=1).astype(np.float32)
-        for row, (start, _) in enumerate(places):
+        for row, (start_s, _) in enumerate(places):
             yield Window(
-                start,
-                start + length,
-                result["probabilities"][row],
-                low[row],
-                high[row],
-                result["label_aleatoric"][row],
-                result["label_epistemic"][row],
-                *(float(result[kind][row]) for kind in ("total", "aleatoric", "epistemic")),
+                start_s=start_s,
+                end_s=start_s + length_s,
+                probabilities=result["probabilities"][row],
+                low=low[row],
+                high=high[row],
+                label_aleatoric=result["label_aleatoric"][row],
+                label_epistemic=result["label_epistemic"][row],
+                total=float(result["total"][row]),
+                aleatoric=float(result["aleatoric"][row]),
+                epistemic=float(result["epistemic"][row]),
             )
 
 
 class Detections:
-    """Joins windows into the stretches in which a label reaches a probability.
+    """A collection of windows, joined into the stretches in which a label reaches a probability.
 
     Windows of a label that overlap or touch are one stretch, also over a window between them that
     does not reach it.
 
     Args:
-      threshold: Least probability.
+      threshold: Least probability of a stretch.
     """
 
     def __init__(self, threshold: float):
@@ -185,13 +167,13 @@ class Detections:
         self._going: dict[int, Detection] = {}
 
     def add(self, window: Window) -> None:
-        """Takes the next window in order of time."""
+        """Take the next window in order of time."""
         for label in np.flatnonzero(window.probabilities >= self._threshold):
             label = int(label)
             start, probability = window.start_s, float(window.probabilities[label])
             epistemic = float(window.label_epistemic[label])
             earlier = self._going.get(label)
-            # A thousandth of a millisecond: ends are rounded sums.
+            # The margin is a thousandth of a millisecond, since ends are rounded sums.
             if earlier is not None and window.start_s > earlier.end_s + 1e-6:
                 self._ended.append(earlier)
             elif earlier is not None:
@@ -201,6 +183,6 @@ class Detections:
             self._going[label] = Detection(label, start, window.end_s, probability, epistemic)
 
     def found(self) -> list[Detection]:
-        """Returns the stretches by begin, then by label."""
+        """Return the stretches by start, then by label."""
         every = [*self._ended, *self._going.values()]
         return sorted(every, key=lambda d: (d.start_s, d.label))

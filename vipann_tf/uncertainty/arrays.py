@@ -1,15 +1,19 @@
 """What every measure expects of its arrays: probabilities and multi-hot labels, [clips, labels]."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from vipann_tf.errors import UserError
 from vipann_tf.task import TASKS, check_task
 
-__all__ = ["TASKS", "check_task", "checked", "checked_probs"]
+__all__ = ["TASKS", "BoolArray", "FloatArray", "check_task", "checked", "checked_probs"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
-def checked_probs(probs) -> np.ndarray:
-    """Returns probabilities, `[clips, labels]`, as float64.
+def checked_probs(probs: ArrayLike) -> FloatArray:
+    """Return probabilities, `[clips, labels]`, as float64.
 
     Raises:
       UserError: If there are none, or one is not in [0, 1].
@@ -26,12 +30,14 @@ def checked_probs(probs) -> np.ndarray:
     return probs
 
 
-def checked(probs, labels, task: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns probabilities and labels as arrays that the measures can rely on.
+def checked(
+    probs: ArrayLike, labels: ArrayLike, task: str
+) -> tuple[FloatArray, BoolArray]:
+    """Return probabilities and labels as arrays that the measures can rely on.
 
     Args:
       probs: Probabilities in [0, 1], `[clips, labels]`, any floating type.
-      labels: Multi-hot truth, `[clips, labels]`, of 0 and 1, any type; exactly one 1 a clip for
+      labels: Multi-hot truth, `[clips, labels]`, of 0 and 1, any type; exactly one 1 per clip for
         "multiclass".
       task: "multilabel" or "multiclass".
 

@@ -23,16 +23,19 @@ excluded: present, absent, either, or (rarely) neither.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vipann_tf.errors import UserError
-from vipann_tf.uncertainty.arrays import checked, checked_probs
+from vipann_tf.uncertainty.arrays import BoolArray, FloatArray, checked, checked_probs
 
 __all__ = [
     "METHODS",
     "MulticlassConformal",
     "MultilabelConformal",
+    "PossibleTruths",
     "calibrate_multiclass",
     "calibrate_multilabel",
     "conformal_threshold",
@@ -61,6 +64,13 @@ class MulticlassConformal:
         return _scores(checked_probs(probs), self.method, uniform) <= self.threshold
 
 
+class PossibleTruths(NamedTuple):
+    """Which truths of which labels cannot be excluded; both arrays are bool `[clips, labels]`."""
+
+    present: BoolArray
+    absent: BoolArray
+
+
 @dataclass(frozen=True)
 class MultilabelConformal:
     """A calibrated predictor of presence and absence, label by label."""
@@ -69,8 +79,8 @@ class MultilabelConformal:
     present_threshold: np.ndarray  # [labels]: largest 1 - p of a clip that has the label
     absent_threshold: np.ndarray  # [labels]: largest p of a clip that does not
 
-    def sets(self, probs) -> tuple[np.ndarray, np.ndarray]:
-        """Returns where presence, and where absence, cannot be excluded: bool `[clips, labels]`.
+    def possible(self, probs: ArrayLike) -> PossibleTruths:
+        """Return where presence, and where absence, cannot be excluded.
 
         Args:
           probs: Mean probabilities, `[clips, labels]`.
@@ -84,7 +94,9 @@ class MultilabelConformal:
                 f"probabilities have {probs.shape[1]} labels; this was calibrated with "
                 f"{len(self.present_threshold)}."
             )
-        return 1.0 - probs <= self.present_threshold, probs <= self.absent_threshold
+        return PossibleTruths(
+            present=1.0 - probs <= self.present_threshold, absent=probs <= self.absent_threshold
+        )
 
 
 def conformal_threshold(scores, coverage: float) -> float:

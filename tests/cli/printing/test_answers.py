@@ -20,6 +20,9 @@ def answer(*probs) -> Answer:
         probabilities=probs,
         label_aleatoric=np.zeros_like(probs),
         label_epistemic=np.zeros_like(probs),
+        total=0.0,
+        aleatoric=0.0,
+        epistemic=0.0,
     )
 
 

@@ -1,4 +1,4 @@
-"""Answers about files, printed for people, as JSON or as CSV."""
+"""Print answers about files: for people, as JSON or as CSV."""
 
 import csv
 import json
@@ -10,6 +10,17 @@ import numpy as np
 from vipann_tf.saved_model.metadata import ConformalThresholds
 from vipann_tf.saved_model.predict import Answer
 
+_COLUMNS = (
+    "file",
+    "label",
+    "probability",
+    "label_aleatoric",
+    "label_epistemic",
+    "total",
+    "aleatoric",
+    "epistemic",
+)
+
 
 def print_answers(
     answers: Sequence[Answer],
@@ -19,43 +30,32 @@ def print_answers(
     style: str,
     conformal: ConformalThresholds | None = None,
 ) -> None:
-    """Prints the most probable labels of each file that has an answer, to stdout.
+    """Print the most probable labels of each file to stdout.
 
     Args:
       answers: What the model said.
       labels: Label names in the order of the outputs.
-      top: Labels to print a file.
-      style: `table` (a block a file), `json` (an object a file, one a line) or `csv` (a row a label).
+      top: Number of labels to print per file.
+      style: `table` (one block per file), `json` (one object and line per file) or `csv` (one row
+        per label).
       conformal: Where the model has them, thresholds of prediction sets, which table and JSON then
-        show; the CSV's columns do not depend on the model.
+        show; the columns of the CSV do not depend on the model.
     """
-    answered = [answer for answer in answers if answer.error is None]
     if style == "json":
-        for answer in answered:
-            row = _as_dict(answer, labels, top)
+        for answer in answers:
+            document = _as_dict(answer, labels, top)
             if conformal is not None:
-                row["prediction_set"] = _prediction_set(answer, labels, conformal)
-            print(json.dumps(row, ensure_ascii=False))
+                document["prediction_set"] = _prediction_set(answer, labels, conformal)
+            print(json.dumps(document, ensure_ascii=False))
     elif style == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(
-            [
-                "file",
-                "label",
-                "probability",
-                "label_aleatoric",
-                "label_epistemic",
-                "total",
-                "aleatoric",
-                "epistemic",
-            ]
-        )
-        for answer in answered:
+        writer.writerow(_COLUMNS)
+        for answer in answers:
             clip = [f"{x:.6f}" for x in (answer.total, answer.aleatoric, answer.epistemic)]
-            for row in _top(answer, labels, top):
-                writer.writerow([answer.path, row[0], *(f"{x:.6f}" for x in row[1:]), *clip])
+            for label, *numbers in _top(answer, labels, top):
+                writer.writerow([answer.path, label, *(f"{x:.6f}" for x in numbers), *clip])
     else:
-        for answer in answered:
+        for answer in answers:
             _print_block(answer, labels, top, conformal)
 
 
@@ -85,30 +85,33 @@ _SHOWN_OF_A_SET = 8
 
 
 def _listed(members: list[str]) -> str:
-    """Names in a line, the last of many as a number."""
+    """Return names in one line; of many, the number of the last ones."""
     more = len(members) - _SHOWN_OF_A_SET
     shown = ", ".join(members[:_SHOWN_OF_A_SET]) or "none"
     return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _prediction_set(answer: Answer, labels: list[str], conformal: ConformalThresholds) -> dict:
-    """The labels that cannot be excluded, the most probable first; see `uncertainty.conformal`.
+    """Return the labels that cannot be excluded, see `uncertainty.conformal`.
 
-    One label a clip: `labels`. Several: `present`, whose absence can be excluded, and `undecided`.
+    The most probable label is the first. For one label per clip: `labels`. For several: `present`, whose absence can be excluded, and `undecided`.
     """
     from vipann_tf.evaluation.prediction_sets import from_metadata
+    from vipann_tf.uncertainty.conformal import MulticlassConformal
 
     probs = answer.probabilities[np.newaxis].astype(np.float64)
     order = np.argsort(-answer.probabilities, kind="stable")
 
-    def names(member) -> list[str]:
+    def names(member: np.ndarray) -> list[str]:
         return [labels[i] for i in order if member[i]]
 
-    if conformal.method != "label":
+    predictor = from_metadata(conformal)
+    if isinstance(predictor, MulticlassConformal):
         # float32 probabilities do not sum to one as exactly as is asked for.
-        (member,) = from_metadata(conformal).sets(probs / probs.sum())
+        (member,) = predictor.sets(probs / probs.sum())
         return {"coverage": conformal.coverage, "labels": names(member)}
-    (present,), (absent,) = from_metadata(conformal).sets(probs)
+    possible = predictor.possible(probs)
+    present, absent = possible.present[0], possible.absent[0]
     return {
         "coverage": conformal.coverage,
         "present": names(present & ~absent),
@@ -117,7 +120,7 @@ def _prediction_set(answer: Answer, labels: list[str], conformal: ConformalThres
 
 
 def _top(answer: Answer, labels: list[str], top: int) -> list[tuple[str, float, float, float]]:
-    """(label, probability, aleatoric, epistemic) of the most probable labels."""
+    """Return label, probability, aleatoric and epistemic part of the most probable labels."""
     order = np.argsort(-answer.probabilities, kind="stable")[:top]
     return [
         (

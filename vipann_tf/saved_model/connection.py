@@ -1,0 +1,152 @@
+"""A connection to an exported model: loaded into this process, or on a server."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
+from vipann_tf.saved_model.load import load_signatures
+from vipann_tf.saved_model.metadata import (
+    MAX_SAMPLES,
+    MIN_SECONDS,
+    ModelInfo,
+    read_labels,
+    read_model_info,
+    version_directory,
+)
+from vipann_tf.saved_model.server import RequestRefused, Server
+
+__all__ = ["BATCH", "Connection", "LocalModel", "connect", "model_name"]
+
+# Waveforms of one length that share a request, and so their draws.
+BATCH = 8
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Endpoint(Protocol):
+    """Something that answers the signatures of a SavedModel."""
+
+    def ask(self, signature: str, inputs: Arrays) -> Arrays:
+        """Return the outputs of a signature by name."""
+
+
+class LocalModel:
+    """The SavedModel of a model directory, loaded into this process when it is first asked.
+
+    Args:
+      model: Model directory.
+    """
+
+    def __init__(self, model: StrPath):
+        self._path = model
+
+    def ask(self, signature: str, inputs: Arrays) -> Arrays:
+        """Return the outputs of a signature by name."""
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        outputs = self._loaded.signatures[signature](**tensors)
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    @functools.cached_property
+    def _loaded(self) -> Any:
+        return load_signatures(self._path)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A model that answers; make one with `connect`.
+
+    Attributes:
+      info: Metadata of the model.
+      labels: Its label names, in the order of the outputs.
+      samples: Number of draws.
+      seed: Seed of the draws.
+      endpoint: What answers its signatures.
+    """
+
+    info: ModelInfo
+    labels: list[str]
+    samples: int
+    seed: int
+    endpoint: Endpoint
+
+    def ask(self, waveforms: NDArray[np.float32], *, each_draw: bool = False) -> Arrays:
+        """Answer waveforms of one length.
+
+        Those that are shorter than the model's least length are followed by silence.
+
+        Args:
+          waveforms: float32 `[batch, samples]` in [-1, 1], at `info.sample_rate_hz`.
+          each_draw: Whether to ask for the probabilities of every draw, too.
+
+        Returns:
+          `probabilities`, `label_total`, `label_aleatoric` and `label_epistemic`, float32
+          `[batch, labels]`; `total`, `aleatoric` and `epistemic`, float32 `[batch]`, in nats; with
+          `each_draw` also `sample_probabilities`, float32 `[batch, draws, labels]`.
+
+        Raises:
+          RequestRefused: The waveforms are too long for the model, or the server refuses them.
+          UserError: No server answers.
+        """
+        rate_hz, fixed_s = self.info.sample_rate_hz, self.info.fixed_seconds
+        least = round((fixed_s or MIN_SECONDS) * rate_hz)
+        missing = least - waveforms.shape[1]
+        if fixed_s and missing < 0:
+            raise RequestRefused(
+                f"it is {waveforms.shape[1] / rate_hz:g} s long, and this model was exported for "
+                f"{fixed_s:g} s; cut it, or export the model without --seconds"
+            )
+        inputs: Arrays = {"waveform": np.pad(waveforms, [(0, 0), (0, max(missing, 0))])}
+        exported = (self.samples, self.seed) == (self.info.samples, self.info.seed)
+        # What was stored or shared at export is asked for as it is; a batching server takes no
+        # scalar inputs.
+        if exported and not each_draw:
+            return self.endpoint.ask("serving_default", inputs)
+        inputs["num_samples"] = np.array(self.samples, np.int32)
+        inputs["seed"] = np.array(self.seed, np.int64)
+        return self.endpoint.ask("monte_carlo", inputs)
+
+
+def connect(
+    model: StrPath,
+    *,
+    samples: int | None = None,
+    seed: int | None = None,
+    server: str | None = None,
+    deadline_s: float = 60.0,
+) -> Connection:
+    """Connect to a model in this process or on a server.
+
+    Args:
+      model: Model directory; with a server, that of the model it serves: labels and sample rate are
+        read here.
+      samples: Number of draws; by default that of the export.
+      seed: Seed of the draws; by default that of the export.
+      server: `HOST:PORT` of a TensorFlow Serving to ask instead of loading the model.
+      deadline_s: Longest time for a request to the server, in seconds.
+
+    Raises:
+      UserError: There is no model, or an argument is not allowed.
+    """
+    info = read_model_info(model)
+    samples = info.samples if samples is None else samples
+    if not 1 <= samples <= MAX_SAMPLES:
+        raise UserError(f"samples is {samples}; use 1 to {MAX_SAMPLES}")
+    endpoint: Endpoint = (
+        LocalModel(model)
+        if server is None
+        else Server(server, model_name(model), deadline_s=deadline_s)
+    )
+    seed = info.seed if seed is None else seed
+    return Connection(info, read_labels(model), samples, seed, endpoint)
+
+
+def model_name(model: StrPath) -> str:
+    """Return what a server calls a model by default: the name of its directory."""
+    version = version_directory(model).resolve()
+    return version.parent.name if version.name.isdecimal() else version.name
