@@ -13,4 +13,4 @@ TASKS: tuple[Task, ...] = get_args(Task)
 def check_task(task: str) -> None:
     """Raise a `UserError` unless the task is one of `TASKS`."""
     if task not in TASKS:
-        raise UserError(f"task is {task!r}; it must be one of {', '.join(TASKS)}.")
+        raise UserError(f"task is {task!r}; it must be one of {', '.join(TASKS)}")

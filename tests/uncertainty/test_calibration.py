@@ -125,7 +125,10 @@ def test_equal_mass_bins_are_equal_and_keep_ties_together():
 
 def test_adaptive_error_is_the_mean_of_labels_own_bins():
     probs, truth = _drawn(np.random.default_rng(2), 200, 3)
-    want = [_loop_ece(p, y, cal.equal_mass_edges(p, 8))[0] for p, y in zip(probs.T, truth.T)]
+    want = [
+        _loop_ece(p, y, cal.equal_mass_edges(p, 8))[0]
+        for p, y in zip(probs.T, truth.T, strict=True)
+    ]
     got = cal.adaptive_calibration_error(probs, truth, "multiclass", bins=8)
     np.testing.assert_allclose(got, np.mean(want), rtol=1e-12)
 

@@ -46,8 +46,9 @@ def _multiclass(rng, clips, labels=6, sharpen=2.0):
 @pytest.mark.parametrize("method", ["aps", "aps randomised", "threshold"])
 @pytest.mark.parametrize("clips, coverage", [(50, 0.9), (19, 0.8)])
 def test_coverage_is_as_stated_however_wrong_the_model(method, clips, coverage):
-    """With scores that never tie, the coverage is exactly ceil((n + 1) c) / (n + 1) on average
-    over calibration sets.
+    """The coverage is ceil((n + 1) c) / (n + 1) on average over calibration sets.
+
+    That is exact for scores that never tie.
     """
     rng, covered, sizes, repeats, new = np.random.default_rng(0), [], [], 400, 40
     randomised = method == "aps randomised"

@@ -46,7 +46,7 @@ def test_draws_are_the_scores_of_truth_drawn_from_the_answers(task):
             )
         )
     want = np.array(want)
-    for got, theirs in zip(calibrated_ece(probs, task, draws=300), want.T):
+    for got, theirs in zip(calibrated_ece(probs, task, draws=300), want.T, strict=True):
         error = np.hypot(got.std(), theirs.std()) / np.sqrt(300)
         np.testing.assert_allclose(got.mean(), theirs.mean(), atol=4 * error)
         np.testing.assert_allclose(got.std(), theirs.std(), rtol=0.3)

@@ -25,7 +25,7 @@ def _posterior_draws(clips: int, draws: int = 2000) -> np.ndarray:
         SLOPE + 3 * reach * np.linspace(-1, 1, 81), OFFSET + 2 * reach * np.linspace(-1, 1, 81)
     )
     log_posterior = -(slope**2 + offset**2) / (2 * 3.0**2)  # prior: normal, deviation 3
-    for xi, yi in zip(x, y):
+    for xi, yi in zip(x, y, strict=True):
         logit = slope * xi + offset
         log_posterior -= np.logaddexp(0.0, -logit if yi else logit)
     weight = scipy.special.softmax(log_posterior.ravel())

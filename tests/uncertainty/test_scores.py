@@ -27,7 +27,9 @@ def test_nll_matches_scikit_learn():
     )
     np.testing.assert_allclose(
         scores.clip_nll(sigmoid, multihot, "multilabel").mean(),
-        np.mean([log_loss(y, p, labels=[0, 1]) for p, y in zip(sigmoid.T, multihot.T)]),
+        np.mean(
+            [log_loss(y, p, labels=[0, 1]) for p, y in zip(sigmoid.T, multihot.T, strict=True)]
+        ),
         rtol=1e-12,
     )
 
@@ -42,10 +44,10 @@ def test_nll_of_a_certain_error_is_large_and_finite():
 
 def test_brier_matches_scikit_learn():
     softmax, onehot, sigmoid, multihot = _data()
-    by_label = [brier_score_loss(y, p) for p, y in zip(softmax.T, onehot.T)]
+    by_label = [brier_score_loss(y, p) for p, y in zip(softmax.T, onehot.T, strict=True)]
     got = scores.clip_brier(softmax, onehot, "multiclass").mean()
     np.testing.assert_allclose(got, np.sum(by_label), rtol=1e-12)
-    by_label = [brier_score_loss(y, p) for p, y in zip(sigmoid.T, multihot.T)]
+    by_label = [brier_score_loss(y, p) for p, y in zip(sigmoid.T, multihot.T, strict=True)]
     got = scores.clip_brier(sigmoid, multihot, "multilabel").mean()
     np.testing.assert_allclose(got, np.mean(by_label), rtol=1e-12)
 

@@ -65,34 +65,11 @@ def test_fit_over_draws_is_the_best_of_a_fine_grid(task):
     assert 1.5 < fit.temperature < 5
 
 
-@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
-def test_logits_of_probabilities_give_them_back(task):
-    logits, _ = _data(task, clips=7)
-    probs = tp.scaled_probabilities(logits[None], task, 1.0)
-    again = tp.scaled_probabilities(tp.logits_of(probs, task)[None], task, 1.0)
-    np.testing.assert_allclose(again, probs, rtol=1e-6)
-    assert np.isfinite(tp.logits_of(np.array([[0.0, 1.0]]), task)).all()
-
-
 def test_always_right_ends_at_the_bound_and_never_gets_worse():
     logits = np.eye(3)[None] * 4
     fit = tp.fit_temperature(logits, np.eye(3), "multiclass")
     assert tp.TEMPERATURES[0] <= fit.temperature < 0.3
     assert fit.nll_after <= fit.nll_before
-
-
-def test_cross_fitting_never_uses_the_fold_it_scales():
-    logits, labels = _data("multiclass", clips=300)
-    folds = np.arange(300) % 3
-    draws = (2 * logits)[None]
-    probs, fits = tp.cross_fitted(draws, labels, "multiclass", folds)
-    spoiled = labels.copy()
-    spoiled[folds == 1] = np.roll(labels[folds == 1], 1, axis=1)
-    other, other_fits = tp.cross_fitted(draws, spoiled, "multiclass", folds)
-    np.testing.assert_array_equal(other[folds == 1], probs[folds == 1])
-    assert np.all(np.any(other[folds == 0] != probs[folds == 0], axis=1))
-    assert fits["1"] == other_fits["1"] and fits["0"] != other_fits["0"]
-    assert fits["1"].clips == 200
 
 
 LOGITS = np.zeros((1, 4, 2))
@@ -107,8 +84,6 @@ LABELS = np.eye(2)[[0, 1, 0, 1]]
         (lambda: tp.fit_temperature(LOGITS, LABELS, "tag"), "task is 'tag'"),
         (lambda: tp.fit_temperature(LOGITS, LABELS[:3], "multiclass"), r"\(4, 2\) and labels \(3"),
         (lambda: tp.scaled_probabilities(LOGITS, "multiclass", 0.0), "temperature is 0.0"),
-        (lambda: tp.cross_fitted(LOGITS, LABELS, "multiclass", [1] * 4), r"shape \(4,\) and 1 nam"),
-        (lambda: tp.cross_fitted(LOGITS, LABELS, "multiclass", [1, 2]), r"shape \(2,\) and 2 name"),
     ],
 )
 def test_errors_name_the_value(call, text):

@@ -111,7 +111,7 @@ def calibrate(
 def fit_calibration(
     sample_logits, truth, task: str, *, coverage: float = 0.9, method: str = "aps", seed: int = 0
 ) -> Calibrated:
-    """Fits temperature and prediction sets, and measures both by cross-fitting.
+    """Fit temperature and prediction sets, and measures both by cross-fitting.
 
     The stored thresholds are those of the cross-fitted probabilities, so that no clip's score
     profits from a temperature that it helped to fit.

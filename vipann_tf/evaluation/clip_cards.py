@@ -35,7 +35,7 @@ class ClipCard:
 
 
 def clips_to_show(results: Results, count: int = CLIPS_A_GROUP) -> dict[str, list[str]]:
-    """Returns the ids of the clips that the report shows: fetch their audio for `write_report`.
+    """Return the ids of the clips that the report shows: fetch their audio for `write_report`.
 
     Args:
       results: What the evaluation found.
@@ -57,7 +57,7 @@ def clips_to_show(results: Results, count: int = CLIPS_A_GROUP) -> dict[str, lis
 
 
 def clip_cards(results: Results, audio) -> dict[str, list[ClipCard]]:
-    """Returns the cards of each group of `clips_to_show` that is not empty.
+    """Return the cards of each group of `clips_to_show` that is not empty.
 
     Args:
       results: What the evaluation found.

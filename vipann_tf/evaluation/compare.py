@@ -66,7 +66,7 @@ def compare(
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Row]:
-    """Compares what `evaluate` wrote and writes a directory.
+    """Compare what `evaluate` wrote and writes a directory.
 
     Args:
       directories: Results directories. On each dataset and split, the first is what the others are
@@ -159,7 +159,7 @@ def model_names(results: Sequence[StoredResults]) -> list[str]:
 
 
 def compared_rows(results: Sequence[StoredResults], names: Sequence[str]) -> list[Row]:
-    """Returns every number of every model, with the intervals of metrics.json."""
+    """Return every number of every model, with the intervals of metrics.json."""
     rows = []
     for result, name in zip(results, names, strict=True):
         summary = result.summary
@@ -200,7 +200,7 @@ def paired_rows(
     against: str,
     resamples: int = RESAMPLES,
 ) -> list[Row]:
-    """Returns the differences of one model to another on the clips that both answered.
+    """Return the differences of one model to another on the clips that both answered.
 
     Args:
       result, base: Their results, perhaps of several folds (`stored_results.pooled`).
@@ -288,7 +288,7 @@ def _common(mine: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, int]]
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Returns the rows as tables: models by metrics, and below it the differences."""
+    """Return the rows as tables: models by metrics, and below it the differences."""
     parts = [
         "# Comparison",
         "Values with 95 % bootstrap intervals over clips.",

@@ -20,12 +20,12 @@ _POINTS = 400  # clips shown a line; more are a blot
 def write_uncertainty_figure(
     results: Sequence[StoredResults], names: Sequence[str], path: str | os.PathLike
 ) -> None:
-    """Writes `uncertainty_comparison` as a PNG."""
+    """Write `uncertainty_comparison` as a PNG."""
     FigureCanvasAgg(uncertainty_comparison(results, names)).print_png(os.fspath(path))
 
 
 def uncertainty_comparison(results: Sequence[StoredResults], names: Sequence[str]) -> Figure:
-    """Returns a panel a kind of uncertainty, with a line for each set of clips and model.
+    """Return a panel a kind of uncertainty, with a line for each set of clips and model.
 
     A line shows clips as points, the middle half of them as a bar, the median as a stroke, and the
     5 % and 95 % quantiles as the ends of a hair.

@@ -14,7 +14,7 @@ _OUTSIDE = [name for name in PALETTE if name.startswith("outside")]
 
 
 def uncertainty_groups(results: Results, kind: str) -> dict[str, np.ndarray]:
-    """Returns the uncertainty of the answers that were right, that were wrong, and of each
+    """Return the uncertainty of the answers that were right, that were wrong, and of each
     out-of-distribution set: name -> nats `[clips]`, without groups that are empty.
 
     Args:
@@ -29,7 +29,7 @@ def uncertainty_groups(results: Results, kind: str) -> dict[str, np.ndarray]:
 
 
 def uncertainty_figure(results: Results, kind: str) -> Figure:
-    """Returns histograms of one kind of uncertainty, one curve a group, each a share of its group.
+    """Return histograms of one kind of uncertainty, one curve a group, each a share of its group.
 
     Args:
       results: What the evaluation found.
@@ -72,7 +72,7 @@ def uncertainty_figure(results: Results, kind: str) -> Figure:
 
 
 def risk_coverage_figure(results: Results) -> Figure:
-    """Returns the share of wrong answers among the surest, for each uncertainty that ranks them,
+    """Return the share of wrong answers among the surest, for each uncertainty that ranks them,
     between no order at all and the best possible one.
     """
     wrong = results.wrong

@@ -18,7 +18,7 @@ class HeadlineCard:
 
 
 def headline_cards(summary: dict) -> list[HeadlineCard]:
-    """Returns the numbers to read first, those of the task before those of the uncertainty.
+    """Return the numbers to read first, those of the task before those of the uncertainty.
 
     Args:
       summary: The document of `summary.summarise`.

@@ -43,7 +43,7 @@ _CELLS = 4_000_000  # weights handled at a time: 32 MB
 def metric_intervals(
     probs, labels, task: str, *, resamples: int = RESAMPLES, seed: int = 0, groups=None
 ) -> dict[str, Interval]:
-    """Returns every headline metric with its 95 % interval over clips.
+    """Return every headline metric with its 95 % interval over clips.
 
     Args:
       probs: Mean probabilities, `[clips, labels]`.
@@ -83,7 +83,7 @@ def metric_intervals(
 def paired_differences(
     first, second, labels, task: str, *, resamples: int = RESAMPLES, seed: int = 0, groups=None
 ) -> dict[str, Interval]:
-    """Returns first minus second for every headline metric, on the same resamples of the clips.
+    """Return first minus second for every headline metric, on the same resamples of the clips.
 
     Args:
       first: Mean probabilities of one model, `[clips, labels]`.
@@ -102,7 +102,7 @@ def paired_differences(
     if first.shape != second.shape:
         raise UserError(
             f"the models gave probabilities of shape {first.shape} and {second.shape}; a paired "
-            "difference needs answers to the same clips."
+            "difference needs answers to the same clips"
         )
     weights = resample_weights(len(first), resamples, seed, groups)
     values = [metrics(probs, labels, task) for probs in (first, second)]
@@ -114,7 +114,7 @@ def paired_differences(
 
 
 def paired_auroc(parts, inside_ids, outside_ids, *, resamples: int = RESAMPLES, seed: int = 0):
-    """Returns first minus second of the AUROC of telling unfamiliar clips, the mean over parts.
+    """Return first minus second of the AUROC of telling unfamiliar clips, the mean over parts.
 
     A part is a fold: its models' scores are not to be compared with another model's, so each has an
     AUROC of its own. Clips are resampled by their ids, so that a clip has the same weight in both
@@ -147,7 +147,7 @@ def paired_auroc(parts, inside_ids, outside_ids, *, resamples: int = RESAMPLES, 
 
 
 def resampled_metrics(probs, labels, task: str, weights) -> dict[str, np.ndarray]:
-    """Returns every headline metric under each weighting of the clips.
+    """Return every headline metric under each weighting of the clips.
 
     Weights of one give the values of `metrics.metrics`.
 

@@ -29,14 +29,14 @@ __all__ = [
 
 
 def metrics(probs, labels, task: str) -> dict[str, float | int | None]:
-    """Returns `multiclass_metrics` or `multilabel_metrics`, as the task says."""
+    """Return `multiclass_metrics` or `multilabel_metrics`, as the task says."""
     checked(probs, labels, task)
     of_task = multiclass_metrics if task == "multiclass" else multilabel_metrics
     return of_task(probs, labels)
 
 
 def multiclass_metrics(probs, labels) -> dict[str, float | int | None]:
-    """Returns the metrics of clips that have one label each.
+    """Return the metrics of clips that have one label each.
 
     Args:
       probs: Mean probabilities, `[clips, labels]`, rows summing to 1.
@@ -64,7 +64,7 @@ def multiclass_metrics(probs, labels) -> dict[str, float | int | None]:
 
 
 def multilabel_metrics(probs, labels) -> dict[str, float | int | None]:
-    """Returns the metrics of clips that have any number of labels.
+    """Return the metrics of clips that have any number of labels.
 
     mAP and AUC are means over the labels that have both positive and negative clips, as in
     Gemmeke et al. 2017 (AudioSet) and Kong et al. 2020 (PANNs).
@@ -100,7 +100,7 @@ def multilabel_metrics(probs, labels) -> dict[str, float | int | None]:
 
 
 def label_average_precision(probs, labels) -> np.ndarray:
-    """Returns each label's average precision, `[labels]`; NaN without both kinds of clips.
+    """Return each label's average precision, `[labels]`; NaN without both kinds of clips.
 
     AP = sum_k (R_k - R_k-1) P_k over the thresholds k, without interpolation (scikit-learn's).
     """
@@ -108,12 +108,12 @@ def label_average_precision(probs, labels) -> np.ndarray:
 
 
 def label_auc(probs, labels) -> np.ndarray:
-    """Returns each label's area under the ROC curve, `[labels]`; NaN without both kinds."""
+    """Return each label's area under the ROC curve, `[labels]`; NaN without both kinds."""
     return _by_label(roc_auc_score, probs, labels)
 
 
 def d_prime(auc: float) -> float | None:
-    """Returns sqrt(2) Phi^-1(AUC), the distance in standard deviations of two normal scores of
+    """Return sqrt(2) Phi^-1(AUC), the distance in standard deviations of two normal scores of
     that AUC (Simpson & Fitter 1973); None where it is infinite, at 0 and 1.
 
     >>> round(d_prime(0.973), 3)  # AudioSet, PANNs CNN14

@@ -8,19 +8,19 @@ _GOOD_AUROC, _POOR_AUROC = 0.8, 0.65
 
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """Returns a share as "86 %" with a no-break space, "not defined" for None."""
+    """Return a share as "86 %" with a no-break space, "not defined" for None."""
     return "not defined" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def interval_text(interval: dict, scale: float = 1.0, digits: int = 3) -> str:
-    """Returns the ends of an interval as "0.79 to 0.93", "" where it has none."""
+    """Return the ends of an interval as "0.79 to 0.93", "" where it has none."""
     if interval["low"] is None:
         return ""
     return f"{scale * interval['low']:.{digits}f} to {scale * interval['high']:.{digits}f}"
 
 
 def in_short(summary: dict) -> list[str]:
-    """Returns a few sentences on what the model can do and on whether its doubt can be trusted.
+    """Return a few sentences on what the model can do and on whether its doubt can be trusted.
 
     Args:
       summary: The document of `summary.summarise`.

@@ -37,7 +37,7 @@ PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
 
 
 def reliability_diagram(stats: Reliability, path: str | os.PathLike, title: str = "") -> None:
-    """Writes the reliability diagram as a PNG.
+    """Write the reliability diagram as a PNG.
 
     Args:
       stats: Sums a bin, `[bins]`, e.g. from `calibration.reliability`.
@@ -49,7 +49,7 @@ def reliability_diagram(stats: Reliability, path: str | os.PathLike, title: str 
 
 
 def reliability_figure(stats: Reliability, title: str = "") -> Figure:
-    """Returns the reliability diagram with the histogram of confidences below.
+    """Return the reliability diagram with the histogram of confidences below.
 
     A blue bar is the share of a bin's answers that were true, the hatched part its gap to their
     mean confidence. Whiskers are 95 % Wilson intervals: a gap inside them may be chance.
@@ -134,12 +134,12 @@ def reliability_figure(stats: Reliability, title: str = "") -> Figure:
 
 
 def new_figure(height: float) -> Figure:
-    """Returns an empty figure of the width that all pictures share; height in inches."""
+    """Return an empty figure of the width that all pictures share; height in inches."""
     return Figure(figsize=(5.2, height), dpi=160, layout="constrained")
 
 
 def style_axes(axes) -> None:
-    """Gives axes the common look: a light grid, no frame, quiet ticks."""
+    """Give axes the common look: a light grid, no frame, quiet ticks."""
     axes.set_axisbelow(True)
     axes.grid(color=GRID, linewidth=0.8, zorder=0)
     axes.tick_params(colors=MUTED, labelsize=10, length=0, pad=5)

@@ -22,7 +22,7 @@ RESAMPLES = 1000
 
 
 def fit_sets(probs, truth, task: str, *, coverage: float, method: str) -> SetPredictor:
-    """Returns a set predictor for the task.
+    """Return a set predictor for the task.
 
     Args:
       probs: Mean probabilities, `[clips, labels]`, of clips that did not train the model.
@@ -37,7 +37,7 @@ def fit_sets(probs, truth, task: str, *, coverage: float, method: str) -> SetPre
 
 
 def to_metadata(predictor: SetPredictor, clips: int) -> ConformalThresholds:
-    """Returns what a model directory keeps of a set predictor that was fitted on that many clips."""
+    """Return what a model directory keeps of a set predictor that was fitted on that many clips."""
     if isinstance(predictor, MulticlassConformal):
         return ConformalThresholds(
             coverage=predictor.coverage,
@@ -55,7 +55,7 @@ def to_metadata(predictor: SetPredictor, clips: int) -> ConformalThresholds:
 
 
 def from_metadata(thresholds: ConformalThresholds) -> SetPredictor:
-    """Returns the set predictor that a model directory keeps."""
+    """Return the set predictor that a model directory keeps."""
     if thresholds.method == "label":
         present, absent = (
             np.array([math.inf if value is None else value for value in values])
@@ -67,7 +67,7 @@ def from_metadata(thresholds: ConformalThresholds) -> SetPredictor:
 
 
 def set_statistics(predictor: SetPredictor, probs, truth, *, seed: int = 0) -> dict:
-    """Returns how often sets hold the truth, and how large they are.
+    """Return how often sets hold the truth, and how large they are.
 
     Args:
       predictor: Fitted on other clips than these, or the numbers are too good.

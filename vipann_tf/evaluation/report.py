@@ -40,7 +40,7 @@ def write_report(
     path: str | os.PathLike,
     audio: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Writes the report. Arguments as in `render_report`; `path` is the file to write."""
+    """Write the report. Arguments as in `render_report`; `path` is the file to write."""
     with open(path, "w", encoding="utf-8") as file:
         file.write(render_report(results, summary, audio))
 
@@ -48,7 +48,7 @@ def write_report(
 def render_report(
     results: Results, summary: dict, audio: Mapping[str, np.ndarray] | None = None
 ) -> str:
-    """Returns the report as HTML.
+    """Return the report as HTML.
 
     Args:
       results: What the evaluation found.
@@ -62,7 +62,7 @@ def render_report(
     if summary["clips"] != len(results.truth) or summary["labels"] != list(results.labels):
         raise UserError(
             f"the summary is of {summary['clips']} clips and {len(summary['labels'])} labels, the "
-            f"results of {len(results.truth)} and {len(results.labels)}; give summarise(results)."
+            f"results of {len(results.truth)} and {len(results.labels)}; give summarise(results)"
         )
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vipann_tf.evaluation", "templates"),

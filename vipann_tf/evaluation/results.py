@@ -44,14 +44,14 @@ class Answers:
         probs = checked_probs(self.probs)
         if len(self.clip_ids) != len(probs):
             raise UserError(
-                f"there are {len(self.clip_ids)} clip ids and probabilities of {len(probs)} clips."
+                f"there are {len(self.clip_ids)} clip ids and probabilities of {len(probs)} clips"
             )
         for kind in KINDS:
             for name, shape in ((kind, probs.shape[:1]), (f"label_{kind}", probs.shape)):
                 if np.shape(getattr(self, name)) != shape:
                     raise UserError(
                         f"{name} has shape {np.shape(getattr(self, name))}; with probabilities of "
-                        f"shape {probs.shape} it must be {shape}."
+                        f"shape {probs.shape} it must be {shape}"
                     )
 
     @classmethod
@@ -71,13 +71,13 @@ class Answers:
         )
 
     def scores(self, task: str) -> dict[str, np.ndarray]:
-        """Returns the scores that may tell unfamiliar clips, as `ood.ood_scores`."""
+        """Return the scores that may tell unfamiliar clips, as `ood.ood_scores`."""
         return ood_scores(
             self.probs, {kind: getattr(self, kind) for kind in KINDS}, task, self.logits
         )
 
     def answer_uncertainty(self, kind: str, task: str) -> np.ndarray:
-        """Returns how unsure the answer itself, the most probable label, is: `[clips]`, nats.
+        """Return how unsure the answer itself, the most probable label, is: `[clips]`, nats.
 
         Multiclass: the clip's uncertainty. Multilabel: that label's own, because a clip's sum
         over labels says above all how many sounds there are.
@@ -123,7 +123,7 @@ class Results:
             if answers.probs.shape[1] != len(self.labels):
                 raise UserError(
                     f"{name} has probabilities of {answers.probs.shape[1]} labels; the results "
-                    f"name {len(self.labels)}."
+                    f"name {len(self.labels)}"
                 )
 
     @property
@@ -144,7 +144,7 @@ class Results:
 
 
 def write_clip_csv(results: Results, path: StrPath) -> None:
-    """Writes one line a clip, out-of-distribution clips after those of the dataset.
+    """Write one line a clip, out-of-distribution clips after those of the dataset.
 
     Columns: set (the split, or the name of the OOD set), clip_id, truth (labels separated by ';',
     empty for OOD), answer (the most probable label), probability (of the answer), right (1 or 0,

@@ -40,7 +40,7 @@ class StoredResults:
 
 
 def read_results(path: str | os.PathLike) -> StoredResults:
-    """Reads what `evaluate` wrote.
+    """Read what `evaluate` wrote.
 
     Raises:
       UserError: If it is no results directory, of another version, or damaged.
@@ -85,7 +85,7 @@ def read_results(path: str | os.PathLike) -> StoredResults:
 
 
 def pooled(results: Sequence[StoredResults], split: str = "all folds") -> StoredResults:
-    """Returns the answers of several models to splits of one dataset, as if of one model.
+    """Return the answers of several models to splits of one dataset, as if of one model.
 
     Made for cross-validation, where every clip is answered by the model that has not heard it.
     Clips that were answered several times (by trainings of other seeds) keep their answers under

@@ -52,7 +52,7 @@ WANTED_STANDARD_ERROR = 0.01  # a probability to the percent
 
 
 def summarise(results: Results, *, resamples: int = RESAMPLES) -> dict:
-    """Returns the document described above, of plain Python values that JSON can hold.
+    """Return the document described above, of plain Python values that JSON can hold.
 
     Args:
       results: What the evaluation found.

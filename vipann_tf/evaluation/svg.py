@@ -22,7 +22,7 @@ _VARIABLES = {value: f"var(--{name})" for name, value in PALETTE.items()}
 
 
 def themed_svg(figure: Figure, name: str, description: str) -> Markup:
-    """Returns an inline SVG element whose colours are the page's CSS variables.
+    """Return an inline SVG element whose colours are the page's CSS variables.
 
     Args:
       figure: A figure drawn in the colours of `plots.PALETTE`; each becomes `var(--<its name>)`.

@@ -19,7 +19,7 @@ COLUMNS = 1000
 
 
 class TimelineFigure:
-    """Collects windows, in the memory of one picture, and draws them.
+    """Collect windows, in the memory of one picture, and draws them.
 
     Args:
       labels: Label names in the order of the outputs.
@@ -36,7 +36,7 @@ class TimelineFigure:
         self._parts = np.zeros([2, COLUMNS])  # aleatoric, epistemic
 
     def add(self, window: Window) -> None:
-        """Takes a window."""
+        """Take a window."""
         middle = (window.start_s + window.end_s) / 2
         column = min(int(COLUMNS * middle / self._seconds), COLUMNS - 1)
         self._count[column] += 1
@@ -45,7 +45,7 @@ class TimelineFigure:
         self._parts[:, column] += (window.aleatoric, window.epistemic)
 
     def figure(self) -> Figure:
-        """Returns the picture.
+        """Return the picture.
 
         Raises:
           UserError: If there was no window.
@@ -113,7 +113,7 @@ class TimelineFigure:
         return figure
 
     def write(self, path: str | os.PathLike) -> None:
-        """Writes the picture as a PNG."""
+        """Write the picture as a PNG."""
         FigureCanvasAgg(self.figure()).print_png(os.fspath(path))
 
 

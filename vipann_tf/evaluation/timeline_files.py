@@ -27,10 +27,10 @@ class Timeline(Protocol):
     """Something that writes windows."""
 
     def add(self, window: Window) -> None:
-        """Takes the next window."""
+        """Take the next window."""
 
     def close(self) -> None:
-        """Writes what can be written at the end only."""
+        """Write what can be written at the end only."""
 
 
 class _Csv:
@@ -173,7 +173,7 @@ STYLES = {"table": _Table, "json": _Json, "csv": _Csv, "raven": _Raven, "audacit
 def timeline(
     style: str, file: TextIO, path: str, labels: Sequence[str], *, top: int, threshold: float
 ) -> Timeline:
-    """Returns what writes a recording's windows to a file.
+    """Return what writes a recording's windows to a file.
 
     Args:
       style: `csv`, `json`: every window. `table`, `raven`, `audacity`: detections.

@@ -2,16 +2,18 @@
 
 Import the modules; only `decomposition` and `draws` need TensorFlow.
 
-    decomposition  total, aleatoric and epistemic uncertainty, streaming over draws
-    draws          standard errors over draws, how many draws suffice
-    calibration    ECE and its kin, counted apart from scored
-    consistency    the ECE that chance alone would show
-    scores         NLL and Brier a clip, the Brier score's parts
-    selective      does the uncertainty rank the errors: risk-coverage and AUROC
-    ood            does it notice sounds of another kind
-    temperature    repair: temperature scaling
-    conformal      repair: sets that hold the truth with a stated probability
-    laplace        a normal posterior around the trained weights of a last layer
-    bootstrap      intervals over clips;  ranking  AUROC and AP of all resamples at once
-    arrays         what all of them expect of their arrays
+    decomposition         total, aleatoric and epistemic uncertainty, streaming over draws
+    draws                 standard errors over draws, how many draws suffice
+    calibration           ECE and its kin, counted apart from scored
+    consistency           the ECE that chance alone would show
+    scores                NLL and Brier score per clip, the Brier score's parts
+    selective             does the uncertainty rank the errors? Risk-coverage and AUROC
+    ood                   does the model notice sounds of another kind?
+    temperature           repair: temperature scaling
+    conformal             repair: sets that hold the truth with a stated probability
+    laplace               a normal posterior around the trained weights of a last layer
+    bootstrap             intervals over clips
+    ranking               AUROC and AP of all resamples at once
+    confidence_intervals  closed forms, of a share and of a mean
+    arrays                what all of them expect of their arrays
 """

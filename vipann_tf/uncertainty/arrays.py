@@ -22,17 +22,15 @@ def checked_probs(probs: ArrayLike) -> FloatArray:
     if probs.ndim != 2 or probs.size == 0:
         raise UserError(
             f"probabilities have shape {probs.shape}; it must be [clips, labels] with at least "
-            "one clip and one label."
+            "one clip and one label"
         )
     allowed = (probs >= 0) & (probs <= 1)
     if not np.all(allowed):  # NaN fails too
-        raise UserError(f"a probability is {probs[~allowed][0]}; every one must be in [0, 1].")
+        raise UserError(f"a probability is {probs[~allowed][0]}; every one must be in [0, 1]")
     return probs
 
 
-def checked(
-    probs: ArrayLike, labels: ArrayLike, task: str
-) -> tuple[FloatArray, BoolArray]:
+def checked(probs: ArrayLike, labels: ArrayLike, task: str) -> tuple[FloatArray, BoolArray]:
     """Return probabilities and labels as arrays that the measures can rely on.
 
     Args:
@@ -53,17 +51,17 @@ def checked(
     if probs.shape != labels.shape:
         raise UserError(
             f"probabilities have shape {probs.shape} and labels {labels.shape}; both must be "
-            "[clips, labels]."
+            "[clips, labels]"
         )
     allowed = (labels == 0) | (labels == 1)
     if not np.all(allowed):
-        raise UserError(f"a label is {labels[~allowed][0]}; give multi-hot labels of 0 and 1.")
+        raise UserError(f"a label is {labels[~allowed][0]}; give multi-hot labels of 0 and 1")
     labels = labels.astype(bool)
     if task == "multiclass":
         counts = labels.sum(axis=1)
         if not np.all(counts == 1):
             clip = int(np.argmax(counts != 1))
             raise UserError(
-                f"clip {clip} has {counts[clip]} labels; multiclass clips have exactly one."
+                f"clip {clip} has {counts[clip]} labels; multiclass clips have exactly one"
             )
     return probs, labels

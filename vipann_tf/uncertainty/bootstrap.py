@@ -17,8 +17,10 @@ Two kinds of interval:
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vipann_tf.errors import UserError
+from vipann_tf.uncertainty.arrays import FloatArray
 
 __all__ = ["Interval", "interval", "resample_weights"]
 
@@ -34,11 +36,15 @@ class Interval:
     @property
     def excludes_zero(self) -> bool:
         """Whether a difference is beyond what resampling the clips explains."""
-        return self.low is not None and (self.low > 0 or self.high < 0)
+        if self.low is None or self.high is None:
+            return False
+        return self.low > 0 or self.high < 0
 
 
-def resample_weights(clips: int, resamples: int, seed: int, groups=None) -> np.ndarray:
-    """Returns how often each clip is drawn in each resample.
+def resample_weights(
+    clips: int, resamples: int, seed: int, groups: ArrayLike | None = None
+) -> FloatArray:
+    """Return how often each clip is drawn in each resample.
 
     Args:
       clips: Number of clips, at least 1.
@@ -55,20 +61,22 @@ def resample_weights(clips: int, resamples: int, seed: int, groups=None) -> np.n
       UserError: If a number is out of range or groups have another length.
     """
     if clips < 1 or resamples < 1:
-        raise UserError(f"clips is {clips} and resamples is {resamples}; both must be at least 1.")
+        raise UserError(f"clips is {clips} and resamples is {resamples}; both must be at least 1")
     rng = np.random.default_rng(seed)
     if groups is None:
         return rng.multinomial(clips, np.full(clips, 1 / clips), size=resamples).astype(float)
     groups = np.asarray(groups)
     if groups.shape != (clips,):
-        raise UserError(f"groups have shape {groups.shape}; give one for each of {clips} clips.")
+        raise UserError(f"groups have shape {groups.shape}; give one for each of {clips} clips")
     names, member = np.unique(groups, return_inverse=True)
     drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
     return drawn[:, member].astype(float)
 
 
-def interval(value, resampled, level: float = 0.95, kind: str = "percentile") -> Interval:
-    """Returns the interval of a score from its values on the resamples.
+def interval(
+    value: float | None, resampled: ArrayLike, level: float = 0.95, kind: str = "percentile"
+) -> Interval:
+    """Return the interval of a score from its values on the resamples.
 
     Args:
       value: The score on the clips as they are; None or NaN where it is not defined.
@@ -84,17 +92,17 @@ def interval(value, resampled, level: float = 0.95, kind: str = "percentile") ->
       UserError: If the level or the kind is not allowed.
     """
     if not 0 < level < 1:
-        raise UserError(f"level is {level}; it must lie between 0 and 1.")
+        raise UserError(f"level is {level}; it must lie between 0 and 1")
     if kind not in ("percentile", "reflected"):
-        raise UserError(f"kind is {kind!r}; it must be percentile or reflected.")
+        raise UserError(f"kind is {kind!r}; it must be percentile or reflected")
     if value is None or not np.isfinite(value):
         return Interval(None)
     value = float(value)
-    resampled = np.asarray(resampled)
-    resampled = resampled[np.isfinite(resampled)]
-    if len(resampled) < 2:
+    scores = np.asarray(resampled, np.float64)
+    scores = scores[np.isfinite(scores)]
+    if len(scores) < 2:
         return Interval(value)
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
     if kind == "reflected":
         low, high = max(0.0, min(2 * value - high, value)), max(2 * value - low, value)
     return Interval(value, float(low), float(high))

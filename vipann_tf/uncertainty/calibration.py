@@ -1,6 +1,6 @@
 """Calibration: of the answers given with confidence p, is a share p right?
 
-Counting is apart from scoring. `count_bins` sorts confidences into bins and keeps sums a bin
+Counting is apart from scoring. `count_bins` sorts confidences into bins and keeps sums per bin
 (`Reliability`, which `merge` adds up over parts of the data set); the scores below are functions
 of those sums. Bins are (edge_b, edge_b+1], the first one with its left edge, as in Guo et al.
 A bin without examples has count 0 and mean NaN and adds nothing to a score.
@@ -21,11 +21,13 @@ clips and bins only; `consistency.py` says what a calibrated model would show.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from vipann_tf.errors import UserError
-from vipann_tf.uncertainty.arrays import checked
+from vipann_tf.uncertainty.arrays import BoolArray, FloatArray, checked
 
 __all__ = [
     "BINS",
@@ -44,45 +46,47 @@ __all__ = [
     "top_label",
 ]
 
+IntArray = NDArray[np.int64]
+
 BINS = 15  # Guo et al. 2017, table 1
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Sums a bin; `[...]` is nothing, or `[labels]` where labels are counted apart."""
+    """Sums per bin; `[...]` is nothing, or `[labels]` where labels are counted apart."""
 
-    edges: np.ndarray  # [..., bins + 1] float64, ascending; repeated edges make an empty bin
-    count: np.ndarray  # [..., bins] int64: pairs in the bin
-    confidence: np.ndarray  # [..., bins] float64: sum of confidences p
-    outcome: np.ndarray  # [..., bins] int64: sum of outcomes y in {0, 1}
-    confidence_squared: np.ndarray  # [..., bins] float64: sum of p^2
-    confidence_outcome: np.ndarray  # [..., bins] float64: sum of p y
+    edges: FloatArray  # [..., bins + 1] float64, ascending; repeated edges make an empty bin
+    count: IntArray  # [..., bins] int64: pairs in the bin
+    confidence: FloatArray  # [..., bins] float64: sum of confidences p
+    outcome: IntArray  # [..., bins] int64: sum of outcomes y in {0, 1}
+    confidence_squared: FloatArray  # [..., bins] float64: sum of p^2
+    confidence_outcome: FloatArray  # [..., bins] float64: sum of p y
 
     @property
-    def mean_confidence(self) -> np.ndarray:
+    def mean_confidence(self) -> FloatArray:
         """Mean confidence `[..., bins]`, NaN where the bin is empty."""
         return _mean(self.confidence, self.count)
 
     @property
-    def accuracy(self) -> np.ndarray:
+    def accuracy(self) -> FloatArray:
         """Observed share of outcomes that are 1, `[..., bins]`, NaN where the bin is empty."""
         return _mean(self.outcome, self.count)
 
 
-def equal_width_edges(bins: int = BINS) -> np.ndarray:
-    """Returns edges of bins of equal width over [0, 1], float64 `[bins + 1]`."""
+def equal_width_edges(bins: int = BINS) -> FloatArray:
+    """Return edges of bins of equal width over [0, 1], float64 `[bins + 1]`."""
     _check_bins(bins)
     return np.linspace(0.0, 1.0, bins + 1)
 
 
-def equal_mass_edges(confidence, bins: int = BINS) -> np.ndarray:
-    """Returns edges of bins over [0, 1] that hold equally many of the given confidences.
+def equal_mass_edges(confidence: ArrayLike, bins: int = BINS) -> FloatArray:
+    """Return edges of bins over [0, 1] that hold equally many of the given confidences.
 
     Edges lie half-way between neighbours (Nguyen & O'Connor 2015, section 3.2). Equal confidences
     stay in one bin, so ties leave other bins smaller or empty.
 
     Args:
-      confidence: Confidences in [0, 1], `[pairs]`, or `[pairs, labels]` for edges a label.
+      confidence: Confidences in [0, 1], `[pairs]`, or `[pairs, labels]` for edges per label.
       bins: Number of bins.
 
     Returns:
@@ -92,7 +96,7 @@ def equal_mass_edges(confidence, bins: int = BINS) -> np.ndarray:
     ordered = np.sort(np.asarray(confidence, np.float64), axis=0)
     pairs = len(ordered)
     if pairs == 0:
-        raise UserError("there are no confidences; equal-mass bins need at least one.")
+        raise UserError("there are no confidences; equal-mass bins need at least one")
     cuts = np.round(np.arange(1, bins) * pairs / bins).astype(int)
     inner = (ordered[np.maximum(cuts - 1, 0)] + ordered[np.minimum(cuts, pairs - 1)]) / 2
     inner = inner.T  # [..., bins - 1]
@@ -100,13 +104,15 @@ def equal_mass_edges(confidence, bins: int = BINS) -> np.ndarray:
     return np.concatenate([0.0 * outer, inner, outer], axis=-1)
 
 
-def bin_index(confidence, edges) -> np.ndarray:
-    """Returns the number of the bin (edge_b, edge_b+1] that holds each confidence, int, `[...]`."""
-    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, len(edges) - 2)
+def bin_index(confidence: ArrayLike, edges: ArrayLike) -> IntArray:
+    """Return the number of the bin (edge_b, edge_b+1] that holds each confidence, int, `[...]`."""
+    edges = np.asarray(edges)
+    index: IntArray = np.searchsorted(edges, np.asarray(confidence), side="left") - 1
+    return np.clip(index, 0, len(edges) - 2)
 
 
-def count_bins(confidence, outcome, edges) -> Reliability:
-    """Returns the sums a bin.
+def count_bins(confidence: ArrayLike, outcome: ArrayLike, edges: ArrayLike) -> Reliability:
+    """Return the sums per bin.
 
     Args:
       confidence: Confidences in [0, 1], `[pairs]` or `[pairs, labels]`.
@@ -126,22 +132,23 @@ def count_bins(confidence, outcome, edges) -> Reliability:
     if confidence.shape != outcome.shape or confidence.ndim not in (1, 2):
         raise UserError(
             f"confidences have shape {confidence.shape} and outcomes {outcome.shape}; both must be "
-            "[pairs] or both [pairs, labels]."
+            "[pairs] or both [pairs, labels]"
         )
     if confidence.ndim == 2:
         edges = np.broadcast_to(edges, (confidence.shape[1], edges.shape[-1]))
-        parts = [count_bins(p, y, e) for p, y, e in zip(confidence.T, outcome.T, edges)]
+        columns = zip(confidence.T, outcome.T, edges, strict=True)
+        parts = [count_bins(p, y, e) for p, y, e in columns]
         names = ("count", "confidence", "outcome", "confidence_squared", "confidence_outcome")
         return Reliability(
             edges, *(np.stack([getattr(part, name) for part in parts]) for name in names)
         )
     if not np.all((confidence >= edges[0]) & (confidence <= edges[-1])):  # NaN fails too
         bad = confidence[~((confidence >= edges[0]) & (confidence <= edges[-1]))][0]
-        raise UserError(f"a confidence is {bad}; the bins cover [{edges[0]:g}, {edges[-1]:g}].")
+        raise UserError(f"a confidence is {bad}; the bins cover [{edges[0]:g}, {edges[-1]:g}]")
     bins = len(edges) - 1
     index = bin_index(confidence, edges)
 
-    def total(weights):
+    def total(weights: NDArray[Any]) -> NDArray[Any]:
         return np.bincount(index, weights=weights, minlength=bins)
 
     return Reliability(
@@ -155,7 +162,7 @@ def count_bins(confidence, outcome, edges) -> Reliability:
 
 
 def merge(first: Reliability, second: Reliability) -> Reliability:
-    """Returns the sums over both parts of the data, which must have been counted in equal bins.
+    """Return the sums over both parts of the data, which must have been counted in equal bins.
 
     Raises:
       UserError: If the edges differ.
@@ -163,7 +170,7 @@ def merge(first: Reliability, second: Reliability) -> Reliability:
     if not np.array_equal(first.edges, second.edges):
         raise UserError(
             f"the parts were counted in different bins ({first.edges.shape[-1] - 1} and "
-            f"{second.edges.shape[-1] - 1}, or other edges); count both with the same edges."
+            f"{second.edges.shape[-1] - 1}, or other edges); count both with the same edges"
         )
     return Reliability(
         first.edges,
@@ -175,8 +182,8 @@ def merge(first: Reliability, second: Reliability) -> Reliability:
     )
 
 
-def top_label(probs, labels) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the top label's probability and whether it is true, both `[clips]`.
+def top_label(probs: ArrayLike, labels: ArrayLike) -> tuple[FloatArray, BoolArray]:
+    """Return the top label's probability and whether it is true, both `[clips]`.
 
     Args:
       probs: Probabilities, `[clips, labels]`. Of equal ones the first label is taken.
@@ -188,8 +195,10 @@ def top_label(probs, labels) -> tuple[np.ndarray, np.ndarray]:
     return probs[clips, top], labels[clips, top]
 
 
-def reliability(probs, labels, task: str, edges=None) -> Reliability:
-    """Returns the bins of the headline ECE: top label (multiclass) or pooled (multilabel, micro).
+def reliability(
+    probs: ArrayLike, labels: ArrayLike, task: str, edges: ArrayLike | None = None
+) -> Reliability:
+    """Return the bins of the headline ECE: top label (multiclass) or pooled (multilabel, micro).
 
     Args:
       probs: Probabilities, `[clips, labels]`.
@@ -207,8 +216,10 @@ def reliability(probs, labels, task: str, edges=None) -> Reliability:
     return count_bins(probs.ravel(), labels.ravel(), edges)
 
 
-def label_reliability(probs, labels, task: str, edges=None) -> Reliability:
-    """Returns the bins of every label by itself, one against the rest: `[labels, bins]`.
+def label_reliability(
+    probs: ArrayLike, labels: ArrayLike, task: str, edges: ArrayLike | None = None
+) -> Reliability:
+    """Return the bins of every label by itself, one against the rest: `[labels, bins]`.
 
     Arguments as in `reliability`; edges may also be `[labels, bins + 1]`.
     """
@@ -216,8 +227,8 @@ def label_reliability(probs, labels, task: str, edges=None) -> Reliability:
     return count_bins(probs, labels, equal_width_edges() if edges is None else edges)
 
 
-def expected_calibration_error(stats: Reliability) -> np.ndarray:
-    """Returns ECE = sum_b n_b / n |accuracy_b - mean confidence_b|, in [0, 1], `[...]`.
+def expected_calibration_error(stats: Reliability) -> FloatArray:
+    """Return ECE = sum_b n_b / n |accuracy_b - mean confidence_b|, in [0, 1], `[...]`.
 
     NaN where there is not a single pair. Source: Naeini et al. 2015, "Obtaining Well Calibrated
     Probabilities Using Bayesian Binning"; Guo et al. 2017, eq. 3.
@@ -226,8 +237,8 @@ def expected_calibration_error(stats: Reliability) -> np.ndarray:
     return _mean(gap, stats.count.sum(axis=-1))
 
 
-def maximum_calibration_error(stats: Reliability) -> np.ndarray:
-    """Returns MCE = max over bins that have examples of |accuracy_b - mean confidence_b|, `[...]`.
+def maximum_calibration_error(stats: Reliability) -> FloatArray:
+    """Return MCE = max over bins that have examples of |accuracy_b - mean confidence_b|, `[...]`.
 
     NaN where there is not a single pair. Source: Naeini et al. 2015; Guo et al. 2017, eq. 4.
     """
@@ -236,8 +247,10 @@ def maximum_calibration_error(stats: Reliability) -> np.ndarray:
     return np.where(worst < 0, np.nan, worst)
 
 
-def adaptive_calibration_error(probs, labels, task: str, bins: int = BINS) -> float:
-    """Returns the mean over labels of the ECE in bins of equal mass, each label having its own.
+def adaptive_calibration_error(
+    probs: ArrayLike, labels: ArrayLike, task: str, bins: int = BINS
+) -> float:
+    """Return the mean over labels of the ECE in bins of equal mass, each label having its own.
 
     Adaptive calibration error of Nixon et al. 2019, "Measuring Calibration in Deep Learning",
     eq. 4. Deviation: bins are weighted by their counts, which differ by ties and remainders.
@@ -247,8 +260,8 @@ def adaptive_calibration_error(probs, labels, task: str, bins: int = BINS) -> fl
     return float(expected_calibration_error(stats).mean())
 
 
-def sweep_calibration_error(confidence, outcome) -> float:
-    """Returns the ECE with as many equal-mass bins as leave the accuracy rising from bin to bin.
+def sweep_calibration_error(confidence: ArrayLike, outcome: ArrayLike) -> float:
+    """Return the ECE with as many equal-mass bins as leave the accuracy rising from bin to bin.
 
     The number of bins adapts to the amount of data, which removes most of the binned ECE's bias.
     Source: Roelofs et al. 2022, "Mitigating Bias in Calibration Error Estimation", algorithm 1.
@@ -266,16 +279,16 @@ def sweep_calibration_error(confidence, outcome) -> float:
             break
         result = float(expected_calibration_error(stats))
     if result is None:
-        raise UserError("there are no confidences; the sweep needs at least one.")
+        raise UserError("there are no confidences; the sweep needs at least one")
     return result
 
 
-def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    return np.divide(
-        total, count, out=np.full(np.shape(total), np.nan), where=np.asarray(count) > 0
-    )
+def _mean(total: ArrayLike, count: ArrayLike) -> FloatArray:
+    """Return total / count, NaN where the count is 0."""
+    total, count = np.asarray(total, np.float64), np.asarray(count)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def _check_bins(bins: int) -> None:
     if bins < 1:
-        raise UserError(f"bins is {bins}; it must be at least 1.")
+        raise UserError(f"bins is {bins}; it must be at least 1")

@@ -14,7 +14,7 @@ Multiclass scores of label c:
 - "aps": sum of the probabilities above p_c, plus u p_c (Romano, Sesia & Candes 2020, eq. 5-7):
   sets that grow on hard clips. u = 0 for all clips, the default, is reproducible, and the most
   probable label, whose score is then 0, is in every set. (With u = 1 the surest clips would get
-  empty sets.) With u a uniform random number a clip the sets are smaller, and may be empty.
+  empty sets.) With a uniform random number u per clip the sets are smaller, and may be empty.
 
 Multilabel: for each label and for each of its two truths, a threshold from the calibration clips
 of that truth alone (Vovk 2012, label-conditional). Each clip gets, label by label, what cannot be
@@ -53,8 +53,8 @@ class MulticlassConformal:
     threshold: float  # infinite where there were too few calibration clips
     clips: int  # calibration clips
 
-    def sets(self, probs, uniform=None) -> np.ndarray:
-        """Returns which labels are in each clip's set, bool `[clips, labels]`.
+    def sets(self, probs: ArrayLike, uniform: ArrayLike | None = None) -> BoolArray:
+        """Return which labels are in each clip's set, bool `[clips, labels]`.
 
         Args:
           probs: Mean probabilities, `[clips, labels]`.
@@ -76,8 +76,8 @@ class MultilabelConformal:
     """A calibrated predictor of presence and absence, label by label."""
 
     coverage: float
-    present_threshold: np.ndarray  # [labels]: largest 1 - p of a clip that has the label
-    absent_threshold: np.ndarray  # [labels]: largest p of a clip that does not
+    present_threshold: FloatArray  # [labels]: largest 1 - p of a clip that has the label
+    absent_threshold: FloatArray  # [labels]: largest p of a clip that does not
 
     def possible(self, probs: ArrayLike) -> PossibleTruths:
         """Return where presence, and where absence, cannot be excluded.
@@ -92,15 +92,15 @@ class MultilabelConformal:
         if probs.shape[1] != len(self.present_threshold):
             raise UserError(
                 f"probabilities have {probs.shape[1]} labels; this was calibrated with "
-                f"{len(self.present_threshold)}."
+                f"{len(self.present_threshold)}"
             )
         return PossibleTruths(
             present=1.0 - probs <= self.present_threshold, absent=probs <= self.absent_threshold
         )
 
 
-def conformal_threshold(scores, coverage: float) -> float:
-    """Returns the ceil((n + 1) coverage)-th smallest of n scores, infinite where n is too small.
+def conformal_threshold(scores: ArrayLike, coverage: float) -> float:
+    """Return the ceil((n + 1) coverage)-th smallest of n scores, infinite where n is too small.
 
     Args:
       scores: How badly each calibration clip fits its truth, `[clips]`; may be empty.
@@ -115,16 +115,20 @@ def conformal_threshold(scores, coverage: float) -> float:
     inf
     """
     if not 0 < coverage < 1:
-        raise UserError(f"coverage is {coverage}; it must lie between 0 and 1.")
+        raise UserError(f"coverage is {coverage}; it must lie between 0 and 1")
     scores = np.sort(np.asarray(scores, np.float64))
     rank = math.ceil((len(scores) + 1) * coverage - 1e-9)  # 1e-9: 10 * 0.9 is 9, not 10
     return float(scores[rank - 1]) if rank <= len(scores) else math.inf
 
 
 def calibrate_multiclass(
-    probs, labels, coverage: float = 0.9, method: str = "aps", uniform=None
+    probs: ArrayLike,
+    labels: ArrayLike,
+    coverage: float = 0.9,
+    method: str = "aps",
+    uniform: ArrayLike | None = None,
 ) -> MulticlassConformal:
-    """Returns a set predictor, calibrated on clips that did not train the model.
+    """Return a set predictor, calibrated on clips that did not train the model.
 
     Args:
       probs: Mean probabilities, `[clips, labels]`.
@@ -142,8 +146,10 @@ def calibrate_multiclass(
     return MulticlassConformal(coverage, method, threshold, len(probs))
 
 
-def calibrate_multilabel(probs, labels, coverage: float = 0.9) -> MultilabelConformal:
-    """Returns a predictor of presence and absence.
+def calibrate_multilabel(
+    probs: ArrayLike, labels: ArrayLike, coverage: float = 0.9
+) -> MultilabelConformal:
+    """Return a predictor of presence and absence.
 
     Calibrate it on clips that did not train the model. For each label, of the clips that have it a
     share of at least `coverage` will be given presence as possible, and of those that do not,
@@ -155,7 +161,7 @@ def calibrate_multilabel(probs, labels, coverage: float = 0.9) -> MultilabelConf
       coverage: Probability in (0, 1) for each label and truth.
     """
     probs, labels = checked(probs, labels, "multilabel")
-    columns = list(zip(probs.T, labels.T))
+    columns = list(zip(probs.T, labels.T, strict=True))
     return MultilabelConformal(
         coverage,
         np.array([conformal_threshold(1.0 - p[y], coverage) for p, y in columns]),
@@ -163,19 +169,19 @@ def calibrate_multilabel(probs, labels, coverage: float = 0.9) -> MultilabelConf
     )
 
 
-def _scores(probs: np.ndarray, method: str, uniform) -> np.ndarray:
-    """How badly each label fits each clip, `[clips, labels]`."""
+def _scores(probs: FloatArray, method: str, uniform: ArrayLike | None) -> FloatArray:
+    """Return how badly each label fits each clip, `[clips, labels]`."""
     if method not in METHODS:
-        raise UserError(f"method is {method!r}; it must be one of {', '.join(METHODS)}.")
+        raise UserError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
     if method == "threshold":
         if uniform is not None:
-            raise UserError("uniform numbers are given; only the method 'aps' uses them.")
+            raise UserError("uniform numbers are given; only the method 'aps' uses them")
         return 1.0 - probs
     uniform = np.zeros(len(probs)) if uniform is None else np.asarray(uniform, np.float64)
     if uniform.shape != (len(probs),) or not np.all((uniform >= 0) & (uniform <= 1)):
         raise UserError(
             f"uniform numbers have shape {uniform.shape}; give one in [0, 1) for each of "
-            f"{len(probs)} clips."
+            f"{len(probs)} clips"
         )
     order = np.argsort(-probs, axis=1, kind="stable")
     ordered = np.take_along_axis(probs, order, axis=1)

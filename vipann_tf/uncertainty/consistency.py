@@ -1,23 +1,29 @@
 """The calibration error that chance alone would show.
 
-Few clips a bin stray from the diagonal even where a model is perfectly calibrated, so an ECE means
+With few clips per bin, points stray from the diagonal even where a model is perfectly calibrated, so an ECE means
 something only beside the ECE of such a model. Consistency resampling (Broecker & Smith 2007,
 "Increasing the Reliability of Reliability Diagrams") keeps the answers as they are, draws the
 truth from them again and again, and scores each draw.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from vipann_tf.uncertainty.arrays import check_task, checked_probs
+from vipann_tf.uncertainty.arrays import FloatArray, check_task, checked_probs
 from vipann_tf.uncertainty.calibration import bin_index, equal_width_edges
 
 __all__ = ["calibrated_ece"]
 
 
 def calibrated_ece(
-    probs, task: str, *, draws: int = 200, seed: int = 0, edges=None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the ECEs that a perfectly calibrated model would show with these answers.
+    probs: ArrayLike,
+    task: str,
+    *,
+    draws: int = 200,
+    seed: int = 0,
+    edges: ArrayLike | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the ECEs that a perfectly calibrated model would show with these answers.
 
     Args:
       probs: Probabilities, `[clips, labels]`; rows sum to 1 for "multiclass".

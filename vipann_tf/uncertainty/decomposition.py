@@ -9,7 +9,7 @@ Active Learning", eq. 2; for labels that are independent given the network, one 
     epistemic = total - aleatoric mutual information of label and network: the model's
 
 with H the categorical entropy (multiclass) or the sum over labels of the binary entropies
-(multilabel), in nats. The variance form (law of total variance) stands beside it, per label:
+(multilabel), in nats. `variance_parts` gives the variance form (law of total variance), per label:
 
     aleatoric = mean_t p_t (1 - p_t),  epistemic = Var_t p_t,  sum = p_bar (1 - p_bar)
 
@@ -20,16 +20,28 @@ cast back. Everything is core TensorFlow, so it can be traced into a SavedModel,
 go in as they are.
 
 The estimate of the epistemic part from T draws is too small by about a share 1/T, because p_bar
-is itself estimated from them (see `draws.py` for its standard error).
+is itself estimated from them.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from vipann_tf.uncertainty.arrays import check_task
 
-__all__ = ["Decomposition", "Moments", "add", "decompose", "finish", "merge", "start"]
+__all__ = [
+    "Decomposition",
+    "Moments",
+    "VarianceParts",
+    "add",
+    "decompose",
+    "finish",
+    "merge",
+    "start",
+    "variance_parts",
+]
 
 
 class Moments(NamedTuple):
@@ -43,7 +55,7 @@ class Moments(NamedTuple):
 
 
 class Decomposition(NamedTuple):
-    """Mean probabilities and their uncertainty; entropies in nats, variances without unit."""
+    """Mean probabilities and their uncertainty, in nats."""
 
     probabilities: tf.Tensor  # [..., labels], mean over draws
     label_total: tf.Tensor  # [..., labels], one label against the rest
@@ -52,12 +64,17 @@ class Decomposition(NamedTuple):
     total: tf.Tensor  # [...]
     aleatoric: tf.Tensor  # [...]
     epistemic: tf.Tensor  # [...]
-    label_aleatoric_variance: tf.Tensor  # [..., labels], mean_t p (1 - p)
-    label_epistemic_variance: tf.Tensor  # [..., labels], Var_t p (divided by T, not T - 1)
 
 
-def start(shape) -> Moments:
-    """Returns the moments of no draws.
+class VarianceParts(NamedTuple):
+    """The variance of each label's truth, in two parts."""
+
+    label_aleatoric: tf.Tensor  # [..., labels], mean_t p (1 - p)
+    label_epistemic: tf.Tensor  # [..., labels], Var_t p (divided by T, not T - 1)
+
+
+def start(shape: Sequence[int] | tf.Tensor) -> Moments:
+    """Return the moments of no draws.
 
     Args:
       shape: Shape of one draw's probabilities `[..., labels]`: a tuple or an int tensor such as
@@ -76,8 +93,8 @@ def start(shape) -> Moments:
     )
 
 
-def add(moments: Moments, probs) -> Moments:
-    """Returns the moments with one more draw.
+def add(moments: Moments, probs: ArrayLike | tf.Tensor) -> Moments:
+    """Return the moments with one more draw.
 
     Args:
       moments: Moments of the draws so far.
@@ -98,12 +115,12 @@ def add(moments: Moments, probs) -> Moments:
 
 
 def merge(first: Moments, second: Moments) -> Moments:
-    """Returns the moments of both sets of draws of the same clips."""
-    return Moments(*(a + b for a, b in zip(first, second)))
+    """Return the moments of both sets of draws of the same clips."""
+    return Moments(*(a + b for a, b in zip(first, second, strict=True)))
 
 
-def finish(moments: Moments, task: str, dtype=tf.float32) -> Decomposition:
-    """Returns the mean probabilities and the decomposition of their uncertainty.
+def finish(moments: Moments, task: str, dtype: tf.DType = tf.float32) -> Decomposition:
+    """Return the mean probabilities and the decomposition of their uncertainty.
 
     The epistemic part is never negative, and exactly 0 for one draw.
 
@@ -133,7 +150,6 @@ def finish(moments: Moments, task: str, dtype=tf.float32) -> Decomposition:
         total = _entropy(probs)
         aleatoric = moments.entropy / count
         epistemic = _difference(total, aleatoric, count)
-    second_moment = moments.probability_squared / count
     result = Decomposition(
         probabilities=probs,
         label_total=label_total,
@@ -142,14 +158,28 @@ def finish(moments: Moments, task: str, dtype=tf.float32) -> Decomposition:
         total=total,
         aleatoric=aleatoric,
         epistemic=epistemic,
-        label_aleatoric_variance=probs - second_moment,
-        label_epistemic_variance=_difference(second_moment, tf.square(probs), count),
     )
     return Decomposition(*(tf.cast(value, dtype) for value in result))
 
 
-def decompose(sample_probs, task: str) -> Decomposition:
-    """Returns the decomposition of draws that are all in memory.
+def variance_parts(moments: Moments, dtype: tf.DType = tf.float32) -> VarianceParts:
+    """Return the decomposition of the variance of each label.
+
+    Args:
+      moments: Moments of at least one draw.
+      dtype: Floating type of the results.
+
+    Returns:
+      `VarianceParts`, whose sum is p_bar (1 - p_bar).
+    """
+    probs = moments.probability / moments.count
+    second_moment = moments.probability_squared / moments.count
+    epistemic = _difference(second_moment, tf.square(probs), moments.count)
+    return VarianceParts(tf.cast(probs - second_moment, dtype), tf.cast(epistemic, dtype))
+
+
+def decompose(sample_probs: ArrayLike | tf.Tensor, task: str) -> Decomposition:
+    """Return the decomposition of draws that are all in memory.
 
     Args:
       sample_probs: Probabilities of every draw, floating `[draws, ..., labels]`: the draws first.
@@ -191,7 +221,8 @@ def _entropy(probs: tf.Tensor) -> tf.Tensor:
 
 
 def _difference(larger: tf.Tensor, smaller: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Larger - smaller, at least 0; exactly 0 for one draw, where compilers may round the two
-    equal terms differently.
+    """Return larger - smaller, at least 0.
+
+    It is exactly 0 for one draw, where compilers may round the two equal terms differently.
     """
     return tf.where(count > 1.0, tf.maximum(larger - smaller, 0.0), tf.zeros_like(larger))

@@ -18,11 +18,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vipann_tf.errors import UserError
-from vipann_tf.uncertainty.arrays import check_task, checked_probs
+from vipann_tf.uncertainty.arrays import FloatArray, check_task, checked_probs
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
 from vipann_tf.uncertainty.ranking import weighted_auroc
 from vipann_tf.uncertainty.scores import PROBABILITY_FLOOR
@@ -40,9 +41,12 @@ class OodMetrics(NamedTuple):
 
 
 def ood_scores(
-    probs, uncertainty: Mapping[str, np.ndarray], task: str, logits=None
-) -> dict[str, np.ndarray]:
-    """Returns the scores of a set of clips, each `[clips]`, larger for what is less familiar.
+    probs: ArrayLike,
+    uncertainty: Mapping[str, ArrayLike],
+    task: str,
+    logits: ArrayLike | None = None,
+) -> dict[str, FloatArray]:
+    """Return the scores of a set of clips, each `[clips]`, larger for what is less familiar.
 
     Args:
       probs: Mean probabilities, `[clips, labels]`.
@@ -55,14 +59,14 @@ def ood_scores(
     """
     check_task(task)
     probs = checked_probs(probs)
-    scores = {name: np.asarray(uncertainty[name]) for name in ("total", "aleatoric", "epistemic")}
+    kinds = ("total", "aleatoric", "epistemic")
+    scores = {kind: np.asarray(uncertainty[kind], np.float64) for kind in kinds}
     scores["max_probability"] = 1.0 - probs.max(axis=1)
     if logits is not None:
         logits = np.asarray(logits, np.float64)
         if logits.shape != probs.shape:
             raise UserError(
-                f"logits have shape {logits.shape} and probabilities {probs.shape}; they must "
-                "agree."
+                f"logits have shape {logits.shape} and probabilities {probs.shape}; they must agree"
             )
     if task == "multilabel":
         if logits is None:
@@ -75,8 +79,8 @@ def ood_scores(
     return scores
 
 
-def ood_metrics(inside, outside) -> OodMetrics:
-    """Returns how well a score separates the two sets of clips.
+def ood_metrics(inside: ArrayLike, outside: ArrayLike) -> OodMetrics:
+    """Return how well a score separates the two sets of clips.
 
     The false positive rate follows Liang et al. 2018 (ODIN): in-distribution clips are the
     positives; the threshold is the lowest that accepts at least 95 % of them, and a clip is
@@ -101,8 +105,10 @@ def ood_metrics(inside, outside) -> OodMetrics:
     )
 
 
-def ood_auroc_interval(inside, outside, *, resamples: int = 1000, seed: int = 0) -> Interval:
-    """Returns the AUROC with its 95 % interval; both sets of clips are resampled.
+def ood_auroc_interval(
+    inside: ArrayLike, outside: ArrayLike, *, resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """Return the AUROC with its 95 % interval; both sets of clips are resampled.
 
     Args:
       inside: Scores of clips of the data set, `[clips]`.
@@ -110,6 +116,7 @@ def ood_auroc_interval(inside, outside, *, resamples: int = 1000, seed: int = 0)
       resamples: Number of resamples.
       seed: Seed of the resamples.
     """
+    inside, outside = np.asarray(inside), np.asarray(outside)
     value = ood_metrics(inside, outside).auroc
     sizes = len(inside), len(outside)
     weights = [resample_weights(size, resamples, seed + i) for i, size in enumerate(sizes)]
@@ -118,13 +125,13 @@ def ood_auroc_interval(inside, outside, *, resamples: int = 1000, seed: int = 0)
     return interval(value, drawn)
 
 
-def _checked(kind: str, scores) -> np.ndarray:
+def _checked(kind: str, scores: ArrayLike) -> FloatArray:
     scores = np.asarray(scores, np.float64)
     if scores.ndim != 1 or not len(scores):
         raise UserError(
-            f"{kind} scores have shape {scores.shape}; it must be [clips] with at least one clip."
+            f"{kind} scores have shape {scores.shape}; it must be [clips] with at least one clip"
         )
     if np.isnan(scores).any():
         clip = int(np.flatnonzero(np.isnan(scores))[0])
-        raise UserError(f"the {kind} score of clip {clip} is nan; every clip needs a number.")
+        raise UserError(f"the {kind} score of clip {clip} is nan; every clip needs a number")
     return scores

@@ -6,12 +6,15 @@ functions equal `sklearn.metrics.roc_auc_score` and `average_precision_score`, t
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from vipann_tf.uncertainty.arrays import FloatArray
 
 __all__ = ["weighted_auroc", "weighted_average_precision"]
 
 
-def weighted_auroc(scores, positive, weights) -> np.ndarray:
-    """Returns P(score of a positive > of a negative) + P(equal) / 2, for each weighting.
+def weighted_auroc(scores: ArrayLike, positive: ArrayLike, weights: ArrayLike) -> FloatArray:
+    """Return P(score of a positive > of a negative) + P(equal) / 2, for each weighting.
 
     The Mann-Whitney form of the area under the ROC curve (Hanley & McNeil 1982).
 
@@ -29,8 +32,10 @@ def weighted_auroc(scores, positive, weights) -> np.ndarray:
     return _ratio(won, positives.sum(axis=1) * negatives.sum(axis=1))
 
 
-def weighted_average_precision(scores, positive, weights) -> np.ndarray:
-    """Returns AP = sum_k (R_k - R_k-1) P_k over the distinct scores k, for each weighting.
+def weighted_average_precision(
+    scores: ArrayLike, positive: ArrayLike, weights: ArrayLike
+) -> FloatArray:
+    """Return AP = sum_k (R_k - R_k-1) P_k over the distinct scores k, for each weighting.
 
     Arguments and return as `weighted_auroc`; NaN where positives weigh nothing.
     """
@@ -42,16 +47,18 @@ def weighted_average_precision(scores, positive, weights) -> np.ndarray:
     return _ratio((positives * precision).sum(axis=1), positives.sum(axis=1))
 
 
-def _tied_groups(scores, positive, weights) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of positives and negatives a distinct score, ascending: `[weightings, groups]`."""
+def _tied_groups(
+    scores: ArrayLike, positive: ArrayLike, weights: ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """Return weights of positives and negatives per distinct score, `[weightings, groups]`."""
     scores, positive = np.asarray(scores), np.asarray(positive, bool)
     order = np.argsort(scores, kind="stable")
     ordered = scores[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     weights = np.asarray(weights, np.float64)[:, order]
-    positives = np.add.reduceat(weights * positive[order], starts, axis=1)
+    positives: FloatArray = np.add.reduceat(weights * positive[order], starts, axis=1)
     return positives, np.add.reduceat(weights * ~positive[order], starts, axis=1)
 
 
-def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+def _ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)

@@ -4,11 +4,12 @@ A proper score is best, in expectation, for the true probabilities; it rewards b
 being calibrated at once (Gneiting & Raftery 2007, "Strictly Proper Scoring Rules").
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from vipann_tf.uncertainty.arrays import checked
+from vipann_tf.uncertainty.arrays import FloatArray, checked
 from vipann_tf.uncertainty.calibration import Reliability
 
 __all__ = [
@@ -27,15 +28,15 @@ PROBABILITY_FLOOR = 2.0**-24
 class BrierParts(NamedTuple):
     """score = reliability - resolution + uncertainty + within_bin, exactly."""
 
-    score: np.ndarray  # mean (p - y)^2
-    reliability: np.ndarray  # weighted mean (mean confidence_b - accuracy_b)^2; 0 is calibrated
-    resolution: np.ndarray  # weighted mean (accuracy_b - base rate)^2; large is informative
-    uncertainty: np.ndarray  # base rate (1 - base rate): of the data, the same for every model
-    within_bin: np.ndarray  # what binning hides: variance of p minus twice its covariance with y
+    score: FloatArray  # mean (p - y)^2
+    reliability: FloatArray  # weighted mean (mean confidence_b - accuracy_b)^2; 0 is calibrated
+    resolution: FloatArray  # weighted mean (accuracy_b - base rate)^2; large is informative
+    uncertainty: FloatArray  # base rate (1 - base rate): of the data, the same for every model
+    within_bin: FloatArray  # what binning hides: variance of p minus twice its covariance with y
 
 
-def clip_nll(probs, labels, task: str) -> np.ndarray:
-    """Returns each clip's negative log likelihood in nats.
+def clip_nll(probs: ArrayLike, labels: ArrayLike, task: str) -> FloatArray:
+    """Return each clip's negative log likelihood in nats.
 
     Multiclass: -log p of the true label. Multilabel: the mean over labels of the binary cross
     entropy -y log p - (1 - y) log(1 - p), so that sets of many and of few labels compare; times
@@ -52,13 +53,16 @@ def clip_nll(probs, labels, task: str) -> np.ndarray:
     """
     probs, labels = checked(probs, labels, task)
     if task == "multiclass":
-        return -np.log(np.maximum(probs[labels], PROBABILITY_FLOOR))
-    likelihood = np.where(labels, probs, 1.0 - probs)
-    return -np.log(np.clip(likelihood, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)).mean(axis=1)
+        likelihood: FloatArray = np.maximum(probs[labels], PROBABILITY_FLOOR)[:, None]
+    else:
+        likelihood = np.where(labels, probs, 1.0 - probs)
+        likelihood = np.clip(likelihood, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+    nll: FloatArray = -np.log(likelihood).mean(axis=1)
+    return nll
 
 
-def clip_brier(probs, labels, task: str) -> np.ndarray:
-    """Returns each clip's Brier score.
+def clip_brier(probs: ArrayLike, labels: ArrayLike, task: str) -> FloatArray:
+    """Return each clip's Brier score.
 
     Multiclass: the sum over labels of (p - y)^2, in [0, 2] (Brier 1950, eq. 2). Multilabel: the
     mean over labels, in [0, 1].
@@ -67,11 +71,12 @@ def clip_brier(probs, labels, task: str) -> np.ndarray:
     """
     probs, labels = checked(probs, labels, task)
     squares = np.square(probs - labels)
-    return squares.sum(axis=1) if task == "multiclass" else squares.mean(axis=1)
+    score: FloatArray = squares.sum(axis=1) if task == "multiclass" else squares.mean(axis=1)
+    return score
 
 
 def brier_parts(stats: Reliability) -> BrierParts:
-    """Returns the Brier score of binary outcomes and its parts, for each set of bins.
+    """Return the Brier score of binary outcomes and its parts, for each set of bins.
 
     With n_b pairs in bin b of N, mean confidence p_b, observed share y_b and base rate y:
     reliability = sum n_b/N (p_b - y_b)^2, resolution = sum n_b/N (y_b - y)^2, uncertainty =
@@ -81,7 +86,7 @@ def brier_parts(stats: Reliability) -> BrierParts:
     so that the parts add up to the score exactly.
 
     Args:
-      stats: Sums a bin, `[..., bins]`, e.g. from `label_reliability`. For the multiclass Brier
+      stats: Sums per bin, `[..., bins]`, e.g. from `label_reliability`. For the multiclass Brier
         score add the parts up over labels, for the multilabel one take their mean.
 
     Returns:
@@ -94,8 +99,9 @@ def brier_parts(stats: Reliability) -> BrierParts:
     observed = stats.outcome / filled
     base = stats.outcome.sum(axis=-1) / pairs
 
-    def mean(terms):
-        return terms.sum(axis=-1) / pairs
+    def mean(terms: NDArray[Any]) -> FloatArray:
+        result: FloatArray = terms.sum(axis=-1) / pairs
+        return result
 
     score = mean(stats.confidence_squared - 2 * stats.confidence_outcome + stats.outcome)
     variance = stats.confidence_squared - stats.count * confidence**2

@@ -7,13 +7,14 @@ the mean over all orders, so that no result depends on the order of the clips.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score
 
 from vipann_tf.errors import UserError
-from vipann_tf.uncertainty.arrays import checked
+from vipann_tf.uncertainty.arrays import BoolArray, FloatArray, checked
 
 __all__ = [
     "RETAINED_SHARES",
@@ -32,12 +33,12 @@ RETAINED_SHARES = (1.0, 0.9, 0.8, 0.7, 0.5)
 class RiskCoverage(NamedTuple):
     """What share of the clips is answered, and what share of those is wrong."""
 
-    coverage: np.ndarray  # [clips]: 1/n, 2/n, ..., 1
-    risk: np.ndarray  # [clips]: mean loss of the clips answered at that coverage
+    coverage: FloatArray  # [clips]: 1/n, 2/n, ..., 1
+    risk: FloatArray  # [clips]: mean loss of the clips answered at that coverage
 
 
-def wrong_answers(probs, labels, task: str) -> np.ndarray:
-    """Returns for which clips the most probable label is not true, bool `[clips]`.
+def wrong_answers(probs: ArrayLike, labels: ArrayLike, task: str) -> BoolArray:
+    """Return for which clips the most probable label is not true, bool `[clips]`.
 
     Args:
       probs: Mean probabilities, `[clips, labels]`. Of equal ones the first label is taken.
@@ -45,11 +46,12 @@ def wrong_answers(probs, labels, task: str) -> np.ndarray:
       task: "multilabel" or "multiclass".
     """
     probs, labels = checked(probs, labels, task)
-    return ~labels[np.arange(len(probs)), probs.argmax(axis=1)]
+    right: BoolArray = labels[np.arange(len(probs)), probs.argmax(axis=1)]
+    return ~right
 
 
-def error_detection_auroc(uncertainty, wrong) -> float | None:
-    """Returns the probability that a wrong answer is more uncertain than a right one.
+def error_detection_auroc(uncertainty: ArrayLike, wrong: ArrayLike) -> float | None:
+    """Return the probability that a wrong answer is more uncertain than a right one.
 
     The AUROC of detecting errors (Hendrycks & Gimpel 2017, "A Baseline for Detecting Misclassified
     and Out-of-Distribution Examples"): 1 is a perfect warning, 0.5 none.
@@ -67,8 +69,8 @@ def error_detection_auroc(uncertainty, wrong) -> float | None:
     return float(roc_auc_score(wrong, uncertainty))
 
 
-def risk_coverage(uncertainty, loss) -> RiskCoverage:
-    """Returns the risk of answering only the surest clips, for every number of them.
+def risk_coverage(uncertainty: ArrayLike, loss: ArrayLike) -> RiskCoverage:
+    """Return the risk of answering only the surest clips, for every number of them.
 
     Geifman & El-Yaniv 2017, "Selective Classification for Deep Neural Networks", eq. 2.
 
@@ -83,8 +85,8 @@ def risk_coverage(uncertainty, loss) -> RiskCoverage:
     return RiskCoverage(answered / len(loss), np.cumsum(np.repeat(shared, size)) / answered)
 
 
-def area_under_risk_coverage(uncertainty, loss) -> float:
-    """Returns AURC, the mean risk over the coverages 1/n ... 1: lower is better.
+def area_under_risk_coverage(uncertainty: ArrayLike, loss: ArrayLike) -> float:
+    """Return AURC, the mean risk over the coverages 1/n ... 1: lower is better.
 
     Geifman, Uziel & El-Yaniv 2019, "Bias-Reduced Uncertainty Estimation", eq. 1. It is the mean
     loss where the uncertainty says nothing.
@@ -92,8 +94,8 @@ def area_under_risk_coverage(uncertainty, loss) -> float:
     return float(risk_coverage(uncertainty, loss).risk.mean())
 
 
-def excess_area_under_risk_coverage(uncertainty, loss) -> float:
-    """Returns E-AURC: AURC less that of the best order, which holds back the largest losses first.
+def excess_area_under_risk_coverage(uncertainty: ArrayLike, loss: ArrayLike) -> float:
+    """Return E-AURC: AURC less that of the best order, which holds back the largest losses first.
 
     Geifman, Uziel & El-Yaniv 2019, eq. 3. 0 is a perfect order; comparable between models of
     different accuracy.
@@ -102,9 +104,9 @@ def excess_area_under_risk_coverage(uncertainty, loss) -> float:
 
 
 def retained_accuracy(
-    uncertainty, wrong, shares: Sequence[float] = RETAINED_SHARES
+    uncertainty: ArrayLike, wrong: ArrayLike, shares: Sequence[float] = RETAINED_SHARES
 ) -> dict[float, float]:
-    """Returns the accuracy of the surest share of the clips, for each share.
+    """Return the accuracy of the surest share of the clips, for each share.
 
     Args:
       uncertainty: Larger is less sure, `[clips]`.
@@ -116,21 +118,22 @@ def retained_accuracy(
     """
     for share in shares:
         if not 0 < share <= 1:
-            raise UserError(f"share is {share}; it must be above 0 and at most 1.")
+            raise UserError(f"share is {share}; it must be above 0 and at most 1")
     risk = risk_coverage(uncertainty, wrong).risk
     # 1e-9: a share of 0.7 of 10 clips is 7, though 0.7 * 10 may round to a hair above.
     answered = [int(np.ceil(share * len(risk) - 1e-9)) for share in shares]
-    return {share: float(1 - risk[count - 1]) for share, count in zip(shares, answered)}
+    kept = zip(shares, answered, strict=True)
+    return {share: float(1 - risk[count - 1]) for share, count in kept}
 
 
-def _checked(uncertainty, loss) -> tuple[np.ndarray, np.ndarray]:
+def _checked(uncertainty: ArrayLike, loss: ArrayLike) -> tuple[FloatArray, NDArray[Any]]:
     uncertainty, loss = np.asarray(uncertainty, np.float64), np.asarray(loss)
     if uncertainty.ndim != 1 or uncertainty.shape != loss.shape or not len(loss):
         raise UserError(
             f"uncertainties have shape {uncertainty.shape} and losses {loss.shape}; both must be "
-            "[clips] with at least one clip."
+            "[clips] with at least one clip"
         )
     if np.isnan(uncertainty).any():
         clip = int(np.flatnonzero(np.isnan(uncertainty))[0])
-        raise UserError(f"the uncertainty of clip {clip} is nan; every clip needs a number.")
+        raise UserError(f"the uncertainty of clip {clip} is nan; every clip needs a number")
     return uncertainty, loss

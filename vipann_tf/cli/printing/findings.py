@@ -8,7 +8,7 @@ from vipann_tf.cli.printing import terminal
 
 
 def print_evaluation(summary: dict) -> None:
-    """Prints the headline numbers of an evaluation.
+    """Print the headline numbers of an evaluation.
 
     Args:
       summary: The content of metrics.json.
@@ -38,7 +38,7 @@ def print_evaluation(summary: dict) -> None:
 
 
 def print_calibration(found) -> None:
-    """Prints what a calibration is worth.
+    """Print what a calibration is worth.
 
     Args:
       found: A `calibrate.Calibrated`.
@@ -70,7 +70,7 @@ def print_calibration(found) -> None:
 
 
 def print_comparison(rows) -> None:
-    """Prints a comparison, dataset by dataset.
+    """Print a comparison, dataset by dataset.
 
     Args:
       rows: What `compare.compare` returned.
@@ -100,7 +100,7 @@ def print_comparison(rows) -> None:
 
 
 def print_ranking(ranked, by: str, style: str) -> None:
-    """Prints clips in the order in which they should be labelled.
+    """Print clips in the order in which they should be labelled.
 
     Args:
       ranked: What `rank.rank` returned; at least one.
