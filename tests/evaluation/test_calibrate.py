@@ -85,7 +85,8 @@ def test_statistics_of_sets_by_hand():
     assert found["sizes"] == {1: 3, 2: 1} and found["mean_size"] == 1.25
     present, absent = np.array([0.5, 0.3, 0.5]), np.array([0.6, 0.25, 0.15])
     found = set_statistics(prediction_sets.MultilabelConformal(0.8, present, absent), probs, truth)
-    # Possibly present: labels 0 of clips 0 and 3, 2 of clip 2. There: (0, 0), (1, 1), (2, 2), (3, 2).
+    # Possibly present: labels 0 of clips 0 and 3, 2 of clip 2. There:
+    # (0, 0), (1, 1), (2, 2), (3, 2).
     assert found["coverage"].value == 0.5 and found["mean_size"] == 0.75
     # Possibly absent, of the eight that are: (0, 1), (0, 2), (1, 0), (2, 0), (2, 1), (3, 0).
     assert found["absent_coverage"].value == 6 / 8
@@ -119,7 +120,7 @@ def test_too_few_clips_are_refused():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A model directory and a dataset directory of one second clips; fold 5 is held out."""
+    """Make a model directory and a dataset directory of 1 s clips; fold 5 is held out."""
     root = tmp_path_factory.mktemp("calibrate")
     source = datasets.load("synthetic", None, task="multiclass", clips=20, seconds=1.0)
     dataset = prepare(source, root / "data", workers=1)

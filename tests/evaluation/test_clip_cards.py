@@ -15,8 +15,14 @@ from vipann_tf.evaluation import clip_cards as cc
 @pytest.mark.parametrize("task", ["multilabel", "multiclass"])
 def test_chosen_clips_are_the_extremes(task):
     results = example_results(task)
-    total = dict(zip(results.answers.clip_ids, results.answers.answer_uncertainty("total", task)))
-    wrong = dict(zip(results.answers.clip_ids, results.wrong))
+    total = dict(
+        zip(
+            results.answers.clip_ids,
+            results.answers.answer_uncertainty("total", task),
+            strict=True,
+        )
+    )
+    wrong = dict(zip(results.answers.clip_ids, results.wrong, strict=True))
     got = cc.clips_to_show(results, count=3)
     ranked = sorted(total, key=total.get)
     assert got["most sure"] == ranked[:3]
@@ -44,7 +50,7 @@ def test_cards_say_what_the_results_say():
             assert card.right == (not results.wrong[i])
             assert not (card.right and name == "sure but wrong")
             assert set(card.truth) == {
-                label for label, true in zip(results.labels, results.truth[i]) if true
+                label for label, true in zip(results.labels, results.truth[i], strict=True) if true
             }
             shares = [share for _, share, _ in card.answers]
             assert shares == sorted(shares, reverse=True)
@@ -58,7 +64,7 @@ def test_sound_and_picture_are_of_the_waveform():
     low, high = cc.clips_to_show(results)["least sure"][:2]
     cards = cc.clip_cards(results, {low: _tone(200.0), high: _tone(6000.0)})["least sure"]
     rows = []
-    for card, hz in zip(cards[:2], (200.0, 6000.0)):
+    for card, hz in zip(cards[:2], (200.0, 6000.0), strict=True):
         assert card.seconds == 1.5
         sound, rate = soundfile.read(_decode(card.sound))
         assert rate == 32000

@@ -15,7 +15,7 @@ from tests.helpers.light_model import write_light_model
 from vipann_tf import datasets
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.compare import compare, evaluated
+from vipann_tf.evaluation.compare import compare, evaluate_models
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.evaluation.intervals import paired_differences
 from vipann_tf.evaluation.results import Results, write_clip_csv
@@ -28,7 +28,7 @@ RESAMPLES = 60
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A model directory and a dataset directory of one second clips; fold 5 is held out."""
+    """Make a model directory and a dataset directory of 1 s clips; fold 5 is held out."""
     root = tmp_path_factory.mktemp("compare")
     source = datasets.load("synthetic", None, task="multiclass", clips=20, seconds=1.0)
     write_light_model(root / "model", prepare(source, root / "data", workers=1))
@@ -43,7 +43,7 @@ def _write(results: Results, path):
 
 
 def _better(results: Results, model: str, share: float = 0.5) -> Results:
-    """The same model with a share of the truth mixed in."""
+    """Return the same model with a share of the truth mixed in."""
     probs = (1 - share) * results.answers.probs + share * results.truth
     answers = dataclasses.replace(results.answers, probs=probs)
     return dataclasses.replace(results, answers=answers, model=model)
@@ -145,7 +145,7 @@ def test_models_of_one_name_have_results_of_their_own(made, tmp_path):
     for strategy in ("det", "flip"):
         shutil.copytree(model, tmp_path / strategy / "fold5")
     models = [tmp_path / "det" / "fold5", tmp_path / "flip" / "fold5"]
-    places = evaluated(models, [data], tmp_path / "r")
+    places = evaluate_models(models, [data], tmp_path / "r")
     assert len(set(places)) == 2
     assert [read_results(place).summary["model"] for place in places] == list(map(str, models))
 
@@ -153,12 +153,12 @@ def test_models_of_one_name_have_results_of_their_own(made, tmp_path):
 def test_what_is_neither_model_nor_results(made, tmp_path):
     model, data = made
     with pytest.raises(UserError, match="holds neither results nor a model: no model at"):
-        evaluated([tmp_path / "none"], [data], tmp_path / "r")
+        evaluate_models([tmp_path / "none"], [data], tmp_path / "r")
     with pytest.raises(UserError, match=r"is a model; say on which data to evaluate it \(--data"):
-        evaluated([model], [], tmp_path / "r")
+        evaluate_models([model], [], tmp_path / "r")
     written = _write(example_results("multiclass"), tmp_path / "a")
     with pytest.raises(UserError, match="was given, but no model to evaluate on it"):
-        evaluated([written], [data], tmp_path / "r")
+        evaluate_models([written], [data], tmp_path / "r")
 
 
 def test_a_comparison_holds_every_model_and_dataset(tmp_path):
@@ -174,7 +174,9 @@ def test_a_comparison_holds_every_model_and_dataset(tmp_path):
     assert shown.exit_code == 0, shown.output
     numbers = [row for row in _rows(tmp_path / "out") if not row["against"]]
     for path, place in zip(
-        places, [("a dataset", "a model"), ("a dataset", "better"), ("tags", "a model")]
+        places,
+        [("a dataset", "a model"), ("a dataset", "better"), ("tags", "a model")],
+        strict=True,
     ):
         summary = json.loads((path / "metrics.json").read_text())
         mine = {r["metric"]: r for r in numbers if (r["dataset"], r["model"]) == place}

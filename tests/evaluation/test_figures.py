@@ -21,7 +21,7 @@ def test_histograms_are_shares_of_their_groups():
     axes = figures.uncertainty_figure(results, "epistemic").axes[0]
     outlines = [patch for patch in axes.patches if not patch.get_fill()]
     assert len(outlines) == 3
-    for outline, group in zip(outlines, groups.values()):
+    for outline, group in zip(outlines, groups.values(), strict=True):
         values, edges, _ = outline.get_data()
         np.testing.assert_allclose(values, np.histogram(group, edges)[0] / len(group))
         np.testing.assert_allclose(values.sum(), 1.0)  # nothing falls outside the picture

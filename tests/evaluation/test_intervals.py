@@ -55,8 +55,10 @@ def test_many_weightings_are_chunked_alike(task, monkeypatch):
 
 
 def test_intervals_cover_the_true_value():
-    """80 clips from a calibrated model, as many as a fold of ESC-10: 60 repetitions, of which an
-    interval that covers 95 % of the time misses more than nine with a probability of 0.0007.
+    """Repeat 60 times with 80 clips from a calibrated model, as many as a fold of ESC-10.
+
+    An interval that covers 95 % of the time misses more than nine of them with a probability of
+    0.0007.
     """
     population, truth = _data("multiclass", clips=60_000)
     want = metrics(population, truth, "multiclass")

@@ -4,8 +4,8 @@ import json
 import subprocess
 import sys
 
-# A head of the published width: its kernels are 17 MB a draw, 840 MB for 50 that were kept. The trunk
-# is left out, since it is computed once a clip.
+# A head of the published width: its kernels are 17 MB per draw, 840 MB for 50 that were kept. The
+# trunk is left out, since it is computed once per clip.
 SCRIPT = """
 import json, resource
 import numpy as np, tensorflow as tf

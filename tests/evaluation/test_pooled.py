@@ -9,7 +9,7 @@ import sklearn.metrics
 
 from tests.helpers.evaluation_examples import example_results
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.compare import paired_rows
+from vipann_tf.evaluation.comparison_rows import paired_rows
 from vipann_tf.evaluation.intervals import paired_auroc, paired_differences
 from vipann_tf.evaluation.results import write_clip_csv
 from vipann_tf.evaluation.stored_results import pooled, read_results

@@ -1,4 +1,4 @@
-"""Ranking clips for labelling: diversity by hand, the rest against the evaluation of a tiny model."""
+"""Ranking of clips: diversity by hand, the rest against the evaluation of a tiny model."""
 
 import csv
 import io
@@ -56,7 +56,7 @@ def test_embeddings_of_nothing_are_no_error():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A model directory and a dataset directory of one second clips; fold 5 is held out."""
+    """Make a model directory and a dataset directory of 1 s clips; fold 5 is held out."""
     root = tmp_path_factory.mktemp("rank")
     source = datasets.load("synthetic", None, task="multiclass", clips=50, seconds=1.0)
     dataset = prepare(source, root / "data", workers=1)

@@ -1,4 +1,4 @@
-"""A Flipout layer trained on data of a known conditional distribution finds it, and knows where not.
+"""A Flipout layer finds a known conditional distribution, and knows where it does not.
 
 The logit is piecewise linear in one input, on knots of which the data cover the middle ones only.
 Each knot has one weight, so the posterior is nearly independent a weight, as Flipout's is.
@@ -29,7 +29,7 @@ def _features(x: np.ndarray) -> np.ndarray:
 
 
 def _trained(clips: int) -> FlipoutDense:
-    """A layer that has seen so many examples with inputs in [-1, 1]."""
+    """Train a layer on so many examples with inputs in [-1, 1]."""
     rng = np.random.default_rng(clips)
     features = _features(rng.uniform(-1, 1, size=clips))
     truth = rng.random((clips, 1)) < scipy.special.expit(features @ TRUE_LOGITS[:, None])
@@ -49,7 +49,7 @@ def _trained(clips: int) -> FlipoutDense:
             nll = tf.reduce_mean(negative_log_likelihood(logits, labels, "multilabel"))
             loss = nll + layer.kl() / clips
         gradients = tape.gradient(loss, layer.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, layer.trainable_variables))
+        optimizer.apply_gradients(zip(gradients, layer.trainable_variables, strict=True))
 
     for number in tf.range(STEPS, dtype=tf.int64):
         step(number)
@@ -58,7 +58,10 @@ def _trained(clips: int) -> FlipoutDense:
 
 @pytest.fixture(scope="module")
 def by_clips():
-    """Number of examples -> what draws of the trained posterior say of inputs in and out of range."""
+    """Return what draws of the trained posterior say, by number of training examples.
+
+    Inputs lie in and out of the range of the training.
+    """
     features = _features(np.concatenate([INSIDE, OUTSIDE]))
     found = {}
     for clips in (50, 500, 5000):

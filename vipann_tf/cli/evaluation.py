@@ -76,10 +76,10 @@ def compare(results, datasets, ood, out, overwrite):
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_comparison
     from vipann_tf.evaluation.compare import compare as run
-    from vipann_tf.evaluation.compare import evaluated
+    from vipann_tf.evaluation.compare import evaluate_models
 
     with terminal.progress("Evaluating") as show:
-        places = evaluated(results, datasets, f"{out}-results", ood=ood, on_progress=show)
+        places = evaluate_models(results, datasets, f"{out}-results", ood=ood, on_progress=show)
     with terminal.progress("Comparing") as show:
         rows = run(places, out, overwrite=overwrite, on_progress=show)
     print_comparison(rows)

@@ -22,7 +22,7 @@ from vipann_tf.errors import UserError
     default=3,
     show_default=True,
     metavar="K",
-    help="Labels to show a file.",
+    help="Number of labels to show per file.",
 )
 @click.option(
     "--format",
@@ -104,7 +104,7 @@ def predict(
 
 
 def _listen(model, path, window, hop, asked, style, top, threshold, plot) -> None:
-    """Prints the timeline of a recording."""
+    """Print the timeline of a recording."""
     from vipann_tf.audio.decoding import DecodeError, duration_s
     from vipann_tf.cli.printing import terminal
     from vipann_tf.evaluation.timeline_figure import TimelineFigure

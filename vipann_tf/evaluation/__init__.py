@@ -1,0 +1,1 @@
+"""Evaluation, calibration, comparison and ranking of trained models."""

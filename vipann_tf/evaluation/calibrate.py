@@ -1,16 +1,18 @@
 """Calibration of a trained model on clips that did not train it.
 
-Two repairs, both fitted after training: one temperature for the logits of every draw
-(`uncertainty.temperature`), and thresholds of prediction sets (`uncertainty.conformal`). Every clip
-of the split serves the fit that is stored. What the repair is worth is measured by cross-fitting:
-the clips are dealt into folds, and each fold is judged by what was fitted on the others alone.
-Clips that trained the model are refused: it is surer of them than of any other.
+Two things are fitted after training: one temperature for the logits of every draw
+(`uncertainty.temperature`), and thresholds of prediction sets (`uncertainty.conformal`). The fit
+that is stored uses every clip of the split. Its worth is measured by cross-fitting: the clips are
+divided into folds, and each fold is scored with what was fitted on the other folds. Clips that
+trained the model are refused: it is surer of them than of any other.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.metrics import metrics
@@ -21,7 +23,7 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.metadata import Calibration
 from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.uncertainty.bootstrap import Interval
-from vipann_tf.uncertainty.conformal import METHODS
+from vipann_tf.uncertainty.conformal import METHODS, Method
 from vipann_tf.uncertainty.temperature import fit_temperature, scaled_probabilities
 
 __all__ = ["Calibrated", "calibrate", "fit_calibration"]
@@ -45,9 +47,9 @@ class Calibrated:
 
     calibration: Calibration
     clips: int
-    before: dict
-    after: dict
-    sets: dict
+    before: dict[str, float | int | None]
+    after: dict[str, float | int | None]
+    sets: dict[str, Any]
 
 
 def calibrate(
@@ -59,7 +61,7 @@ def calibrate(
     samples: int | None = None,
     seed: int | None = None,
     coverage: float = 0.9,
-    method: str = "aps",
+    method: Method = "aps",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Calibrated:
     """Fit temperature and prediction sets, and write the model anew with them.
@@ -99,6 +101,7 @@ def calibrate(
             f"most --samples {most}, or a smaller split"
         )
     found = tested.predict(data, names, keep_draws=True, temperature=1.0, on_progress=on_progress)
+    assert found.sample_logits is not None
     result = fit_calibration(
         found.sample_logits, found.truth, dataset.task, coverage=coverage, method=method
     )
@@ -109,9 +112,15 @@ def calibrate(
 
 
 def fit_calibration(
-    sample_logits, truth, task: str, *, coverage: float = 0.9, method: str = "aps", seed: int = 0
+    sample_logits: ArrayLike,
+    truth: ArrayLike,
+    task: str,
+    *,
+    coverage: float = 0.9,
+    method: Method = "aps",
+    seed: int = 0,
 ) -> Calibrated:
-    """Fit temperature and prediction sets, and measures both by cross-fitting.
+    """Fit temperature and prediction sets, and measure both by cross-fitting.
 
     The stored thresholds are those of the cross-fitted probabilities, so that no clip's score
     profits from a temperature that it helped to fit.
@@ -121,8 +130,8 @@ def fit_calibration(
       truth: Multi-hot truth, `[clips, labels]`.
       task: "multilabel" or "multiclass".
       coverage: Probability in (0, 1) that a prediction set is to hold the truth.
-      method: Of multiclass sets, "aps" or "threshold".
-      seed: Deals the clips into folds.
+      method: How multiclass sets are made, "aps" or "threshold".
+      seed: Seed of the division into folds.
 
     Raises:
       UserError: If there are fewer than two clips, or an argument is not allowed.
@@ -132,7 +141,7 @@ def fit_calibration(
     if clips < 2:
         raise UserError(f"the split has {clips} clips; a calibration needs at least 2")
     folds = np.random.default_rng(seed).permutation(clips) % min(FOLDS, clips)
-    probs, judged = np.empty(truth.shape), []
+    probs, scored = np.empty(truth.shape), []
     for fold in np.unique(folds):
         held_out = folds == fold
         others = ~held_out
@@ -140,30 +149,30 @@ def fit_calibration(
         scaled = scaled_probabilities(sample_logits, task, fit.temperature)
         probs[held_out] = scaled[held_out]
         sets = fit_sets(scaled[others], truth[others], task, coverage=coverage, method=method)
-        judged.append((set_statistics(sets, probs[held_out], truth[held_out]), int(held_out.sum())))
+        scored.append((set_statistics(sets, probs[held_out], truth[held_out]), int(held_out.sum())))
     temperature = fit_temperature(sample_logits, truth, task).temperature
     predictor = fit_sets(probs, truth, task, coverage=coverage, method=method)
     return Calibrated(
-        Calibration(temperature=temperature, conformal=to_metadata(predictor, clips)),
-        clips,
-        metrics(scaled_probabilities(sample_logits, task, 1.0), truth, task),
-        metrics(probs, truth, task),
-        _pooled(judged),
+        calibration=Calibration(temperature=temperature, conformal=to_metadata(predictor, clips)),
+        clips=clips,
+        before=metrics(scaled_probabilities(sample_logits, task, 1.0), truth, task),
+        after=metrics(probs, truth, task),
+        sets=_pooled(scored),
     )
 
 
-def _pooled(judged: list[tuple[dict, int]]) -> dict:
-    """Statistics of all folds: means weighted by their clips."""
-    weights = [clips for _, clips in judged]
+def _pooled(scored: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
+    """Return the statistics of all folds: means weighted by their clips."""
+    weights = [clips for _, clips in scored]
 
-    def mean(name):
-        values = [statistics[name] for statistics, _ in judged]
+    def mean(name: str) -> float | None:
+        values = [statistics[name] for statistics, _ in scored]
         values = [v.value if isinstance(v, Interval) else v for v in values]
         known = [(v, w) for v, w in zip(values, weights, strict=True) if v is not None]
         if not known:
             return None
         return float(np.average([v for v, _ in known], weights=[w for _, w in known]))
 
-    first = judged[0][0]
+    first = scored[0][0]
     names = [name for name in first if name not in ("wanted", "sizes")]
     return {"wanted": first["wanted"], **{name: mean(name) for name in names}}

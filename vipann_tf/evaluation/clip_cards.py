@@ -39,7 +39,7 @@ def clips_to_show(results: Results, count: int = CLIPS_A_GROUP) -> dict[str, lis
 
     Args:
       results: What the evaluation found.
-      count: Clips a group.
+      count: Number of clips per group.
 
     Returns:
       "sure but wrong", "least sure" and "most sure" -> clip ids, by the total uncertainty of the
@@ -108,7 +108,7 @@ def _media(waveform) -> tuple[float | None, str | None, str | None]:
 
 
 def _picture(log_mel_db: np.ndarray) -> str:
-    """PNG of `[frames, bands]` in dB: time to the right, low notes at the bottom."""
+    """Return a PNG of `[frames, bands]` in dB: time to the right, low notes at the bottom."""
     frames = len(log_mel_db)
     columns = min(frames, _PICTURE_COLUMNS)
     starts = np.arange(columns) * frames // columns
@@ -127,7 +127,7 @@ def _picture(log_mel_db: np.ndarray) -> str:
 
 
 def _sound(waveform: np.ndarray, rate_hz: int) -> str:
-    """The clip as MP3, which every browser plays; as WAV where libsndfile was built without."""
+    """Return the clip as MP3, which every browser plays, or as WAV where libsndfile lacks MP3."""
     kind, mime = (
         ("MP3", "audio/mpeg") if "MP3" in soundfile.available_formats() else ("WAV", "audio/wav")
     )

@@ -1,7 +1,7 @@
 """Distributions of uncertainty of several models on several sets of clips, in one picture."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,22 +10,23 @@ from matplotlib.figure import Figure
 from vipann_tf.evaluation.plots import INK, MUTED, PALETTE, style_axes
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults
+from vipann_tf.files.paths import StrPath
 
 __all__ = ["uncertainty_comparison", "write_uncertainty_figure"]
 
 COLOURS = [PALETTE[name] for name in ("right", "wrong", "outside-1", "outside-2", "outside-3")]
-_POINTS = 400  # clips shown a line; more are a blot
+_POINTS = 400  # clips shown per line; more cannot be distinguished
 
 
 def write_uncertainty_figure(
-    results: Sequence[StoredResults], names: Sequence[str], path: str | os.PathLike
+    results: Sequence[StoredResults], names: Sequence[str], path: StrPath
 ) -> None:
     """Write `uncertainty_comparison` as a PNG."""
     FigureCanvasAgg(uncertainty_comparison(results, names)).print_png(os.fspath(path))
 
 
 def uncertainty_comparison(results: Sequence[StoredResults], names: Sequence[str]) -> Figure:
-    """Return a panel a kind of uncertainty, with a line for each set of clips and model.
+    """Return one panel per kind of uncertainty, with a line for each set of clips and model.
 
     A line shows clips as points, the middle half of them as a bar, the median as a stroke, and the
     5 % and 95 % quantiles as the ends of a hair.
@@ -34,7 +35,7 @@ def uncertainty_comparison(results: Sequence[StoredResults], names: Sequence[str
       results: What to show.
       names: What to call the model of each.
     """
-    lines: dict[str, list[tuple[str, dict]]] = {}
+    lines: dict[str, list[tuple[str, Mapping[str, np.ndarray]]]] = {}
     for result, name in zip(results, names, strict=True):
         for set_name, values in result.uncertainty.items():
             inside = set_name == result.place[1]

@@ -14,8 +14,10 @@ _OUTSIDE = [name for name in PALETTE if name.startswith("outside")]
 
 
 def uncertainty_groups(results: Results, kind: str) -> dict[str, np.ndarray]:
-    """Return the uncertainty of the answers that were right, that were wrong, and of each
-    out-of-distribution set: name -> nats `[clips]`, without groups that are empty.
+    """Return the uncertainty of the answers of each group, in nats `[clips]`, by its name.
+
+    Groups are the answers that were right, those that were wrong, and those to each
+    out-of-distribution set; groups that are empty are left out.
 
     Args:
       results: What the evaluation found.
@@ -29,7 +31,7 @@ def uncertainty_groups(results: Results, kind: str) -> dict[str, np.ndarray]:
 
 
 def uncertainty_figure(results: Results, kind: str) -> Figure:
-    """Return histograms of one kind of uncertainty, one curve a group, each a share of its group.
+    """Return histograms of one kind of uncertainty: one curve per group, as shares of the group.
 
     Args:
       results: What the evaluation found.
@@ -48,7 +50,7 @@ def uncertainty_figure(results: Results, kind: str) -> Figure:
             outside += 1
         else:
             colour = PALETTE[name]
-        # Tell groups apart without colour too: filled, or outlines of different dashes.
+        # Groups differ without colour, too: filled, or outlines of different dashes.
         style = "-" if number < 2 else (0, (5, 2)) if number == 2 else (0, (2, 1.5))
         axes.stairs(share, edges, fill=True, color=colour, alpha=0.16, linewidth=0)
         axes.stairs(
@@ -72,14 +74,18 @@ def uncertainty_figure(results: Results, kind: str) -> Figure:
 
 
 def risk_coverage_figure(results: Results) -> Figure:
-    """Return the share of wrong answers among the surest, for each uncertainty that ranks them,
-    between no order at all and the best possible one.
+    """Return a figure of the share of wrong answers among the surest ones.
+
+    There is one curve per uncertainty that ranks the answers; the curves of no order at all and of
+    the best possible order enclose them.
     """
     wrong = results.wrong
     figure = new_figure(height=4.0)
     axes = figure.subplots()
-    colours = dict(zip(KINDS, (PALETTE["right"], PALETTE["outside-2"], PALETTE["wrong"])))
-    dashes = dict(zip(KINDS, ("-", (0, (5, 2)), (0, (2, 1.5)))))
+    colours = dict(
+        zip(KINDS, (PALETTE["right"], PALETTE["outside-2"], PALETTE["wrong"]), strict=True)
+    )
+    dashes = dict(zip(KINDS, ("-", (0, (5, 2)), (0, (2, 1.5))), strict=True))
     for kind in results.kinds:
         curve = risk_coverage(results.answers.answer_uncertainty(kind, results.task), wrong)
         axes.plot(

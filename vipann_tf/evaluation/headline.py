@@ -28,7 +28,7 @@ def headline_cards(summary: dict) -> list[HeadlineCard]:
         cards = [
             _share("Accuracy", metrics["accuracy"], "share of clips whose top label is right", 0),
             _plain("Macro F1", metrics["macro_f1"], "mean over labels; 1 is perfect"),
-            _plain("NLL", metrics["nll"], "nats a clip; surprise at the truth, lower is better"),
+            _plain("NLL", metrics["nll"], "nats per clip; surprise at the truth, lower is better"),
             _plain("Brier", metrics["brier"], "squared error, 0 to 2; lower is better"),
         ]
     else:
@@ -38,7 +38,7 @@ def headline_cards(summary: dict) -> list[HeadlineCard]:
             _plain("mAP", metrics["map"], f"mean average precision over the labels{without}"),
             _plain("AUC", metrics["auc"], "of two clips, the one with the label ranks higher"),
             _plain("d-prime", metrics["d_prime"], "the AUC as a distance; 0 is chance", 2),
-            _plain("NLL", metrics["nll"], "nats a label; surprise at the truth, lower is better"),
+            _plain("NLL", metrics["nll"], "nats per label; surprise at the truth, lower is better"),
         ]
     chance = summary["calibration"]["by_chance"]["mean"]
     meaning = f"gap of confidence and truth; a calibrated model would show {percent(chance, 1)}"
@@ -47,7 +47,7 @@ def headline_cards(summary: dict) -> list[HeadlineCard]:
     cards.append(_plain("Error warning", auroc, "AUROC of doubt for errors; 0.5 is chance", 2))
     if summary["draws"] > 1:
         epistemic = summary["uncertainty"]["epistemic"]
-        cards.append(_plain("Epistemic", epistemic, "nats a clip that are the model's own doubt"))
+        cards.append(_plain("Epistemic", epistemic, "nats per clip that are the model's own doubt"))
     kind = "epistemic" if summary["draws"] > 1 else "total"
     for name, found in summary["ood"].items():
         auroc = found["scores"][kind]["auroc"]

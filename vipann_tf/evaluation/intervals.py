@@ -7,15 +7,17 @@ The classwise and macro ECE spread their clips over so many bins that no interva
 the truth even half of the time, so they have none; `consistency.py` says what chance makes of them.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.metrics import metrics
-from vipann_tf.uncertainty.arrays import checked
+from vipann_tf.uncertainty.arrays import BoolArray, FloatArray, checked
 from vipann_tf.uncertainty.bootstrap import (
     Interval,
     interval,
@@ -41,7 +43,13 @@ _CELLS = 4_000_000  # weights handled at a time: 32 MB
 
 
 def metric_intervals(
-    probs, labels, task: str, *, resamples: int = RESAMPLES, seed: int = 0, groups=None
+    probs: ArrayLike,
+    labels: ArrayLike,
+    task: str,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> dict[str, Interval]:
     """Return every headline metric with its 95 % interval over clips.
 
@@ -60,7 +68,8 @@ def metric_intervals(
       model would show as large an error by chance (`consistency.calibrated_ece`); for the
       classwise and macro ECE without ends.
     """
-    weights = resample_weights(len(np.asarray(probs)), resamples, seed, groups)
+    probs = np.asarray(probs)
+    weights = resample_weights(len(probs), resamples, seed, groups)
     values = metrics(probs, labels, task)
     resampled = resampled_metrics(probs, labels, task, weights)
     result = {}
@@ -70,18 +79,27 @@ def metric_intervals(
         elif name == "ece":
             result[name] = interval(values[name], drawn, kind="reflected")
             chance, _ = calibrated_ece(probs, task, seed=seed)
-            if values[name] <= np.quantile(chance, LEVEL):
+            ece = values[name]
+            if ece is not None and ece <= np.quantile(chance, LEVEL):
                 result[name] = replace(result[name], low=0.0)
         else:
             result[name] = interval(values[name], drawn)
-    if values.get("accuracy") in (0.0, 1.0):  # resampling sees no spread then
-        low, high = wilson_interval(values["accuracy"] * len(probs), len(probs))
-        result["accuracy"] = Interval(values["accuracy"], float(low), float(high))
+    accuracy = values.get("accuracy")
+    if accuracy in (0.0, 1.0):  # resampling sees no spread then
+        low, high = wilson_interval(accuracy * len(probs), len(probs))
+        result["accuracy"] = Interval(accuracy, float(low), float(high))
     return result
 
 
 def paired_differences(
-    first, second, labels, task: str, *, resamples: int = RESAMPLES, seed: int = 0, groups=None
+    first: ArrayLike,
+    second: ArrayLike,
+    labels: ArrayLike,
+    task: str,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> dict[str, Interval]:
     """Return first minus second for every headline metric, on the same resamples of the clips.
 
@@ -89,7 +107,10 @@ def paired_differences(
       first: Mean probabilities of one model, `[clips, labels]`.
       second: Those of another, of the same clips in the same order.
       labels: Multi-hot truth, `[clips, labels]`.
-      task, resamples, seed, groups: As in `metric_intervals`.
+      task: As in `metric_intervals`.
+      resamples: As in `metric_intervals`.
+      seed: As in `metric_intervals`.
+      groups: As in `metric_intervals`.
 
     Returns:
       Percentile `Interval`s of the differences. The bias of a calibration error is about the same
@@ -113,8 +134,15 @@ def paired_differences(
     }
 
 
-def paired_auroc(parts, inside_ids, outside_ids, *, resamples: int = RESAMPLES, seed: int = 0):
-    """Return first minus second of the AUROC of telling unfamiliar clips, the mean over parts.
+def paired_auroc(
+    parts: Sequence[Sequence[tuple[ArrayLike, ArrayLike]]],
+    inside_ids: Sequence[Sequence[str]],
+    outside_ids: Sequence[Sequence[str]],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Return first minus second of the AUROC of unfamiliar clips, the mean over parts.
 
     A part is a fold: its models' scores are not to be compared with another model's, so each has an
     AUROC of its own. Clips are resampled by their ids, so that a clip has the same weight in both
@@ -123,8 +151,10 @@ def paired_auroc(parts, inside_ids, outside_ids, *, resamples: int = RESAMPLES, 
     Args:
       parts: For each, two pairs, of the first and of the second model: scores of familiar clips
         `[clips]` and of unfamiliar ones `[other clips]`.
-      inside_ids, outside_ids: For each part, the ids of its familiar and of its unfamiliar clips.
-      resamples, seed: As in `metric_intervals`.
+      inside_ids: For each part, the ids of its familiar clips.
+      outside_ids: For each part, the ids of its unfamiliar clips.
+      resamples: As in `metric_intervals`.
+      seed: As in `metric_intervals`.
 
     Returns:
       A percentile `Interval`.
@@ -146,13 +176,17 @@ def paired_auroc(parts, inside_ids, outside_ids, *, resamples: int = RESAMPLES, 
     return interval(value, drawn)
 
 
-def resampled_metrics(probs, labels, task: str, weights) -> dict[str, np.ndarray]:
+def resampled_metrics(
+    probs: ArrayLike, labels: ArrayLike, task: str, weights: ArrayLike
+) -> dict[str, FloatArray]:
     """Return every headline metric under each weighting of the clips.
 
     Weights of one give the values of `metrics.metrics`.
 
     Args:
-      probs, labels, task: As in `metric_intervals`.
+      probs: As in `metric_intervals`.
+      labels: As in `metric_intervals`.
+      task: As in `metric_intervals`.
       weights: At least 0, `[weightings, clips]`.
 
     Returns:
@@ -194,29 +228,33 @@ def resampled_metrics(probs, labels, task: str, weights) -> dict[str, np.ndarray
     return result
 
 
-def _label_gaps(probs, labels, weights) -> np.ndarray:
-    """Weighted |sum of label - probability| a label and bin, `[weightings, labels, bins]`."""
+def _label_gaps(probs: FloatArray, labels: BoolArray, weights: FloatArray) -> FloatArray:
+    """Return weighted |sum of label - probability|, `[weightings, labels, bins]`."""
     index = bin_index(probs, equal_width_edges())
     columns = index + BINS * np.arange(probs.shape[1])
     sums = weights @ _gap_matrix(probs, labels, columns, BINS * probs.shape[1])
     return np.abs(sums).reshape(len(weights), probs.shape[1], BINS)
 
 
-def _pooled_gaps(probs, labels, weights) -> np.ndarray:
-    """Weighted |sum of label - probability| a bin over all pairs, `[weightings, bins]`."""
+def _pooled_gaps(probs: FloatArray, labels: BoolArray, weights: FloatArray) -> FloatArray:
+    """Return weighted |sum of label - probability| over all pairs, `[weightings, bins]`."""
     index = bin_index(probs, equal_width_edges())
     return np.abs(weights @ _gap_matrix(probs, labels, index, BINS))
 
 
-def _gap_matrix(probs, labels, columns, width: int) -> scipy.sparse.csr_matrix:
-    """Sparse `[clips, width]` with label - probability of each pair added up in its column."""
+def _gap_matrix(
+    probs: FloatArray, labels: BoolArray, columns: np.ndarray, width: int
+) -> scipy.sparse.csr_matrix:
+    """Return label - probability of each pair, added up in its column: `[clips, width]`."""
     rows = np.repeat(np.arange(len(probs)), probs.shape[1])
     gaps = (labels - probs).ravel()
     return scipy.sparse.csr_matrix((gaps, (rows, columns.ravel())), shape=(len(probs), width))
 
 
-def _mean_over_labels(score, probs, labels, weights) -> np.ndarray:
-    """Mean over the labels that have both kinds of clips in the resample, `[weightings]`."""
+def _mean_over_labels(
+    score: Callable[..., FloatArray], probs: FloatArray, labels: BoolArray, weights: FloatArray
+) -> FloatArray:
+    """Return the mean over labels that have both kinds of clips in the resample, `[weightings]`."""
     step = max(1, _CELLS // len(probs))
     parts = []
     for start in range(0, len(weights), step):

@@ -5,12 +5,14 @@ A metric that the data do not define (mAP without a single positive, an infinite
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from vipann_tf.uncertainty.arrays import checked
+from vipann_tf.uncertainty.arrays import BoolArray, FloatArray, checked
 from vipann_tf.uncertainty.calibration import (
     expected_calibration_error,
     label_reliability,
@@ -28,14 +30,14 @@ __all__ = [
 ]
 
 
-def metrics(probs, labels, task: str) -> dict[str, float | int | None]:
+def metrics(probs: ArrayLike, labels: ArrayLike, task: str) -> dict[str, float | int | None]:
     """Return `multiclass_metrics` or `multilabel_metrics`, as the task says."""
     checked(probs, labels, task)
     of_task = multiclass_metrics if task == "multiclass" else multilabel_metrics
     return of_task(probs, labels)
 
 
-def multiclass_metrics(probs, labels) -> dict[str, float | int | None]:
+def multiclass_metrics(probs: ArrayLike, labels: ArrayLike) -> dict[str, float | int | None]:
     """Return the metrics of clips that have one label each.
 
     Args:
@@ -44,7 +46,7 @@ def multiclass_metrics(probs, labels) -> dict[str, float | int | None]:
 
     Returns:
       clips; accuracy; macro_f1 (mean over the labels that occur in the truth or in the answers);
-      nll (nats a clip); brier (sum over labels, in [0, 2]); ece (top label, 15 equal-width bins);
+      nll (nats per clip); brier (sum over labels, in [0, 2]); ece (top label, 15 equal-width bins);
       ece_classwise (mean over labels, one against the rest).
 
     Raises:
@@ -63,7 +65,7 @@ def multiclass_metrics(probs, labels) -> dict[str, float | int | None]:
     }
 
 
-def multilabel_metrics(probs, labels) -> dict[str, float | int | None]:
+def multilabel_metrics(probs: ArrayLike, labels: ArrayLike) -> dict[str, float | int | None]:
     """Return the metrics of clips that have any number of labels.
 
     mAP and AUC are means over the labels that have both positive and negative clips, as in
@@ -99,7 +101,7 @@ def multilabel_metrics(probs, labels) -> dict[str, float | int | None]:
     }
 
 
-def label_average_precision(probs, labels) -> np.ndarray:
+def label_average_precision(probs: ArrayLike, labels: ArrayLike) -> FloatArray:
     """Return each label's average precision, `[labels]`; NaN without both kinds of clips.
 
     AP = sum_k (R_k - R_k-1) P_k over the thresholds k, without interpolation (scikit-learn's).
@@ -107,14 +109,16 @@ def label_average_precision(probs, labels) -> np.ndarray:
     return _by_label(average_precision_score, probs, labels)
 
 
-def label_auc(probs, labels) -> np.ndarray:
+def label_auc(probs: ArrayLike, labels: ArrayLike) -> FloatArray:
     """Return each label's area under the ROC curve, `[labels]`; NaN without both kinds."""
     return _by_label(roc_auc_score, probs, labels)
 
 
 def d_prime(auc: float) -> float | None:
-    """Return sqrt(2) Phi^-1(AUC), the distance in standard deviations of two normal scores of
-    that AUC (Simpson & Fitter 1973); None where it is infinite, at 0 and 1.
+    """Return sqrt(2) Phi^-1(AUC), or None where it is infinite, at 0 and 1.
+
+    It is the distance, in standard deviations, of two normal scores of that AUC (Simpson & Fitter
+    1973).
 
     >>> round(d_prime(0.973), 3)  # AudioSet, PANNs CNN14
     2.725
@@ -123,11 +127,12 @@ def d_prime(auc: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _scorable(labels: np.ndarray) -> np.ndarray:
-    return labels.any(axis=0) & ~labels.all(axis=0)
+def _scorable(labels: BoolArray) -> BoolArray:
+    scorable: BoolArray = labels.any(axis=0) & ~labels.all(axis=0)
+    return scorable
 
 
-def _by_label(score, probs, labels) -> np.ndarray:
+def _by_label(score: Callable[..., float], probs: ArrayLike, labels: ArrayLike) -> FloatArray:
     probs, labels = checked(probs, labels, "multilabel")
     result = np.full(labels.shape[1], np.nan)
     for label in np.flatnonzero(_scorable(labels)):
@@ -135,10 +140,10 @@ def _by_label(score, probs, labels) -> np.ndarray:
     return result
 
 
-def _mean_defined(values: np.ndarray) -> float | None:
+def _mean_defined(values: FloatArray) -> float | None:
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else None
 
 
-def _macro_ece(probs, labels, task: str) -> float:
+def _macro_ece(probs: ArrayLike, labels: ArrayLike, task: str) -> float:
     return float(expected_calibration_error(label_reliability(probs, labels, task)).mean())

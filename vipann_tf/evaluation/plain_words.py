@@ -61,9 +61,8 @@ def _confidence(summary: dict) -> str:
     calibration, ece = summary["calibration"], summary["metrics"]["ece"]["value"]
     confidence = calibration["mean_confidence"]
     bins = calibration["bins"]
-    true = sum(
-        count * share for count, share in zip(bins["count"], bins["accuracy"]) if count
-    ) / sum(bins["count"])
+    shares = zip(bins["count"], bins["accuracy"], strict=True)
+    true = sum(count * share for count, share in shares if count) / sum(bins["count"])
     if summary["task"] == "multiclass":
         text = (
             f"Its mean confidence is {percent(confidence, 1)}, and {percent(true, 1)} of its "
@@ -126,8 +125,8 @@ def _shares(summary: dict) -> list[str]:
     epistemic = summary["uncertainty"]["epistemic"]["value"]
     if summary["draws"] == 1:
         return [
-            "It is one network: it cannot tell its own ignorance (epistemic) from ambiguity in the "
-            "sounds (aleatoric), and all of its uncertainty counts as the latter."
+            "It is one network: it cannot distinguish its own ignorance (epistemic) from ambiguity "
+            "in the sounds (aleatoric), and all of its uncertainty counts as the latter."
         ]
     if not total:
         return []

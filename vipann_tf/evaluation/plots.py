@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from vipann_tf.files.paths import StrPath
 from vipann_tf.uncertainty.calibration import Reliability, expected_calibration_error
 from vipann_tf.uncertainty.confidence_intervals import wilson_interval
 
@@ -36,11 +37,11 @@ BLUE, RED = PALETTE["right"], PALETTE["wrong"]
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
 
 
-def reliability_diagram(stats: Reliability, path: str | os.PathLike, title: str = "") -> None:
+def reliability_diagram(stats: Reliability, path: StrPath, title: str = "") -> None:
     """Write the reliability diagram as a PNG.
 
     Args:
-      stats: Sums a bin, `[bins]`, e.g. from `calibration.reliability`.
+      stats: Sums per bin, `[bins]`, e.g. from `calibration.reliability`.
       path: File to write.
       title: A line above the picture; the model and the data set, say.
     """

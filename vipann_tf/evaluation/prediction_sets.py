@@ -1,14 +1,17 @@
-"""Prediction sets of a calibrated model: how they are stored, and whether they keep their promise."""
+"""Prediction sets of a calibrated model: how they are stored, and how often they hold the truth."""
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vipann_tf.saved_model.metadata import ConformalThresholds
-from vipann_tf.uncertainty.arrays import checked
+from vipann_tf.uncertainty.arrays import BoolArray, FloatArray, checked
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
 from vipann_tf.uncertainty.confidence_intervals import wilson_interval
 from vipann_tf.uncertainty.conformal import (
+    Method,
     MulticlassConformal,
     MultilabelConformal,
     calibrate_multiclass,
@@ -21,7 +24,9 @@ SetPredictor = MulticlassConformal | MultilabelConformal
 RESAMPLES = 1000
 
 
-def fit_sets(probs, truth, task: str, *, coverage: float, method: str) -> SetPredictor:
+def fit_sets(
+    probs: ArrayLike, truth: ArrayLike, task: str, *, coverage: float, method: Method
+) -> SetPredictor:
     """Return a set predictor for the task.
 
     Args:
@@ -29,7 +34,7 @@ def fit_sets(probs, truth, task: str, *, coverage: float, method: str) -> SetPre
       truth: Multi-hot truth, `[clips, labels]`.
       task: "multilabel" or "multiclass".
       coverage: Probability in (0, 1) that a set is to hold the truth.
-      method: "aps" or "threshold"; a multilabel model has but one.
+      method: "aps" or "threshold"; a multilabel model has only one.
     """
     if task == "multiclass":
         return calibrate_multiclass(probs, truth, coverage, method)
@@ -66,7 +71,9 @@ def from_metadata(thresholds: ConformalThresholds) -> SetPredictor:
     return MulticlassConformal(thresholds.coverage, thresholds.method, threshold, thresholds.clips)
 
 
-def set_statistics(predictor: SetPredictor, probs, truth, *, seed: int = 0) -> dict:
+def set_statistics(
+    predictor: SetPredictor, probs: ArrayLike, truth: ArrayLike, *, seed: int = 0
+) -> dict[str, Any]:
     """Return how often sets hold the truth, and how large they are.
 
     Args:
@@ -78,7 +85,7 @@ def set_statistics(predictor: SetPredictor, probs, truth, *, seed: int = 0) -> d
     Returns:
       wanted: the coverage promised. coverage: `Interval` of the share of clips whose set holds the
       true label (multiclass), of the labels that are there which are in the set (multilabel).
-      mean_size: labels a set. Multiclass: sizes, `{labels in the set: clips}`. Multilabel:
+      mean_size: labels per set. Multiclass: sizes, `{labels in the set: clips}`. Multilabel:
       absent_coverage, `Interval` of the labels that are not there whose absence is held possible;
       decided, the share of clips and labels for which just one of the two is.
     """
@@ -106,8 +113,8 @@ def set_statistics(predictor: SetPredictor, probs, truth, *, seed: int = 0) -> d
     }
 
 
-def _pooled_share(held, among, weights: np.ndarray) -> Interval:
-    """Share of the pairs `among` that are `held`, with an interval over clips."""
+def _pooled_share(held: BoolArray, among: BoolArray, weights: FloatArray) -> Interval:
+    """Return the share of the pairs `among` that are `held`, with an interval over clips."""
     hits, counts = (held & among).sum(axis=1), among.sum(axis=1)
     if not counts.sum():
         return Interval(None)
@@ -116,5 +123,5 @@ def _pooled_share(held, among, weights: np.ndarray) -> Interval:
     return interval(hits.sum() / counts.sum(), drawn)
 
 
-def _finite(value) -> float | None:
+def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None

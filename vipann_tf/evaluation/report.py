@@ -4,7 +4,6 @@ The page holds no script and forbids itself every connection (Content-Security-P
 are inline SVG in the reader's light or dark theme, sounds are data URIs.
 """
 
-import os
 from collections.abc import Mapping
 
 import jinja2
@@ -19,6 +18,7 @@ from vipann_tf.evaluation.plain_words import in_short, interval_text, percent
 from vipann_tf.evaluation.plots import reliability_figure
 from vipann_tf.evaluation.results import Results
 from vipann_tf.evaluation.svg import themed_svg
+from vipann_tf.files.paths import StrPath
 from vipann_tf.uncertainty.calibration import label_reliability, reliability
 
 __all__ = ["render_report", "write_report"]
@@ -37,10 +37,17 @@ _SCORES = {
 def write_report(
     results: Results,
     summary: dict,
-    path: str | os.PathLike,
+    path: StrPath,
     audio: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Write the report. Arguments as in `render_report`; `path` is the file to write."""
+    """Write the report to a file.
+
+    Args:
+      results: As in `render_report`.
+      summary: As in `render_report`.
+      path: File to write.
+      audio: As in `render_report`.
+    """
     with open(path, "w", encoding="utf-8") as file:
         file.write(render_report(results, summary, audio))
 
@@ -64,8 +71,9 @@ def render_report(
             f"the summary is of {summary['clips']} clips and {len(summary['labels'])} labels, the "
             f"results of {len(results.truth)} and {len(results.labels)}; give summarise(results)"
         )
+    loader = jinja2.PackageLoader("vipann_tf.evaluation", "templates")
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vipann_tf.evaluation", "templates"),
+        loader=loader,
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -77,7 +85,7 @@ def render_report(
     return environment.get_template("report.html").render(
         results=results,
         summary=summary,
-        style=Markup(environment.loader.get_source(environment, "report.css")[0]),
+        style=Markup(loader.get_source(environment, "report.css")[0]),
         in_short=in_short(summary),
         cards=headline_cards(summary),
         charts=_charts(results),
@@ -116,7 +124,7 @@ def _charts(results: Results) -> dict[str, Markup]:
 
 
 def _label_bins(results: Results, summary: dict) -> list[dict]:
-    """Each label's line of the summary, with the points of its small reliability diagram."""
+    """Return each label's line of the summary, with the points of its reliability diagram."""
     stats = label_reliability(results.answers.probs, results.truth, results.task)
     lines = []
     for i, line in enumerate(summary["per_label"]):
@@ -128,7 +136,7 @@ def _label_bins(results: Results, summary: dict) -> list[dict]:
                 "r": 2.0 + 4.0 * np.sqrt(n / count.max()),
                 "count": int(n),
             }
-            for x, y, n in zip(stats.mean_confidence[i], stats.accuracy[i], count)
+            for x, y, n in zip(stats.mean_confidence[i], stats.accuracy[i], count, strict=True)
             if n
         ]
         lines.append({**line, "points": points})
@@ -154,7 +162,7 @@ def _confusion(results: Results) -> dict:
 
 
 def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "\N{EN DASH}" if value is None else f"{value:.{digits}f}"
 
 
 def _sentence(text: str) -> str:

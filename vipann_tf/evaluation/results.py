@@ -71,7 +71,7 @@ class Answers:
         )
 
     def scores(self, task: str) -> dict[str, np.ndarray]:
-        """Return the scores that may tell unfamiliar clips, as `ood.ood_scores`."""
+        """Return the scores that may distinguish unfamiliar clips, as `ood.ood_scores`."""
         return ood_scores(
             self.probs, {kind: getattr(self, kind) for kind in KINDS}, task, self.logits
         )
@@ -144,7 +144,7 @@ class Results:
 
 
 def write_clip_csv(results: Results, path: StrPath) -> None:
-    """Write one line a clip, out-of-distribution clips after those of the dataset.
+    """Write one line per clip, out-of-distribution clips after those of the dataset.
 
     Columns: set (the split, or the name of the OOD set), clip_id, truth (labels separated by ';',
     empty for OOD), answer (the most probable label), probability (of the answer), right (1 or 0,

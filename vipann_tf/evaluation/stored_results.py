@@ -2,7 +2,7 @@
 
 import csv
 import json
-import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from vipann_tf.errors import UserError
+from vipann_tf.evaluation.result_files import METRICS_JSON, PREDICTIONS_CSV
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.summary import SCHEMA_VERSION
+from vipann_tf.files.paths import StrPath
 
 __all__ = ["StoredResults", "pooled", "read_results"]
 
 
 @dataclass(frozen=True)
 class StoredResults:
-    """One model on one split of one dataset, as its results directory tells it; or several models
-    on its folds (see `pooled`).
+    """The results directory of one model on one split, or several on folds (see `pooled`).
 
     Probabilities have the six places of predictions.csv.
     """
@@ -39,16 +40,18 @@ class StoredResults:
         return self.summary["dataset"], self.summary["split"]
 
 
-def read_results(path: str | os.PathLike) -> StoredResults:
+def read_results(path: StrPath) -> StoredResults:
     """Read what `evaluate` wrote.
 
     Raises:
       UserError: If it is no results directory, of another version, or damaged.
     """
-    summary = _read_summary(Path(path) / "metrics.json")
-    labels, task_split = summary["labels"], summary["split"]
-    table = Path(path) / "predictions.csv"
-    ids, probs, truth = [], [], []
+    summary = _read_summary(Path(path) / METRICS_JSON)
+    labels, split = summary["labels"], summary["split"]
+    table = Path(path) / PREDICTIONS_CSV
+    ids: list[str] = []
+    probs: list[list[float]] = []
+    truth: list[np.ndarray] = []
     outside: dict[str, list[str]] = {}
     uncertainty: dict[str, dict[str, list[float]]] = {}
     index = {label: i for i, label in enumerate(labels)}
@@ -58,7 +61,7 @@ def read_results(path: str | os.PathLike) -> StoredResults:
                 of_set = uncertainty.setdefault(row["set"], {kind: [] for kind in KINDS})
                 for kind in KINDS:
                     of_set[kind].append(float(row[kind]))
-                if row["set"] != task_split:
+                if row["set"] != split:
                     outside.setdefault(row["set"], []).append(row["clip_id"])
                     continue
                 ids.append(row["clip_id"])
@@ -74,20 +77,24 @@ def read_results(path: str | os.PathLike) -> StoredResults:
             f"{table} holds {len(ids)} clips, {len(set(ids))} of them different; metrics.json says "
             f"{summary['clips']}: evaluate the model again"
         )
-    arrays = {
-        name: {kind: np.array(values) for kind, values in kinds.items()}
-        for name, kinds in uncertainty.items()
-    }
-    outside_ids = {name: tuple(names) for name, names in outside.items()}
     return StoredResults(
-        str(path), summary, tuple(ids), np.array(probs), np.array(truth), arrays, outside_ids
+        path=str(path),
+        summary=summary,
+        clip_ids=tuple(ids),
+        probs=np.array(probs),
+        truth=np.array(truth),
+        uncertainty={
+            name: {kind: np.array(values) for kind, values in kinds.items()}
+            for name, kinds in uncertainty.items()
+        },
+        outside_ids={name: tuple(clips) for name, clips in outside.items()},
     )
 
 
 def pooled(results: Sequence[StoredResults], split: str = "all folds") -> StoredResults:
     """Return the answers of several models to splits of one dataset, as if of one model.
 
-    Made for cross-validation, where every clip is answered by the model that has not heard it.
+    Made for cross-validation, where every clip is answered by the model that was not trained on it.
     Clips that were answered several times (by trainings of other seeds) keep their answers under
     ids of their own, and `groups` says which are of one clip.
 
@@ -100,37 +107,48 @@ def pooled(results: Sequence[StoredResults], split: str = "all folds") -> Stored
     """
     first = results[0]
     for other in results[1:]:
-        for key in ("dataset", "labels", "task"):
-            if other.summary[key] != first.summary[key]:
-                raise UserError(
-                    f"{other.path} and {first.path} differ in their {key}; only folds of one "
-                    "dataset can be pooled"
-                )
+        _check_poolable(other, first)
     clips = [name for result in results for name in result.clip_ids]
-    seen: dict[str, int] = {}
+    outside = dict.fromkeys(name for result in results for name in result.outside_ids)
+    uncertainty = {split: _pooled_uncertainty([r.uncertainty[r.place[1]] for r in results])}
+    outside_ids: dict[str, tuple[str, ...]] = {}
+    for name in outside:
+        parts = [result for result in results if name in result.outside_ids]
+        uncertainty[name] = _pooled_uncertainty([part.uncertainty[name] for part in parts])
+        outside_ids[name] = tuple(clip for part in parts for clip in part.outside_ids[name])
+    return StoredResults(
+        path=first.path,
+        summary={**first.summary, "split": split, "clips": len(clips)},
+        clip_ids=_numbered(clips),
+        probs=np.concatenate([result.probs for result in results]),
+        truth=np.concatenate([result.truth for result in results]),
+        uncertainty=uncertainty,
+        outside_ids=outside_ids,
+        groups=tuple(clips) if len(set(clips)) < len(clips) else None,
+    )
+
+
+def _check_poolable(other: StoredResults, first: StoredResults) -> None:
+    for key in ("dataset", "labels", "task"):
+        if other.summary[key] != first.summary[key]:
+            raise UserError(
+                f"{other.path} and {first.path} differ in their {key}; only folds of one dataset "
+                "can be pooled"
+            )
+
+
+def _numbered(clips: Sequence[str]) -> tuple[str, ...]:
+    """Return ids that are all different: the second answer of a clip is "clip (answer 2)"."""
+    seen: Counter[str] = Counter()
     ids = []
     for name in clips:
-        seen[name] = seen.get(name, 0) + 1
+        seen[name] += 1
         ids.append(name if seen[name] == 1 else f"{name} (answer {seen[name]})")
-    outside = dict.fromkeys(name for result in results for name in result.outside_ids)
-    sets = {split: [(result, result.place[1]) for result in results]}
-    sets |= {name: [(x, name) for x in results if name in x.outside_ids] for name in outside}
-    return StoredResults(
-        first.path,
-        {**first.summary, "split": split, "clips": len(clips)},
-        tuple(ids),
-        np.concatenate([result.probs for result in results]),
-        np.concatenate([result.truth for result in results]),
-        {
-            name: {
-                kind: np.concatenate([result.uncertainty[key][kind] for result, key in parts])
-                for kind in KINDS
-            }
-            for name, parts in sets.items()
-        },
-        {name: sum((result.outside_ids[name] for result, _ in sets[name]), ()) for name in outside},
-        tuple(clips) if len(seen) < len(clips) else None,
-    )
+    return tuple(ids)
+
+
+def _pooled_uncertainty(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {kind: np.concatenate([part[kind] for part in parts]) for kind in KINDS}
 
 
 def _read_summary(file: Path) -> dict:

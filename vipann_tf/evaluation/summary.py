@@ -30,6 +30,8 @@ nats.
                      "draws"}: how many draws bring it down to the wanted one
 """
 
+from typing import Any
+
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
@@ -96,7 +98,7 @@ def _interval(value: Interval) -> dict[str, float | None]:
     return {"value": value.value, "low": value.low, "high": value.high}
 
 
-def _number(value) -> float | None:
+def _number(value: float | None) -> float | None:
     return float(value) if value is not None and np.isfinite(value) else None
 
 
@@ -145,7 +147,7 @@ def _calibration(results: Results) -> dict:
 
 def _selective(results: Results, weights: np.ndarray) -> dict:
     wrong = results.wrong
-    document = {"error_rate": float(wrong.mean())}
+    document: dict[str, Any] = {"error_rate": float(wrong.mean())}
     for kind in KINDS:
         values = results.answers.answer_uncertainty(kind, results.task)
         auroc = selective.error_detection_auroc(values, wrong)

@@ -34,6 +34,7 @@ def themed_svg(figure: Figure, name: str, description: str) -> Markup:
         FigureCanvasSVG(figure).print_svg(buffer, metadata=_NO_METADATA)
     text = buffer.getvalue()
     opening = _FIRST.match(text)
+    assert opening is not None  # Matplotlib's SVG begins with an svg element
     body = _STYLE.sub("", text[opening.end() :])
     body = _GROUP_ID.sub("<g", body)
     body = _FONT_FAMILY.sub("", body)

@@ -1,7 +1,5 @@
 """A recording's timeline as a picture: probabilities with epistemic bands, uncertainty below."""
 
-import os
-
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -9,17 +7,18 @@ from matplotlib.ticker import FuncFormatter
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.plots import INK, PALETTE, PERCENT, style_axes
+from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.timeline import BAND, Window
 
 __all__ = ["TimelineFigure"]
 
 COLOURS = [PALETTE[name] for name in ("right", "wrong", "outside-1", "outside-2", "outside-3")]
-# Columns that a picture of this width can tell apart; more windows are averaged.
+# Columns that can be distinguished in a picture of this width; more windows are averaged.
 COLUMNS = 1000
 
 
 class TimelineFigure:
-    """Collect windows, in the memory of one picture, and draws them.
+    """A picture of any number of windows; its memory does not grow with them.
 
     Args:
       labels: Label names in the order of the outputs.
@@ -62,7 +61,7 @@ class TimelineFigure:
         figure = Figure(figsize=(10, 5.2), dpi=160, layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
         shown = np.argsort(-probs.max(axis=0), kind="stable")[: self._top]
-        for label, colour in zip(shown, COLOURS):
+        for label, colour in zip(shown, COLOURS[: len(shown)], strict=True):
             upper.fill_between(
                 time, low[:, label], high[:, label], color=colour, alpha=0.22, linewidth=0
             )
@@ -112,13 +111,13 @@ class TimelineFigure:
             style_axes(axes)
         return figure
 
-    def write(self, path: str | os.PathLike) -> None:
+    def write(self, path: StrPath) -> None:
         """Write the picture as a PNG."""
-        FigureCanvasAgg(self.figure()).print_png(os.fspath(path))
+        FigureCanvasAgg(self.figure()).print_png(str(path))
 
 
 def _clock(seconds: float, whole: float) -> str:
-    """Seconds as a reader of a recording of that length counts them."""
+    """Return seconds as a reader of a recording of that length counts them."""
     if whole < 120:
         return f"{seconds:g} s"
     minutes, rest = divmod(round(seconds), 60)

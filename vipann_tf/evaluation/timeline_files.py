@@ -1,6 +1,6 @@
 """A recording's timeline as text: windows as CSV or JSON, detections for Raven and Audacity.
 
-- Raven Pro's selection table: tab-separated, a heading line, a row a selection with its number,
+- Raven Pro's selection table: tab-separated, a heading line, one row per selection with its number,
   view, channel, begin, end and frequency range; further columns may follow (Raven Pro User's
   Manual, "Selection tables").
 - Audacity's label track: begin, end in seconds and text, tab-separated, no heading (Audacity
@@ -9,7 +9,7 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TextIO
 
 import numpy as np
@@ -34,7 +34,7 @@ class Timeline(Protocol):
 
 
 class _Csv:
-    """A row a window and label."""
+    """One row per window and label."""
 
     def __init__(self, file: TextIO, path: str, labels: Sequence[str], top: int, _):
         self._writer, self._path = csv.writer(file, lineterminator="\n"), path
@@ -64,7 +64,7 @@ class _Csv:
 
 
 class _Json:
-    """An object a window, one a line."""
+    """One object and line per window."""
 
     def __init__(self, file: TextIO, path: str, labels: Sequence[str], top: int, _):
         self._file, self._path, self._labels, self._top = file, path, labels, top
@@ -105,7 +105,7 @@ class _Stretches:
         self._write(self._detections.found())
 
     def _name(self, found: Detection) -> str:
-        """A label without what would end a field or a line."""
+        """Return a label without what would end a field or a line."""
         return " ".join(self._labels[found.label].split())
 
 
@@ -167,7 +167,13 @@ class _Table(_Stretches):
             )
 
 
-STYLES = {"table": _Table, "json": _Json, "csv": _Csv, "raven": _Raven, "audacity": _Audacity}
+STYLES: dict[str, Callable[..., Timeline]] = {
+    "table": _Table,
+    "json": _Json,
+    "csv": _Csv,
+    "raven": _Raven,
+    "audacity": _Audacity,
+}
 
 
 def timeline(
@@ -180,7 +186,7 @@ def timeline(
       file: Open for text; line ends are newlines.
       path: Of the recording.
       labels: Label names in the order of the outputs.
-      top: Labels a window, the most probable first.
+      top: Number of labels per window, the most probable first.
       threshold: Least probability of a detection.
     """
     return STYLES[style](file, path, labels, top, threshold)

@@ -4,7 +4,6 @@ import random
 import time
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from vipann_tf.errors import UserError

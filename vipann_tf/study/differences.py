@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from vipann_tf.evaluation.compare import paired_rows
+from vipann_tf.evaluation.comparison_rows import paired_rows
 from vipann_tf.evaluation.intervals import RESAMPLES, paired_auroc
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults

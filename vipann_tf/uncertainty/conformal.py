@@ -23,7 +23,7 @@ excluded: present, absent, either, or (rarely) neither.
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,6 +33,7 @@ from vipann_tf.uncertainty.arrays import BoolArray, FloatArray, checked, checked
 
 __all__ = [
     "METHODS",
+    "Method",
     "MulticlassConformal",
     "MultilabelConformal",
     "PossibleTruths",
@@ -41,7 +42,8 @@ __all__ = [
     "conformal_threshold",
 ]
 
-METHODS = ("aps", "threshold")
+Method = Literal["aps", "threshold"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class MulticlassConformal:
     """A calibrated set predictor for clips with one label each."""
 
     coverage: float
-    method: str
+    method: Method
     threshold: float  # infinite where there were too few calibration clips
     clips: int  # calibration clips
 
@@ -125,7 +127,7 @@ def calibrate_multiclass(
     probs: ArrayLike,
     labels: ArrayLike,
     coverage: float = 0.9,
-    method: str = "aps",
+    method: Method = "aps",
     uniform: ArrayLike | None = None,
 ) -> MulticlassConformal:
     """Return a set predictor, calibrated on clips that did not train the model.
@@ -169,7 +171,7 @@ def calibrate_multilabel(
     )
 
 
-def _scores(probs: FloatArray, method: str, uniform: ArrayLike | None) -> FloatArray:
+def _scores(probs: FloatArray, method: Method, uniform: ArrayLike | None) -> FloatArray:
     """Return how badly each label fits each clip, `[clips, labels]`."""
     if method not in METHODS:
         raise UserError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")

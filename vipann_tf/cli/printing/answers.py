@@ -94,7 +94,8 @@ def _listed(members: list[str]) -> str:
 def _prediction_set(answer: Answer, labels: list[str], conformal: ConformalThresholds) -> dict:
     """Return the labels that cannot be excluded, see `uncertainty.conformal`.
 
-    The most probable label is the first. For one label per clip: `labels`. For several: `present`, whose absence can be excluded, and `undecided`.
+    The most probable label is the first. For one label per clip: `labels`. For several: `present`,
+    whose absence can be excluded, and `undecided`.
     """
     from vipann_tf.evaluation.prediction_sets import from_metadata
     from vipann_tf.uncertainty.conformal import MulticlassConformal

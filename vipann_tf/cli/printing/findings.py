@@ -114,11 +114,11 @@ def print_ranking(ranked, by: str, style: str) -> None:
         writer.writerows([f"{x:.6g}" if isinstance(x, float) else x for x in row] for row in rows)
         return
     columns = {"clip_id": "left", "answer": "left", "probability": "right", by: "right"}
-    rows = [[getattr(clip, name) for name in columns] for clip in ranked]
+    cells = [[getattr(clip, name) for name in columns] for clip in ranked]
     terminal.table(
         {"rank": "right", **columns},
         [
             (str(clip.rank), *(x if isinstance(x, str) else terminal.number(x) for x in row))
-            for clip, row in zip(ranked, rows, strict=True)
+            for clip, row in zip(ranked, cells, strict=True)
         ],
     )
