@@ -6,8 +6,8 @@ records them anew, and says so in docs/decisions.md:
     python -m pytest tests/goldens --record
 
 Where TensorFlow chooses other kernels (another processor, TF_ENABLE_ONEDNN_OPTS=0) sums are rounded
-otherwise: answers then differ by up to 7e-7 of the largest, losses after twenty steps by 3e-5. On one
-machine, before and after a change, `--strict-goldens` compares to 1e-6.
+otherwise: answers then differ by up to 7e-7 of the largest, losses after twenty steps by 3e-5. On
+one machine, before and after a change, `--strict-goldens` compares to 1e-6.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ import soundfile
 import tensorflow as tf
 
 from tests.helpers import tiny_training
+from tests.helpers.goldens import check_json
 from vipann_tf import datasets
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.records.prepare import prepare
@@ -88,7 +89,7 @@ def prepared(tmp_path_factory) -> dict[str, pathlib.Path]:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, prepared) -> dict[str, pathlib.Path]:
-    """Model directories of twenty steps each: a pretrained one of every kind, one of every strategy."""
+    """Model directories of twenty steps: one pretrained of each kind, one of each strategy."""
     out = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         tiny_training.shallow(patch.setitem)
@@ -141,28 +142,11 @@ def test_preparation_writes_the_bytes_that_it_wrote(prepared, request):
         for name, directory in prepared.items()
         for file in sorted(directory.iterdir())
     }
-    check_json("preparation.json", hashes, request)
+    check_json(HERE / "preparation.json", hashes, request)
 
 
 def test_evaluation_gives_the_metrics_that_it_gave(prepared, tmp_path, request):
     evaluate(MODEL, prepared["esc10"], tmp_path / "out", split="fold5")
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     del metrics["model"]
-    check_json("metrics.json", metrics, request)
-
-
-def check_json(name: str, found: dict, request) -> None:
-    """Compares numbers to 1e-6 and everything else exactly, or records them."""
-    file = HERE / name
-    if request.config.getoption("--record"):
-        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        return
-    assert found == approximately(json.loads(file.read_text(encoding="utf-8")))
-
-
-def approximately(value):
-    if isinstance(value, dict):
-        return {key: approximately(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [approximately(item) for item in value]
-    return pytest.approx(value, rel=1e-6, abs=1e-6) if isinstance(value, float) else value
+    check_json(HERE / "metrics.json", metrics, request)
