@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from vipann_tf.audio import augment
 from vipann_tf.models.randomness import TrainingNoise
-from vipann_tf.models.vipann import Augmentation
+from vipann_tf.models.training_step import Augmentation
 from vipann_tf.recipes import Augment
 
 

@@ -118,15 +118,15 @@ def cross_validate(
       folds: Numbers of the folds to hold out; by default all.
       final: Whether to train a model on all folds, too.
       distribution: Devices that train each network; by default one.
-      parallel: Number of folds trained at once, each in a process that sees one GPU, or its share of
-        the cores. The number of threads that add numbers up shows in the last digits.
+      parallel: Number of folds trained at once, each in a process that sees one GPU, or its share
+        of the cores. The number of threads that add numbers up shows in the last digits.
       overwrite: Whether to train finished folds anew.
       on_progress: Called after every training step.
 
     Returns:
-      Content of cross_validation.json: `dataset`, `strategy`, `mode`, `folds` (names), and `metrics`
-      and `uncertainty`, each by name: `mean`, `low`, `high` (see `student_interval`) and `values`,
-      one per fold.
+      Content of cross_validation.json: `dataset`, `strategy`, `mode`, `folds` (names), and
+      `metrics` and `uncertainty`, each by name: `mean`, `low`, `high` (see `student_interval`) and
+      `values`, one per fold.
 
     Raises:
       UserError: An argument is wrong, or a finished fold was trained by another recipe.

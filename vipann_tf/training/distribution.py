@@ -93,7 +93,7 @@ def distribute(
         local = context.num_replicas_in_sync // context.num_input_pipelines
         first = context.input_pipeline_id * local
 
-        def split(batch):
+        def split(batch: dict[str, tf.Tensor]) -> tf.data.Dataset:
             parts = {
                 key: tf.reshape(value, tf.concat([[-1, rows], tf.shape(value)[1:]], 0))[
                     first : first + local

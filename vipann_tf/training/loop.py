@@ -227,7 +227,7 @@ def _compiled_step(
     train_step = tf.function(model.train_step, jit_compile=True) if xla else model.train_step
 
     @tf.function
-    def step(batch):
+    def step(batch: dict[str, Any]) -> dict[str, tf.Tensor]:
         results = distribution.run(train_step, args=(batch,))
         return {
             name: distribution.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
@@ -240,7 +240,7 @@ def _compiled_step(
 def _with_ends(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Give every row the end of its global batch: a worker sees only some of the rows."""
 
-    def mark(batch):
+    def mark(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         ends = {key: tf.fill(tf.shape(batch[key]), batch[key][-1]) for key in ("epoch", "index")}
         return {**batch, **ends}
 
