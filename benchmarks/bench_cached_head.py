@@ -54,8 +54,8 @@ def measure(
     """Seconds from the base in place to the last step, and the loss of each step."""
     began, ended, losses = [], [], []
 
-    def load_trunk(*args):
-        load(*args)
+    def start_from(*args, **kwargs):
+        load(*args, **kwargs)
         began.append(time.perf_counter())
 
     def export(model, directory, info, labels, *, overwrite, extras):
@@ -66,7 +66,7 @@ def measure(
     whole = Augment.any
     with tempfile.TemporaryDirectory() as folder:
         original, fit.export = fit.export, export
-        load, module.load_trunk = module.load_trunk, load_trunk
+        load, module.start_from = module.start_from, start_from
         if not cached:
             # Nothing is augmented, but who asks hears so.
             Augment.any = property(lambda _: True)
@@ -80,7 +80,7 @@ def measure(
                 on_progress=lambda progress: ended.append(time.perf_counter()),
             )
         finally:
-            fit.export, module.load_trunk, Augment.any = original, load, whole
+            fit.export, module.start_from, Augment.any = original, load, whole
     return ended[-1] - began[0], losses
 
 

@@ -14,11 +14,11 @@ from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training.strategies import STRATEGIES
 from vipann_tf.training.transfer import (
-    load_trunk,
     training_splits,
     transfer,
     transferred_architecture,
 )
+from vipann_tf.training.warm_start import start_from
 
 BASE_OF = {strategy: kinds.base for strategy, kinds in STRATEGIES.items()}
 HEAD = ("fc1", "fc_out")
@@ -99,6 +99,10 @@ def new_model(recipe, base, events) -> VIPANN:
         recipe, read_model_info(base).architecture, read_dataset_info(events), "base"
     )
     return VIPANN(architecture, trunk_flipout={"prior": recipe.variational.prior})
+
+
+def load_trunk(model, base, variational):
+    start_from(model, base, variational, wanted=lambda layer: layer not in HEAD)
 
 
 def trunk_layers(model: VIPANN):
@@ -213,5 +217,5 @@ def test_sample_rates_must_agree(bases, events, tmp_path):
     shutil.copytree(events, data)
     content = json.loads((data / "dataset.json").read_text())
     (data / "dataset.json").write_text(json.dumps({**content, "sample_rate_hz": 16000}))
-    with pytest.raises(UserError, match="has 16000 Hz, the base model 32000 Hz; prepare"):
+    with pytest.raises(UserError, match="sample rate of 16000 Hz, but .* takes 32000 Hz; prepare"):
         transfer(transfer_recipe("det", "fixed"), bases["deterministic"], data, tmp_path / "m")

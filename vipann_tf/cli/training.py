@@ -16,16 +16,24 @@ from vipann_tf.errors import UserError
     example="vipann-tf pretrain pretrain/small_flipout --data data/mine --out models/base",
 )
 @click.argument("recipe")
+@click.option(
+    "--from",
+    "base",
+    metavar="MODEL",
+    help="Start from the weights of this model, which has the same shape and labels; a "
+    "deterministic one starts a Flipout network (give variational.moped_delta).",
+)
 @training_options
 def pretrain(
     recipe: str,
+    base: str | None,
     data: str,
     out: str,
     settings: tuple[str, ...],
     devices: Devices,
     overwrite: bool,
 ) -> None:
-    """Train a network from scratch, as RECIPE (a YAML file) says."""
+    """Train a network on many sounds, as RECIPE (a YAML file) says."""
     from vipann_tf.recipes import PretrainRecipe, load_recipe
 
     resolved = load_recipe(PretrainRecipe, recipe, settings)
@@ -40,6 +48,7 @@ def pretrain(
             resolved,
             data,
             out,
+            base=base,
             distribution=make_distribution(devices),
             overwrite=overwrite,
             on_progress=training_note(show),

@@ -171,8 +171,8 @@ class Variational(Section):
     )
     moped_delta: Positive | None = pydantic.Field(
         default=None,
-        description="Start a Flipout trunk from a deterministic base, with standard deviations of "
-        "this share of each weight's size (MOPED, arXiv 1906.05323).",
+        description="Start Flipout layers from those of a deterministic base, with standard "
+        "deviations of this share of each weight's size (MOPED, arXiv 1906.05323).",
     )
 
 
@@ -207,6 +207,11 @@ class TransferRecipe(Section):
 
     strategy: Strategy | None = None
     mode: Mode = "finetune"
+    keep_head: bool = pydantic.Field(
+        default=False,
+        description="Start the head from that of the base, which must have the same labels; a "
+        "Flipout head starts from a deterministic one by `variational.moped_delta`.",
+    )
     data: Data = Data()
     augment: Augment = Augment()
     optimizer: Optimizer = Optimizer()

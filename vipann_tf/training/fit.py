@@ -11,7 +11,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.recipes import TrainingRecipe
+from vipann_tf.recipes import TrainingRecipe, TransferRecipe
 from vipann_tf.saved_model.export import default_draws, export
 from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.training import augmentation
@@ -197,7 +197,7 @@ def _metadata(
 ) -> ModelInfo:
     wanted = recipe.export
     return ModelInfo(
-        origin="pretrain" if base is None else "transfer",
+        origin="transfer" if isinstance(recipe, TransferRecipe) else "pretrain",
         architecture=architecture,
         sample_rate_hz=clips.info.sample_rate_hz,
         clip_seconds=clips.info.clip_seconds,

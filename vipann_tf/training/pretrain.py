@@ -5,14 +5,18 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from vipann_tf.errors import UserError
+from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.recipes import PretrainRecipe
 from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.export import check_vacant
+from vipann_tf.saved_model.load import read_variables
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
 from vipann_tf.training.progress import Progress
+from vipann_tf.training.warm_start import start_from
 
 
 def pretrain(
@@ -20,6 +24,7 @@ def pretrain(
     data: StrPath,
     out: StrPath,
     *,
+    base: StrPath | None = None,
     distribution: tf.distribute.Strategy | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
@@ -30,6 +35,8 @@ def pretrain(
       recipe: What to train, and how.
       data: Dataset directory; its task decides the likelihood.
       out: Model directory to make. A run that was stopped is resumed.
+      base: Model directory of a network of the same shape and labels to start from; a deterministic
+        one starts a Flipout network by MOPED. By default the network starts from random weights.
       distribution: Devices that train the network; by default one.
       overwrite: Whether to replace a model or an unfinished run.
       on_progress: Called after every step.
@@ -46,12 +53,20 @@ def pretrain(
     architecture = pretraining_architecture(recipe, dataset)
     clips = training_clips(recipe, data, dataset, splits)
     distribution = distribution or tf.distribute.get_strategy()
+    model = fit.build(architecture, recipe, distribution)
+    start = None
+    if base is not None:
+        start = ModelUnderTest.open(base)
+        start.check(data)
+        _check_shape(architecture, start.info.architecture, base)
+        start_from(model, read_variables(base), recipe.variational, wanted=lambda _: True)
     return fit.fit(
-        fit.build(architecture, recipe, distribution),
+        model,
         recipe,
         clips,
         out,
         distribution=distribution,
+        base=start and start.info,
         overwrite=overwrite,
         on_progress=on_progress,
     )
@@ -74,3 +89,14 @@ def pretraining_architecture(recipe: PretrainRecipe, dataset: DatasetInfo) -> Ar
         dropout_dense=network.dropout_dense,
         dropout_block=network.dropout_block,
     )
+
+
+def _check_shape(wanted: Architecture, base: Architecture, name: StrPath) -> None:
+    """Raise a `UserError` where the weights of a base do not fit into the network wanted."""
+    for key in ("depth", "width"):
+        ours, theirs = getattr(wanted, key), getattr(base, key)
+        if ours != theirs:
+            raise UserError(
+                f"{name} has {key} {theirs:g}, but the recipe asks for {ours:g}; start from a "
+                f"network of the same {key}, or set model.{key}={theirs:g}"
+            )

@@ -42,19 +42,21 @@ def kinds_of(recipe: TransferRecipe) -> Kinds:
     """Return the kinds of the strategy of a recipe.
 
     Raises:
-      UserError: The recipe has no strategy, or asks for MOPED where no trunk becomes Flipout.
+      UserError: The recipe has no strategy, or asks for MOPED where nothing becomes Flipout.
     """
     if recipe.strategy is None:
         raise UserError(f"no strategy is given; choose one of {', '.join(STRATEGIES)}")
     kinds = STRATEGIES[recipe.strategy]
     if recipe.variational.moped_delta is None:
         return kinds
-    if recipe.strategy != "flip":
-        raise UserError(
-            f"variational.moped_delta goes with strategy flip, not {recipe.strategy}: it starts "
-            "a Flipout trunk from a deterministic base"
-        )
-    return kinds._replace(base="deterministic")
+    if recipe.strategy == "flip":
+        return kinds._replace(base="deterministic")
+    if kinds.head == "flipout" and recipe.keep_head:
+        return kinds
+    raise UserError(
+        f"variational.moped_delta goes with strategy flip, not {recipe.strategy}: it starts a "
+        "Flipout trunk from a deterministic base, or with keep_head the Flipout head of det-flip"
+    )
 
 
 def strategies_for(kind: Kind) -> str:

@@ -3,22 +3,21 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
+from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
-from vipann_tf.models.vipann import VIPANN
-from vipann_tf.recipes import TransferRecipe, Variational
-from vipann_tf.records.schema import DatasetInfo, read_dataset_info
+from vipann_tf.recipes import TransferRecipe
+from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.saved_model.load import read_variables
-from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
 from vipann_tf.training.progress import Progress
 from vipann_tf.training.strategies import kinds_of, strategies_for
+from vipann_tf.training.warm_start import start_from
 
 
 def transfer(
@@ -53,21 +52,22 @@ def transfer(
     """
     check_vacant(out, overwrite=overwrite)
     kinds_of(recipe)
-    base_info = read_model_info(base)
-    dataset = read_dataset_info(data)
-    if dataset.sample_rate_hz != base_info.sample_rate_hz:
-        raise UserError(
-            f"{data} has {dataset.sample_rate_hz} Hz, the base model {base_info.sample_rate_hz} "
-            "Hz; prepare the data anew"
-        )
+    start = ModelUnderTest.open(base)
+    dataset = start.check(data, any_labels=not recipe.keep_head)
     splits, held_out = training_splits(
         dataset, recipe.data.train, test_fold, recipe.validation.splits
     )
-    architecture = transferred_architecture(recipe, base_info.architecture, dataset, str(base))
+    architecture = transferred_architecture(recipe, start.info.architecture, dataset, str(base))
     clips = training_clips(recipe, data, dataset, splits, held_out)
     distribution = distribution or tf.distribute.get_strategy()
     model = fit.build(architecture, recipe, distribution)
-    load_trunk(model, read_variables(base), recipe.variational)
+    trunk = {layer.name for layer in model.trunk_variable_layers()}
+    start_from(
+        model,
+        read_variables(base),
+        recipe.variational,
+        wanted=lambda layer: recipe.keep_head or layer in trunk,
+    )
     if recipe.mode == "fixed":
         model.freeze_trunk()
     return fit.fit(
@@ -76,7 +76,7 @@ def transfer(
         clips,
         out,
         distribution=distribution,
-        base=base_info,
+        base=start.info,
         overwrite=overwrite,
         on_progress=on_progress,
     )
@@ -153,25 +153,3 @@ def transferred_architecture(
             "dropout_dense": recipe.dropout_dense,
         }
     )
-
-
-def load_trunk(model: VIPANN, base: dict[str, np.ndarray], variational: Variational) -> None:
-    """Give a model the trunk of a base, and its Flipout layers the prior and posterior wanted.
-
-    Args:
-      model: Network to change.
-      base: Variables of the base by name.
-      variational: `moped_delta`, given where the base is deterministic, and the prior.
-    """
-    trunk = {layer.name for layer in model.trunk_variable_layers()}
-    bayesian = {layer.name: layer for layer in model.bayesian_layers if layer.name in trunk}
-    kept = [name for name in model.named_variables() if name.rpartition("/")[0] in trunk]
-    model.assign({name: base[name] for name in kept if name in base}, partial=True)
-    for name, layer in bayesian.items():
-        if variational.moped_delta is not None:
-            kernel = base[f"{name}/kernel"]
-            # A weight of exactly 0 would have no posterior.
-            stddev = np.maximum(variational.moped_delta * np.abs(kernel), 1e-6)
-            layer.set_posterior(kernel, stddev)
-        if variational.prior == "pretrained":
-            layer.set_prior_to_posterior()

@@ -1,0 +1,62 @@
+"""Starting weights that come from another model."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from vipann_tf.errors import UserError
+from vipann_tf.models.vipann import VIPANN
+from vipann_tf.recipes import Variational
+
+Weights = Mapping[str, npt.NDArray[np.float32]]
+# A weight of exactly 0 would have no posterior.
+MIN_STDDEV = 1e-6
+
+
+def start_from(
+    model: VIPANN, base: Weights, variational: Variational, wanted: Callable[[str], bool]
+) -> None:
+    """Give some layers of a model the weights of a base.
+
+    A Flipout layer takes the posterior of a Flipout base. From a deterministic base it takes the
+    kernel as its mean, and `moped_delta` times the size of each weight as its standard deviation
+    (MOPED, Krishnan et al., arXiv 1906.05323, equation 8).
+
+    Args:
+      model: Network to change.
+      base: Variables of the base by name.
+      variational: `moped_delta`, and the prior: `pretrained` makes the start the prior, too.
+      wanted: Says of the name of a layer whether it starts from the base.
+
+    Raises:
+      UserError: The base lacks a variable of a wanted layer, or is deterministic where the layer is
+        Flipout and `moped_delta` is not given.
+    """
+    bayesian = {layer.name: layer for layer in model.bayesian_layers if wanted(layer.name)}
+    values = {}
+    for name in model.named_variables():
+        layer, _, variable = name.rpartition("/")
+        if not wanted(layer):
+            continue
+        if name in base:
+            values[name] = base[name]
+        elif variable not in ("kernel_loc", "kernel_rho") or f"{layer}/kernel" not in base:
+            raise UserError(
+                f"the base has no {name}; start from a network of the same depth, whose layers are "
+                "deterministic or of the kind of the new ones"
+            )
+        elif variational.moped_delta is None:
+            raise UserError(
+                f"layer {layer} is Flipout, and that of the base deterministic; say how wide its "
+                "posterior starts, e.g. variational.moped_delta=0.1"
+            )
+    model.assign(values, partial=True)
+    for name, layer in bayesian.items():
+        if f"{name}/kernel_loc" not in base:
+            kernel = base[f"{name}/kernel"]
+            layer.set_posterior(
+                kernel, np.maximum(variational.moped_delta * np.abs(kernel), MIN_STDDEV)
+            )
+        if variational.prior == "pretrained":
+            layer.set_prior_to_posterior()
