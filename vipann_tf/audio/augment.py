@@ -32,7 +32,7 @@ def mixup(
     *,
     example_offset: tf.Tensor | int = 0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mixes each example with its neighbour, features and labels by the same share.
+    """Mix each example with its neighbour, features and labels by the same share.
 
         x_i' = lambda_i x_i + (1 - lambda_i) x_j,  y_i' likewise,  lambda_i ~ Beta(alpha, alpha)
 
@@ -89,7 +89,7 @@ def spec_augment(
     fill_value: tf.Tensor | float | None = None,
     example_offset: tf.Tensor | int = 0,
 ) -> tf.Tensor:
-    """Masks random stripes of time and of frequency, other ones for each example.
+    """Mask random stripes of time and of frequency, different ones for each example.
 
     (Park et al., arXiv 1904.08779, section 2, without warping; widths and counts of PANNs, arXiv
     1912.10211.) A stripe's width is uniform on 0 ... drop width - 1, its start uniform over the
@@ -146,7 +146,7 @@ def time_shift(
     fill: str = "wrap",
     example_offset: tf.Tensor | int = 0,
 ) -> tf.Tensor:
-    """Shifts each clip in time by a random number of samples, later or earlier.
+    """Shift each clip in time by a random number of samples, later or earlier.
 
     Args:
       waveform: `[batch, samples]`, floating point.
@@ -191,7 +191,7 @@ def random_gain(
     *,
     example_offset: tf.Tensor | int = 0,
 ) -> tf.Tensor:
-    """Scales each clip by a random gain, uniform in decibels on -max ... max.
+    """Scale each clip by a random gain, uniform in decibels on -max ... max.
 
     The amplitude factor is 10^(gain / 20). Nothing is clipped: a model takes floats beyond 1.
 
@@ -216,7 +216,9 @@ def random_gain(
 
 
 def _rows(seed, purpose: str, batch, columns: int, example_offset) -> tf.Tensor:
-    """Uniform numbers in [0, 1), `[batch, columns]`: rows `example_offset` on of one long table.
+    """Draw uniform numbers in [0, 1), `[batch, columns]`.
+
+    They are rows of one long table, from row `example_offset` on.
 
     A counter-based generator gives the first rows of a longer table the same numbers as a shorter
     table, so the rows before ours are drawn and dropped: a few numbers an example.
@@ -228,13 +230,13 @@ def _rows(seed, purpose: str, batch, columns: int, example_offset) -> tf.Tensor:
 
 
 def _below(uniform: tf.Tensor, bound) -> tf.Tensor:
-    """Integers uniform on 0 ... bound - 1 from uniform numbers in [0, 1); bound is int32."""
+    """Turn uniform numbers in [0, 1) into integers uniform on 0 ... bound - 1; bound is int32."""
     scaled = tf.cast(uniform * tf.cast(bound, tf.float32), tf.int32)
     return tf.minimum(scaled, bound - 1)  # a product may round up to the bound
 
 
 def _symmetric_beta(radius: tf.Tensor, angle: tf.Tensor, alpha: float) -> tf.Tensor:
-    """Beta(alpha, alpha) from two uniform numbers, for any alpha above 0, without rejection.
+    """Turn two uniform numbers into Beta(alpha, alpha), for any alpha above 0, without rejection.
 
     For T of Student's t distribution with 2 alpha degrees of freedom, (1 + X) / 2 with
     X = T / sqrt(2 alpha + T^2) is Beta(alpha, alpha). Bailey's polar method gives T as
@@ -247,7 +249,7 @@ def _symmetric_beta(radius: tf.Tensor, angle: tf.Tensor, alpha: float) -> tf.Ten
 
 
 def _partner(batch, example_offset) -> tf.Tensor:
-    """Index within this batch of the example that each one is mixed with, `[batch]` int32."""
+    """Return the index of the example that each example is mixed with, `[batch]` int32."""
     local = tf.range(batch)
     partner = tf.bitwise.bitwise_xor(local + example_offset, 1) - example_offset
     outside = (partner < 0) | (partner >= batch)
@@ -256,7 +258,7 @@ def _partner(batch, example_offset) -> tf.Tensor:
 
 
 def _per_example(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """`[batch]` reshaped to `[batch, 1, ...]`, to multiply `like` of known rank."""
+    """Reshape `[batch]` to `[batch, 1, ...]`, to multiply `like` of known rank."""
     return tf.reshape(values, [-1] + [1] * (like.shape.rank - 1))
 
 

@@ -76,7 +76,7 @@ class Decoder:
         offset_s: float = 0.0,
         duration_s: float | None = None,
     ) -> np.ndarray:
-        """Reads a file, or a window of it.
+        """Read a file, or a window of it.
 
         Args:
           file: Path, or a seekable binary file object.
@@ -117,7 +117,7 @@ class Decoder:
         return waveform
 
     def blocks(self, file: StrPath) -> Iterator[np.ndarray]:
-        """Reads a recording of any length piece by piece.
+        """Read a recording of any length piece by piece.
 
         Together the pieces are what `read` would return. Do not use this decoder for another file
         before they are all taken: they share its resampler.
@@ -163,7 +163,7 @@ class Decoder:
         return waveform if count <= wanted else waveform[: int(wanted)]
 
     def _pieces(self, sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
-        """Mono pieces at `rate_hz` from where the file stands to its end; at least one."""
+        """Yield mono pieces at `rate_hz` from where the file stands to its end; at least one."""
         if not MIN_RATE_HZ <= sound.samplerate <= MAX_RATE_HZ:
             raise DecodeError("undecodable", f"a sample rate of {sound.samplerate} Hz")
         resampler = self._resampler(sound.samplerate)
@@ -192,7 +192,7 @@ def read_audio(
     offset_s: float = 0.0,
     duration_s: float | None = None,
 ) -> np.ndarray:
-    """Reads one file as `Decoder.read` does: float32 [samples], mono, at `rate` Hz.
+    """Read one file as `Decoder.read` does: float32 [samples], mono, at `rate` Hz.
 
     Raises:
       DecodeError: With the reason, where no usable waveform comes out.
@@ -201,7 +201,7 @@ def read_audio(
 
 
 def duration_s(path: StrPath) -> float:
-    """How many seconds a file says that it holds; nothing is decoded.
+    """Read from a file's header how many seconds it holds; nothing is decoded.
 
     Raises:
       DecodeError: With the reason, where it can't be read.
@@ -214,7 +214,7 @@ def duration_s(path: StrPath) -> float:
 
 
 def _check_path(path: StrPath) -> None:
-    """Names the two cases for which libsndfile says only "System error"."""
+    """Distinguish the cases for which libsndfile says only "System error"."""
     try:
         size = os.stat(path).st_size
     except FileNotFoundError as error:

@@ -63,7 +63,7 @@ def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def mel_matrix() -> np.ndarray:
-    """Triangular mel filters, Slaney's scale and area normalisation.
+    """Return triangular mel filters on Slaney's scale, normalised to equal areas.
 
     The corners are `MEL_BANDS + 2` frequencies equally spaced in mels from `MIN_HZ` to `MAX_HZ`;
     filter m rises from corner m to m + 1, falls to m + 2, and is scaled by 2 / (its width in Hz).
@@ -84,19 +84,19 @@ def mel_matrix() -> np.ndarray:
 
 @functools.cache
 def periodic_hann() -> np.ndarray:
-    """The window, `0.5 - 0.5 cos(2 pi n / FFT_LENGTH)`: read-only float64 `[FFT_LENGTH]`."""
+    """Return the window `0.5 - 0.5 cos(2 pi n / FFT_LENGTH)`: read-only float64 `[FFT_LENGTH]`."""
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(FFT_LENGTH) / FFT_LENGTH)
     window.flags.writeable = False
     return window
 
 
 def num_frames(num_samples: int) -> int:
-    """Number of frames that `log_mel` gives for a waveform of `num_samples` samples."""
+    """Return how many frames `log_mel` gives for a waveform of `num_samples` samples."""
     return num_samples // HOP_SAMPLES + 1
 
 
 def log_mel(waveform: tf.Tensor) -> tf.Tensor:
-    """Log-mel spectrogram of waveforms, in decibels re full-scale power.
+    """Compute the log-mel spectrogram of waveforms, in decibels re full-scale power.
 
     Core TensorFlow ops only, in float32: it goes into a SavedModel as it is. Of the forms timed
     (benchmarks; `tf.signal.stft` with `tf.abs`, an STFT by matrix product as the checkpoints store

@@ -13,7 +13,7 @@ __all__ = ["count_windows", "sliding_windows"]
 def sliding_windows(
     path: str | os.PathLike, rate_hz: int, window_s: float, hop_s: float
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """Cuts a recording into windows while it is read.
+    """Cut a recording into windows while it is read.
 
     Windows begin at multiples of the hop. Where they leave the recording's end uncovered, one more
     window ends with the recording, so that nothing is padded and nothing left out. A recording that
@@ -51,5 +51,5 @@ def sliding_windows(
 
 
 def count_windows(seconds: float, window_s: float, hop_s: float) -> int:
-    """About how many windows a recording of so many seconds gives."""
+    """Estimate how many windows a recording of so many seconds gives."""
     return 1 + max(0, int(np.ceil((seconds - window_s) / hop_s - 1e-9)))

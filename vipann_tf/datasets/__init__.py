@@ -81,7 +81,7 @@ DATASETS = {
 
 
 def find(name: str) -> Dataset:
-    """The dataset of that name.
+    """Return the dataset of that name.
 
     Raises:
       UserError: Where there is none, with the names that there are.
@@ -92,7 +92,7 @@ def find(name: str) -> Dataset:
 
 
 def load(name: str, source: StrPath | SourceTree | None = None, **options) -> Source:
-    """Lists a dataset's clips.
+    """List a dataset's clips.
 
     Args:
       name: A key of `DATASETS`.

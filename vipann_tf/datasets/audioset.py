@@ -28,7 +28,7 @@ SEGMENT_FILES = {
 
 
 def load(tree: SourceTree) -> Source:
-    """Lists AudioSet from its segment lists and whatever audio was downloaded.
+    """List AudioSet from its segment lists and whatever audio was downloaded.
 
     Args:
       tree: Directory that holds, at any depth, the CSV files and the audio. An audio file is one
@@ -74,7 +74,7 @@ def load(tree: SourceTree) -> Source:
 
 
 def _label_names(tree: SourceTree, file: str) -> dict[str, str]:
-    """Machine id -> display name, in model order."""
+    """Return machine id -> display name, in model order."""
     rows = tree.read_csv(file, ("index", "mid", "display_name"))
     for place, row in enumerate(rows):
         if row["index"] != str(place):
@@ -86,7 +86,7 @@ def _label_names(tree: SourceTree, file: str) -> dict[str, str]:
 
 
 def _segments(tree: SourceTree, file: str) -> Iterator[tuple[str, float, float, list[str]]]:
-    """The rows of a segment list; its header lines begin with '#'."""
+    """Yield the rows of a segment list; its header lines begin with '#'."""
     lines = tree.read_text(file).splitlines()
     rows = (line for line in lines if line and not line.startswith("#"))
     for number, row in enumerate(csv.reader(rows, skipinitialspace=True), start=1):
@@ -101,7 +101,7 @@ def _segments(tree: SourceTree, file: str) -> Iterator[tuple[str, float, float, 
 
 
 def _stems(ytid: str, start_s: float, end_s: float) -> Iterator[str]:
-    """File names without suffix that downloaders give to a segment, the commonest first."""
+    """Yield the file names without suffix that downloaders give a segment, the commonest first."""
     for base in (ytid, f"Y{ytid}"):
         yield base
         yield f"{base}_{start_s:.3f}"

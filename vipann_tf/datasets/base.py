@@ -73,7 +73,7 @@ class Source:
 
 
 def check_split(name: str, where: str) -> str:
-    """Returns a split name, or raises `UserError` where it can't be part of a file name."""
+    """Return a split name; raise a `UserError` where it can't be part of a file name."""
     if not _SPLIT.fullmatch(name):
         raise UserError(
             f"{where}: split {name!r} is no usable name; use letters, digits and underscores,"
@@ -83,7 +83,7 @@ def check_split(name: str, where: str) -> str:
 
 
 def split_of_fold(fold: str | int) -> str:
-    """The split name of a fold: 3, "3", "fold3", "fold_3" and "Fold-03" are all `fold3`."""
+    """Return the split of a fold: 3, "3", "fold3", "fold_3" and "Fold-03" are all `fold3`."""
     match = re.fullmatch(r"(?:fold[ _-]?)?(\d+)", str(fold).strip(), re.IGNORECASE)
     if match is None:
         raise UserError(f"fold {fold!r} is not a number; use 1, 2, 3 ... or fold1, fold2 ...")

@@ -16,7 +16,7 @@ DEFAULT_SPLIT = "train"
 
 
 def load(tree: SourceTree, *, task: Task | None = None) -> Source:
-    """Lists the clips of a CSV file.
+    """List the clips of a CSV file.
 
     Columns: `filename` (absolute, or relative to the CSV file's directory), `labels` or `label`,
     and optionally `split` or `fold`, `offset_s` and `duration_s`. Others are ignored.

@@ -36,7 +36,7 @@ _NAME = re.compile(r"(?:test_)?([a-z]+)\d{2}")
 
 
 def load(tree: SourceTree) -> Source:
-    """Lists one or both archives of the scene classification task, as unpacked.
+    """List one or both archives of the scene classification task, as unpacked.
 
     Args:
       tree: Directory that holds `scenes_stereo/`, `scenes_stereo_testset/` or both, at any depth.

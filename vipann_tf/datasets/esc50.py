@@ -13,7 +13,7 @@ SUBSETS = ("esc50", "esc10")
 
 
 def load(tree: SourceTree, *, subset: str = "esc50") -> Source:
-    """Lists ESC-50 as published, or its ESC-10 part.
+    """List ESC-50 as published, or its ESC-10 part.
 
     The audio may have been recompressed: `1-100032-A-0.ogg` serves for `1-100032-A-0.wav`.
 

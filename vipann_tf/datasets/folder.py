@@ -21,7 +21,7 @@ _SPLIT_FOLDER = re.compile(
 
 
 def load(tree: SourceTree, *, task: Task = "multiclass") -> Source:
-    """Lists a directory with one folder a class.
+    """List a directory with one folder per class.
 
     The top folders are splits where all of them are called train, val, dev, test, eval (or the
     long forms), fold1, fold2 ... or 1, 2 ..., and hold folders only; otherwise they are classes,

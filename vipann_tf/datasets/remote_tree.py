@@ -12,7 +12,7 @@ __all__ = ["RemoteTree", "source_tree"]
 
 
 def source_tree(path) -> SourceTree:
-    """The directory that a dataset is read from, wherever it lies."""
+    """Return the directory that a dataset is read from, local or remote."""
     return RemoteTree(path) if storage.is_remote(path) else SourceTree(path)
 
 

@@ -38,7 +38,7 @@ CLASS_OF_TYPE = {
 
 
 def load(tree: SourceTree, *, seconds: float = WINDOW_SECONDS, folds: int = FOLDS) -> Source:
-    """Lists ShipsEar, cut into windows.
+    """List ShipsEar, cut into windows.
 
     There is no published split. Within each class the recordings, in the order of their ids, are
     dealt round the folds, and all windows of a recording stay in its fold.
@@ -84,7 +84,7 @@ def load(tree: SourceTree, *, seconds: float = WINDOW_SECONDS, folds: int = FOLD
 
 
 def _types(tree: SourceTree) -> dict[int, str]:
-    """Recording id -> vessel type as published."""
+    """Return recording id -> vessel type as published."""
     files = [name for name in tree.files if name.lower().endswith(".csv")]
     if tree.file is not None:
         files = [tree.file]
@@ -110,7 +110,7 @@ def _number(text: str, where: str) -> int:
 
 
 def _recordings(tree: SourceTree, types: dict[int, str]):
-    """Label -> its recordings as (id, file name, label), and what has no label."""
+    """Return label -> its recordings as (id, file name, label), and the rejected files."""
     recordings: dict[str, list[tuple[int, str, str]]] = {label: [] for label in LABELS}
     rejected = []
     for name in tree.audio_files():

@@ -76,14 +76,14 @@ FRAME_SAMPLES = 640
 
 
 def _sounding_rms(waveform: np.ndarray) -> float:
-    """RMS over the frames of 20 ms that are within 20 dB of the loudest: silence does not count."""
+    """Compute the RMS over the frames of 20 ms within 20 dB of the loudest: silence is left out."""
     whole = len(waveform) // FRAME_SAMPLES * FRAME_SAMPLES
     power = np.square(waveform[:whole]).reshape(-1, FRAME_SAMPLES).mean(axis=-1)
     return math.sqrt(float(power[power >= 0.01 * power.max()].mean())) + 1e-12
 
 
 def _background(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Ambient noise of random colour and slow changes, RMS about 1, float32 `[n]`."""
+    """Make ambient noise of random colour and slow changes, RMS about 1, float32 `[n]`."""
     noise = white_noise(rng, n)
     dull = filtered(noise, "low", log_uniform(rng, 60.0, 1500.0))
     dull = filtered(dull, "high", LOWEST_HZ)
@@ -93,7 +93,7 @@ def _background(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def _event_in_clip(rng: np.random.Generator, event: SoundEvent, n: int) -> np.ndarray:
-    """An event in a random span of silence, faded at both ends, sounding RMS 1, float32 `[n]`."""
+    """Place an event, faded and of sounding RMS 1, in a random span of silence, float32 `[n]`."""
     length = int(rng.uniform(*SPAN) * n)
     start = int(rng.integers(0, n - length + 1))
     waveform = np.asarray(event(rng, length), np.float32)
@@ -106,7 +106,7 @@ def _event_in_clip(rng: np.random.Generator, event: SoundEvent, n: int) -> np.nd
 
 
 def mixture(rng: np.random.Generator, events: Sequence[SoundEvent], n: int) -> np.ndarray:
-    """One clip: the events at random times and levels, in one room, over background noise.
+    """Mix one clip: events at random times and levels, in one room, over background noise.
 
     Args:
       rng: random generator; all randomness comes from it.

@@ -41,14 +41,14 @@ CLOCK_RATE_HZ = (1.0, 5.0)
 
 
 def _burst(rng: np.random.Generator, seconds: float, freq_hz: float, q: float) -> np.ndarray:
-    """A noise burst that falls by 60 dB in `seconds`, around one frequency, of peak 1."""
+    """Make a noise burst that falls by 60 dB in `seconds`, around one frequency, of peak 1."""
     n = samples(seconds)
     burst = filtered(white_noise(rng, n), "band", freq_hz, q) * exponential_decay(n, seconds)
     return burst / np.abs(burst).max()
 
 
 def _tick(rng: np.random.Generator, pitch_hz: float) -> np.ndarray:
-    """A small mechanism's click: three stiff modes and a speck of noise."""
+    """Make the click of a small mechanism: three stiff modes and a speck of noise."""
     modes = decaying_modes(
         pitch_hz * np.array([1.0, 1.7, 2.6]), [0.03, 0.02, 0.012], [1.0, 0.8, 0.6], samples(0.03)
     )
@@ -57,7 +57,7 @@ def _tick(rng: np.random.Generator, pitch_hz: float) -> np.ndarray:
 
 
 def _thud(rng: np.random.Generator, pitch_hz: float, t60_s: float) -> np.ndarray:
-    """A blow on wood: low modes of a plate, and the noise of contact."""
+    """Make a blow on wood: low modes of a plate, and the noise of contact."""
     ratios = np.array([1.0, 1.58, 2.24, 2.92, 3.46]) * np.exp(0.05 * rng.standard_normal(5))
     thud = decaying_modes(pitch_hz * ratios, t60_s / ratios**0.5, series(5, 0.5), samples(t60_s))
     contact = _burst(rng, 0.02, rng.uniform(800.0, 2500.0), 0.6)
@@ -66,7 +66,7 @@ def _thud(rng: np.random.Generator, pitch_hz: float, t60_s: float) -> np.ndarray
 
 
 def clock_tick(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A clock: even ticks, `CLOCK_RATE_HZ` a second, alternately higher and lower."""
+    """Make a clock: even ticks, `CLOCK_RATE_HZ` per second, alternately higher and lower."""
     pitch = log_uniform(rng, 1800.0, 4000.0)
     grains = [_tick(rng, pitch), rng.uniform(0.5, 1.0) * _tick(rng, pitch * rng.uniform(0.75, 1))]
     starts = onsets(rng, n, 1 / log_uniform(rng, *CLOCK_RATE_HZ), 0.005)
@@ -74,7 +74,7 @@ def clock_tick(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def mouse_click(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Mouse clicks: irregular pairs of press and release, the ticks of a clock in all but time."""
+    """Make mouse clicks: irregular pairs of press and release; each tick is like a clock's."""
     pitch = log_uniform(rng, 1800.0, 4000.0)
     press, release = _tick(rng, pitch), _tick(rng, pitch * rng.uniform(1.0, 1.3))
     starts = onsets(rng, n, rng.uniform(0.25, 1.2), 0.5)
@@ -84,7 +84,7 @@ def mouse_click(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def footsteps(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Footsteps, 1.4-2.8 a second: heel, then the toe's scuff; or (shared) knocking boards."""
+    """Make footsteps, 1.4-2.8 per second: heel, then toe; or (shared) knocking boards."""
     step_s = 1 / rng.uniform(1.4, 2.8)
     starts = onsets(rng, n, step_s, 0.05)
     if rng.random() < SHARED_CASE:
@@ -104,7 +104,7 @@ def footsteps(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def door_knock(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Knocks on a door: groups of 2-6, 2.2-7 a second, on a plate of 110-450 Hz."""
+    """Make knocks on a door: groups of 2-6, 2.2-7 per second, on a plate of 110-450 Hz."""
     pitch, t60_s = log_uniform(rng, 110.0, 450.0), rng.uniform(0.1, 0.25)
     interval = samples(1 / log_uniform(rng, 2.2, 7.0))
     groups = onsets(rng, n, rng.uniform(1.8, 3.0), 0.1)
@@ -114,7 +114,7 @@ def door_knock(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def water_drip(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Drips: the ring of the entrained bubble, whose pitch rises as it nears the surface.
+    """Make drips: the ring of the entrained bubble, whose pitch rises as it nears the surface.
 
     Frequency f0 (1 + sigma t), exponential decay (van den Doel, Physically-based models for liquid
     sounds, ACM Transactions on Applied Perception 2(4), 2005).
@@ -137,7 +137,7 @@ def water_drip(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def dog_bark(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A dog: barks of 0.12-0.3 s whose pitch leaps and falls, hoarse, shaped by two formants."""
+    """Make a dog: barks of 0.12-0.3 s whose pitch leaps and falls, hoarse, with two formants."""
     pitch, size = log_uniform(rng, 180.0, 520.0), rng.uniform(0.8, 1.3)
     length = samples(rng.uniform(0.12, 0.3))
     x = np.linspace(0, 1, length, dtype=np.float32)
@@ -160,7 +160,7 @@ def dog_bark(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def hand_clap(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Hand claps, 1.2-5 a second: each a burst of 5-10 ms that cupped hands colour."""
+    """Make hand claps, 1.2-5 per second: each a burst of 5-10 ms that cupped hands colour."""
     colour, q = log_uniform(rng, 700.0, 2200.0), rng.uniform(0.8, 2.0)
     starts = onsets(rng, n, 1 / log_uniform(rng, 1.2, 5.0), 0.06)
     clap_s = rng.uniform(0.03, 0.09)
@@ -172,7 +172,7 @@ def hand_clap(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def typing(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Typing: 4-10 key strokes a second in runs, each a click and the thump of the case."""
+    """Make typing: runs of 4-10 key strokes per second, each a click and the thump of the case."""
     key, case = log_uniform(rng, 2000.0, 5000.0), log_uniform(rng, 150.0, 400.0)
     starts = onsets(rng, n, 1 / rng.uniform(4.0, 10.0), 0.4)
     pause = rng.uniform(0.0, n, 2)
@@ -190,7 +190,7 @@ def typing(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def glass_break(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Breaking glass: a crash, then 25-80 shards that ring at 2-12 kHz as they fall."""
+    """Make breaking glass: a crash, then 25-80 shards that ring at 2-12 kHz as they fall."""
     crash_at = int(rng.uniform(0.0, 0.5) * n)
     crash = _burst(rng, rng.uniform(0.1, 0.4), rng.uniform(3000.0, 7000.0), 0.5)
     count = int(rng.integers(25, 80))

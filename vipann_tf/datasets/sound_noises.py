@@ -27,13 +27,13 @@ __all__ = ["helicopter", "rain", "sea_waves", "thunder", "vacuum_cleaner", "wind
 
 
 def _steady_hiss(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Even broadband noise: distant surf and a vacuum cleaner next door both sound like it."""
+    """Make even broadband noise, as of distant surf or of a vacuum cleaner next door."""
     hiss = filtered(white_noise(rng, n), "low", log_uniform(rng, 700.0, 3000.0))
     return filtered(hiss, "high", rng.uniform(100.0, 300.0)) * wander(rng, n, 1.0, 0.6, 1.0)
 
 
 def rain(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Rain: a steady treble hiss and 40-600 drops a second that stand out of it."""
+    """Make rain: a steady treble hiss, and 40-600 drops per second that stand out of it."""
     drops = np.zeros(n, np.float32)
     count = round(log_uniform(rng, 40.0, 600.0) * n / samples(1.0))
     drops[rng.integers(0, n, count)] = rng.standard_exponential(count)
@@ -43,7 +43,7 @@ def rain(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def wind(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Wind: low noise in gusts, whose pitch (the howl at an edge) rises with their strength."""
+    """Make wind: low noise in gusts, whose pitch (the howl at an edge) rises with strength."""
     gust = wander(rng, n, rng.uniform(0.5, 2.0), 0.1, 1.0)
     source = white_noise(rng, n)
     corner = log_uniform(rng, 150.0, 350.0)
@@ -54,7 +54,7 @@ def wind(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def sea_waves(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Sea waves: noise that swells, brightest as the wave breaks, or (shared) distant surf."""
+    """Make sea waves: noise that swells, brightest as the wave breaks, or (shared) distant surf."""
     if rng.random() < SHARED_CASE:
         return _steady_hiss(rng, n)
     source = white_noise(rng, n)
@@ -66,7 +66,7 @@ def sea_waves(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def vacuum_cleaner(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A vacuum cleaner: rushing air and the whine of a motor of 180-500 Hz, or (shared) muffled."""
+    """Make a vacuum cleaner: air and the whine of a motor of 180-500 Hz, or (shared) muffled."""
     if rng.random() < SHARED_CASE:
         return _steady_hiss(rng, n)
     air = filtered(white_noise(rng, n), "band", log_uniform(rng, 700.0, 2200.0), 0.4)
@@ -78,7 +78,7 @@ def vacuum_cleaner(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def helicopter(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A helicopter: noise chopped by blades that pass 9-22 times a second, over a low thump."""
+    """Make a helicopter: noise chopped by blades that pass 9-22 times per second, and a thump."""
     blade = phase_of(log_uniform(rng, 9.0, 22.0) * wander(rng, n, 1.0, 0.97, 1.03))
     chop = np.exp(-np.float32(rng.uniform(3.0, 8.0)) * blade)
     source = white_noise(rng, n)
@@ -92,7 +92,7 @@ def helicopter(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def thunder(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Thunder: a crack, unless far away, and a rumble that rolls and dies in seconds."""
+    """Make thunder: a crack, unless it is far away, and a rumble that rolls and dies in seconds."""
     start = int(rng.uniform(0.0, 0.3) * n)
     length = n - start
     source = white_noise(rng, length)

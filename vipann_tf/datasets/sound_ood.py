@@ -41,7 +41,7 @@ VOWELS_HZ = (
 
 
 def pluck(pitch_hz: float, pluck_point: float, n: int) -> np.ndarray:
-    """One note of the Karplus-Strong string, in closed form.
+    """Make one note of the Karplus-Strong string, in closed form.
 
     The two-point average in the string's loop multiplies harmonic h, once a period, by
     cos(pi f_h / rate) (Jaffe and Smith, Computer Music Journal 7(2), 1983): every harmonic is a
@@ -62,7 +62,7 @@ def pluck(pitch_hz: float, pluck_point: float, n: int) -> np.ndarray:
 
 
 def plucked_string(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A melody on a plucked string, 2-5 notes a second of a pentatonic scale."""
+    """Make a melody on a plucked string, 2-5 notes per second of a pentatonic scale."""
     root, pluck_point = log_uniform(rng, 110.0, 330.0), rng.uniform(0.1, 0.4)
     starts = onsets(rng, n, rng.uniform(0.18, 0.5), 0.03)
     notes = rng.choice([0, 2, 4, 7, 9, 12, 14, 16], len(starts))
@@ -70,7 +70,7 @@ def plucked_string(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def speech_babble(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Speech-like babble of 1-3 talkers: vowels by formant filters, with fricatives between."""
+    """Make babble of 1-3 talkers: vowels by formant filters, with fricatives between them."""
     out = np.zeros(n, np.float32)
     for _ in range(rng.integers(1, 4)):
         base, size = log_uniform(rng, 90.0, 230.0), rng.uniform(0.95, 1.15)
@@ -98,7 +98,7 @@ def speech_babble(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def synth_glissando(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Frequency modulation (Chowning 1973) with gliding pitch and index: no natural source."""
+    """Make frequency modulation (Chowning 1973) with gliding pitch and index: no natural source."""
     pitch = sweep(120.0, 1400.0, wander(rng, n, rng.uniform(0.5, 2.0), 0.0, 1.0))
     index = wander(rng, n, rng.uniform(0.5, 3.0), 0.5, 6.0)
     modulator_hz = pitch * np.float32(rng.choice([0.5, 1.0, 1.41, 2.0, 3.5]))
@@ -110,7 +110,7 @@ def synth_glissando(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def sonar(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A sonar: a ping of 600-1600 Hz and its echoes in a long, narrow-band reverberation."""
+    """Make a sonar: a ping of 600-1600 Hz and its echoes in a long, narrow-band reverberation."""
     pitch = log_uniform(rng, 600.0, 1600.0)
     length = samples(2.5)
     ping = decaying_modes([pitch], [rng.uniform(0.25, 0.6)], [1.0], length)
@@ -124,7 +124,7 @@ def sonar(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def morse_code(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Morse code on the radio: keyed tone of 500-1000 Hz amid crackling static."""
+    """Make Morse code on the radio: a keyed tone of 500-1000 Hz amid crackling static."""
     dot = rng.uniform(0.05, 0.1)
     units: list[tuple[bool, int]] = []  # (key down, length in dots)
     while sum(length for _, length in units) * dot * samples(1.0) < n:

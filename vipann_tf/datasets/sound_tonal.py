@@ -48,14 +48,14 @@ SHARED_CASE = 0.25  # how often an event takes the form that another class takes
 
 
 def _gate(phase: np.ndarray, duty: float) -> np.ndarray:
-    """1 in the first `duty` of each period and 0 after it, with edges of 4 % of a period."""
+    """Return 1 in the first `duty` of each period, else 0, with edges of 4 % of a period."""
     edge = np.float32(0.04)
     rise = np.clip(phase / edge, 0, 1)
     return rise * np.clip((np.float32(duty) - phase) / edge + 1, 0, 1)
 
 
 def siren(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A siren: pitch swings between two values within `SIREN_HZ`, from a slow wail to a yelp."""
+    """Make a siren: its pitch swings between two values within `SIREN_HZ`, slowly or fast."""
     low = rng.uniform(SIREN_HZ[0], 750.0)
     high = rng.uniform(1000.0, SIREN_HZ[1])
     phase = phase_of(1 / log_uniform(rng, 0.35, 4.5), n) + np.float32(rng.random())
@@ -67,7 +67,7 @@ def siren(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def alarm(rng: np.random.Generator, n: int) -> np.ndarray:
-    """An alarm: beeps, two alternating tones, or (shared with the siren) a fast rising sweep."""
+    """Make an alarm: beeps, two alternating tones, or (shared with the siren) fast sweeps."""
     pitch = log_uniform(rng, 900.0, 3200.0)
     phase = (phase_of(log_uniform(rng, 1.2, 6.0), n) + np.float32(rng.random())) % 1
     harmonics = series(int(15_000 / (1.4 * pitch)), rng.uniform(0.7, 2.0))
@@ -84,7 +84,7 @@ def alarm(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def bell(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A church bell struck every second or so: `BELL_PARTIALS`, each a slightly split pair."""
+    """Make a church bell, struck about once per second: each of `BELL_PARTIALS` is a split pair."""
     prime = log_uniform(rng, *BELL_PRIME_HZ)
     ratios = np.asarray(BELL_PARTIALS)
     # High partials die sooner; the two modes of a pair beat, which is the bell's warble.
@@ -102,7 +102,7 @@ def bell(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def engine(rng: np.random.Generator, n: int) -> np.ndarray:
-    """An engine: firing rate 25-110 Hz, uneven cylinders as weak harmonics of a quarter of it."""
+    """Make an engine: a firing rate of 25-110 Hz, and weak harmonics of a quarter of it."""
     firing = log_uniform(rng, 25.0, 110.0)
     freq = firing * wander(rng, n, rng.uniform(0.4, 2.0), 0.92, 1.1)
     cylinders = 4
@@ -117,7 +117,7 @@ def engine(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def saw(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A circular saw: a bright buzz of 80-400 Hz that falls in pitch and hisses under load."""
+    """Make a circular saw: a bright buzz of 80-400 Hz that falls in pitch and hisses under load."""
     if rng.random() < SHARED_CASE:
         return engine(rng, n)
     load = wander(rng, n, rng.uniform(0.6, 2.5), 0.0, 1.0)
@@ -133,7 +133,7 @@ def saw(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def bird_chirp(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A bird: phrases of 2-9 equal chirps, each a fast glide within 1.4-7 kHz."""
+    """Make a bird: phrases of 2-9 equal chirps, each a fast glide within 1.4-7 kHz."""
     starts, grains = [], []
     centre = log_uniform(rng, 2300.0, 4500.0)
     for phrase in onsets(rng, n, rng.uniform(0.8, 2.0), 0.25):
@@ -152,7 +152,7 @@ def bird_chirp(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def whistle(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A person whistling: an almost pure tone of 700-2800 Hz that glides, with breath."""
+    """Make a person whistling: an almost pure tone of 700-2800 Hz that glides, with breath."""
     centre = log_uniform(rng, 900.0, 2100.0)
     notes = wander(rng, n, rng.uniform(1.0, 4.0), 0.78, 1.33)
     vibrato = 1 + np.float32(rng.uniform(0.0, 0.02)) * tone(rng.uniform(4.5, 7.0), n)
@@ -162,7 +162,7 @@ def whistle(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def _trill(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A trilled high tone: what some crickets and some electronic telephones both sound like."""
+    """Make a trilled high tone, as of some crickets and of some electronic telephones."""
     carrier = tone(log_uniform(rng, 2500.0, 4500.0), n)
     pulses = _gate(phase_of(log_uniform(rng, 14.0, 30.0), n), 0.5)
     calls = _gate(phase_of(log_uniform(rng, 0.5, 1.5), n), 0.5)
@@ -170,7 +170,7 @@ def _trill(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def cricket(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A cricket: chirps of 2-5 pulses of a tone of 3-6 kHz, or (shared) a trill."""
+    """Make a cricket: chirps of 2-5 pulses of a tone of 3-6 kHz, or (shared) a trill."""
     if rng.random() < SHARED_CASE:
         return _trill(rng, n)
     carrier = log_uniform(rng, 3200.0, 6000.0)
@@ -184,7 +184,7 @@ def cricket(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def telephone(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A telephone: two small gongs struck in turn 18-28 times a second, or (shared) a trill."""
+    """Make a telephone: two small gongs, struck 18-28 times per second, or (shared) a trill."""
     if rng.random() < SHARED_CASE:
         return _trill(rng, n)
     ratios = np.array([1.0, 2.03, 2.76, 3.9, 5.4])

@@ -40,22 +40,22 @@ MODE_BLOCK_SAMPLES = 256
 
 
 def samples(seconds: float) -> int:
-    """Length in samples of a duration, at least 1."""
+    """Return the length in samples of a duration, at least 1."""
     return max(1, round(seconds * RATE_HZ))
 
 
 def times(n: int) -> np.ndarray:
-    """Time of each of `n` samples, s, float32."""
+    """Return the time of each of `n` samples, in seconds, float32."""
     return np.arange(n, dtype=np.float32) / np.float32(RATE_HZ)
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """A draw whose logarithm is uniform: what pitches and rates call for."""
+    """Draw a number whose logarithm is uniform, as suits pitches and rates."""
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
 def white_noise(rng: np.random.Generator, n: int) -> np.ndarray:
-    """White noise of standard deviation 1, float32 `[n]`.
+    """Draw white noise of standard deviation 1, float32 `[n]`.
 
     Uniform, not Gaussian: four times as fast to draw, the same to the ear, and Gaussian enough
     after any filter.
@@ -69,7 +69,7 @@ def white_noise(rng: np.random.Generator, n: int) -> np.ndarray:
 def wander(
     rng: np.random.Generator, n: int, points_per_s: float, low: float, high: float
 ) -> np.ndarray:
-    """A slow random control signal in `[low, high]`: straight lines between uniform points.
+    """Draw a slow control signal in `[low, high]`: straight lines between uniform points.
 
     Args:
       rng: random generator.
@@ -89,12 +89,12 @@ def wander(
 
 
 def sweep(low_hz: float, high_hz: float, position: np.ndarray) -> np.ndarray:
-    """Frequency at `position` in [0, 1] between two pitches, even in octaves, float32 `[n]`."""
+    """Return the frequency at `position` in [0, 1] between two pitches, linear in octaves."""
     return np.float32(low_hz) * np.exp(np.float32(math.log(high_hz / low_hz)) * position)
 
 
 def phase_of(freq_hz: np.ndarray | float, n: int | None = None) -> np.ndarray:
-    """Running phase, in periods modulo 1, of an instantaneous frequency.
+    """Return the running phase, in periods modulo 1, of an instantaneous frequency.
 
     Summed in float64: a float32 sum would detune a high tone within seconds.
 
@@ -113,17 +113,17 @@ def phase_of(freq_hz: np.ndarray | float, n: int | None = None) -> np.ndarray:
 
 
 def tone(freq_hz: np.ndarray | float, n: int | None = None) -> np.ndarray:
-    """A sine of amplitude 1 that follows `freq_hz` (see `phase_of`), float32 `[n]`."""
+    """Return a sine of amplitude 1 that follows `freq_hz` (see `phase_of`), float32 `[n]`."""
     return np.sin(np.float32(2 * math.pi) * phase_of(freq_hz, n))
 
 
 def series(count: int, slope: float) -> np.ndarray:
-    """Amplitudes `h ** -slope` of harmonics `h = 1..count`, `[count]`."""
+    """Return the amplitudes `h ** -slope` of harmonics `h = 1..count`, `[count]`."""
     return np.arange(1, count + 1) ** -float(slope)
 
 
 def harmonic_tone(phase: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
-    """A periodic tone by table lookup, band limited by the number of its harmonics.
+    """Make a periodic tone by table lookup, band limited by the number of its harmonics.
 
     Args:
       phase: `[n]` in periods, as `phase_of` gives it.
@@ -143,7 +143,7 @@ def harmonic_tone(phase: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
 def decaying_modes(
     freqs_hz: Iterable[float], t60s_s: Iterable[float], amplitudes: Iterable[float], n: int
 ) -> np.ndarray:
-    """Modal synthesis: the sum of exponentially decaying sines, as of a struck body.
+    """Sum exponentially decaying sines, as a struck body gives (modal synthesis).
 
     With `z = exp(-ln(1000) / (t60 rate) + 2 pi i f / rate)`, sample `j B + k` of a mode is the
     imaginary part of `z^(j B) z^k`, so that all modes together are one matrix product.
@@ -169,12 +169,12 @@ def decaying_modes(
 
 
 def exponential_decay(n: int, t60_s: float) -> np.ndarray:
-    """An envelope that falls by 60 dB in `t60_s`, float32 `[n]`."""
+    """Return an envelope that falls by 60 dB in `t60_s`, float32 `[n]`."""
     return np.exp(times(n) * np.float32(-math.log(1000) / t60_s))
 
 
 def filtered(waveform: np.ndarray, kind: str, freq_hz: float, q: float = 0.707) -> np.ndarray:
-    """A second-order filter (Bristow-Johnson, Audio EQ Cookbook).
+    """Filter a waveform by a second-order filter (Bristow-Johnson, Audio EQ Cookbook).
 
     Args:
       waveform: `[n]`.
@@ -198,7 +198,7 @@ def filtered(waveform: np.ndarray, kind: str, freq_hz: float, q: float = 0.707) 
 
 
 def onsets(rng: np.random.Generator, n: int, interval_s: float, jitter: float) -> np.ndarray:
-    """Onsets of repeated events: a first one within an interval, then one after each interval.
+    """Draw onsets of repeated events: one within the first interval, then one after each interval.
 
     Args:
       rng: random generator.
@@ -219,7 +219,7 @@ def onsets(rng: np.random.Generator, n: int, interval_s: float, jitter: float) -
 
 
 def place(n: int, starts: Iterable[int], grains: Iterable[np.ndarray]) -> np.ndarray:
-    """Adds each grain at its start to silence; what reaches beyond the end is cut.
+    """Add each grain to silence at its start; what reaches beyond the end is cut.
 
     Args:
       n: length in samples.
@@ -237,13 +237,13 @@ def place(n: int, starts: Iterable[int], grains: Iterable[np.ndarray]) -> np.nda
 
 
 def arch(n: int, power: float) -> np.ndarray:
-    """An envelope that rises from 0 and falls back to 0: half a sine to a power, float32 `[n]`."""
+    """Return an envelope that rises from 0 and falls to 0: a half sine to a power, `[n]`."""
     # Points between the zeros: float32 pi is past pi, and a negative base has no real power.
     return np.sin((np.arange(n, dtype=np.float32) + 0.5) * np.float32(math.pi / n)) ** power
 
 
 def reverberated(rng: np.random.Generator, dry: np.ndarray, t60_s: float, wet: float) -> np.ndarray:
-    """Puts a waveform into a room: direct sound and an exponentially decaying noise tail.
+    """Put a waveform into a room: direct sound and an exponentially decaying tail of noise.
 
     The tail is white noise times an exponential (Moorer, "About this reverberation business",
     1979), duller than white because air and walls absorb the treble, cut where it is 40 dB down.

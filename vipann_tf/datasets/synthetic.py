@@ -31,7 +31,7 @@ EVENT_COUNT_PROBS = (0.35, 0.3, 0.2, 0.15)  # of 1, 2, 3 and 4 events in a multi
 
 
 def splits_of(task: str, folds: int = 5) -> tuple[str, ...]:
-    """Names of the splits of a task.
+    """Return the names of the splits of a task.
 
     Args:
       task: "multilabel", "multiclass" or "ood".
@@ -66,7 +66,7 @@ def source(
     seed: int = 0,
     folds: int = 5,
 ) -> Source:
-    """A synthetic dataset; listing it synthesises nothing, `decode` does.
+    """Describe a synthetic dataset; sounds are made later, by its `decode`.
 
     Args:
       task: "multilabel", "multiclass" or "ood" (whose `Source.task` is "multiclass").
@@ -119,7 +119,7 @@ def write_wav(
     seed: int = 0,
     folds: int = 5,
 ) -> Clip:
-    """Writes one clip as a WAV file (16 bit, 32 kHz, mono).
+    """Write one clip as a WAV file (16 bit, 32 kHz, mono).
 
     Args:
       path: the file to write; its folder exists.
@@ -178,7 +178,7 @@ class _Synthesizer:
             raise UserError(f"seed is {self.seed}: give 0 or more.")
 
     def __call__(self, clip: Clip, rate: int) -> np.ndarray:
-        """The waveform of a clip that `clip` made.
+        """Make the waveform of a clip that `clip` returned.
 
         Synthesised at `RATE_HZ` and resampled from it, so that it is the same sound at any rate.
 
@@ -204,7 +204,7 @@ class _Synthesizer:
         return np.clip(resampled, -1, 1).astype(np.float32)
 
     def clip(self, split: str, index: int) -> Clip:
-        """The clip of a split at an index, labels drawn."""
+        """Return the clip of a split at an index, with labels drawn for it."""
         names = tuple(EVENTS[self.task])
         if self.task == "multilabel":
             rng = self._rng(split, index, "labels")
@@ -221,6 +221,6 @@ class _Synthesizer:
         )
 
     def _rng(self, split: str, index: int, purpose: str) -> np.random.Generator:
-        """A generator of its own for each clip and purpose."""
+        """Return a generator of its own for each clip and purpose."""
         stream = zlib.crc32(f"{self.task}/{split}/{purpose}".encode())
         return np.random.default_rng([self.seed, stream, index])

@@ -72,7 +72,7 @@ class SourceTree:
         return os.path.splitext(last)[0] if self.file else last
 
     def path(self, name: str) -> str:
-        """The path of a file of the tree, given its name relative to the root."""
+        """Return the path of a file of the tree, given its name relative to the root."""
         return os.path.join(self.root, name)
 
     @cached_property
@@ -87,7 +87,7 @@ class SourceTree:
         return tuple(sorted(names))
 
     def audio_files(self, folder: str = "") -> tuple[str, ...]:
-        """The audio files below a folder of the tree, told by their suffix."""
+        """Return the audio files below a folder of the tree, recognised by their suffixes."""
         prefix = f"{folder}/" if folder else ""
         return tuple(
             name
@@ -96,11 +96,11 @@ class SourceTree:
         )
 
     def has(self, name: str) -> bool:
-        """Whether the tree holds this file."""
+        """Return whether the tree holds this file."""
         return self._is_file(self.path(name))
 
     def read_text(self, name: str) -> str:
-        """A text file's content, UTF-8 with or without a byte-order mark.
+        """Read a text file, UTF-8 with or without a byte-order mark.
 
         Raises:
           UserError: Where it isn't UTF-8.
@@ -114,7 +114,7 @@ class SourceTree:
             ) from error
 
     def read_csv(self, name: str, columns: tuple[str, ...]) -> list[dict[str, str]]:
-        """The rows of a CSV file with a header, values stripped.
+        """Read the rows of a CSV file with a header, values stripped.
 
         Args:
           name: The file, relative to the root.
@@ -141,7 +141,7 @@ class SourceTree:
             raise UserError(f"{self.path(name)}, line {reader.line_num}: {error}") from error
 
     def audio_seconds(self, name: str) -> float | None:
-        """Length of an audio file by its header, in seconds; `None` where that can't be read."""
+        """Read the length of an audio file from its header, in seconds; `None` where that fails."""
         try:
             with self._open(self.path(name)) as file, soundfile.SoundFile(file) as sound:
                 return sound.frames / sound.samplerate
@@ -149,7 +149,7 @@ class SourceTree:
             return None
 
     def require(self, dataset: str, names: tuple[str, ...], layout: str) -> None:
-        """Raises `UserError` saying what was looked for and what is there, unless all exist."""
+        """Raise a `UserError` that says what was looked for and what is there, unless all exist."""
         missing = [name for name in names if not self.has(name)]
         if missing:
             raise UserError(
@@ -158,7 +158,7 @@ class SourceTree:
             )
 
     def glimpse(self) -> str:
-        """The first entries of the root, for an error message."""
+        """Return the first entries of the root, for an error message."""
         entries = sorted(
             {name.split("/", 1)[0] + ("/" if "/" in name else "") for name in self.files}
         )
@@ -187,5 +187,5 @@ class SourceTree:
 
 
 def stem(name: str) -> str:
-    """A file name without its folders and suffix."""
+    """Return a file name without its folders and suffix."""
     return os.path.splitext(name.rsplit("/", 1)[-1])[0]

@@ -15,7 +15,7 @@ META = "metadata/UrbanSound8K.csv"
 
 
 def load(tree: SourceTree) -> Source:
-    """Lists UrbanSound8K as published.
+    """List UrbanSound8K as published.
 
     The folds are to be used as they are: slices of one recording lie in one fold.
 

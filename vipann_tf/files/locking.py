@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def locked(directory: str | os.PathLike, *, wait: bool = False) -> Iterator[None]:
-    """Holds a directory's lock: no file is left behind, and renaming the directory keeps it.
+    """Hold a directory's lock, which leaves no file behind and survives renaming the directory.
 
     Where the file system has no such locks, a warning is logged and nothing is locked.
 

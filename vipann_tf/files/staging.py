@@ -20,7 +20,7 @@ WORK = "_work"
 
 @contextlib.contextmanager
 def staged_directory(out: str | os.PathLike, *, mark: str, overwrite: bool) -> Iterator[str]:
-    """Gives a temporary sibling of `out`, which becomes `out` when the block ends without error.
+    """Give a temporary sibling of `out`, which becomes `out` when the block ends without error.
 
     The temporary name is new in every run, so that a worker that outlives a killed run cannot write
     into the next one's. What a killed run left is deleted when the next one begins; a lock, which
@@ -50,7 +50,7 @@ def staged_directory(out: str | os.PathLike, *, mark: str, overwrite: bool) -> I
 
 @contextlib.contextmanager
 def resumable_directory(out: str | os.PathLike, *, mark: str, overwrite: bool) -> Iterator[str]:
-    """As `staged_directory`, but what an interrupted run left is handed to the next one.
+    """Give a directory as `staged_directory` does, holding what an interrupted run left.
 
     The block finds in it whatever the earlier run wrote and must decide what still holds. Only a
     `UserError` deletes it. In an object store nothing can be renamed: there the directory is `out`
@@ -103,7 +103,7 @@ class _Place:
         self._prefix = f".{name}.preparing-"
 
     def check(self) -> None:
-        """Raises `UserError` where the place is taken."""
+        """Raise a `UserError` where something else is at `out`."""
         if not os.path.lexists(self.out) or (os.path.isdir(self.out) and not os.listdir(self.out)):
             return
         if not os.path.isfile(os.path.join(self.out, self._mark)):
@@ -115,7 +115,7 @@ class _Place:
 
     @contextlib.contextmanager
     def staging(self, keep: str | None) -> Iterator[str]:
-        """A locked staging directory; one that a dead run left, where it holds an entry `keep`."""
+        """Give a locked staging directory: a dead run's, if one with an entry `keep` is there."""
         with contextlib.ExitStack() as locks:
             try:
                 os.makedirs(self._parent, exist_ok=True)
@@ -135,7 +135,7 @@ class _Place:
             yield stage
 
     def fill(self, stage: str) -> None:
-        """Moves the finished staging directory into its place."""
+        """Rename the finished staging directory to `out`."""
         shutil.rmtree(os.path.join(stage, WORK))
         self.check()
         if not os.path.lexists(self.out):
@@ -148,7 +148,7 @@ class _Place:
         shutil.rmtree(old, ignore_errors=True)
 
     def _new_name(self) -> str:
-        """A new empty directory with the permissions that mkdir would give."""
+        """Make a new empty directory with the permissions that mkdir would give."""
         path = tempfile.mkdtemp(prefix=self._prefix, dir=self._parent)
         umask = os.umask(0)
         os.umask(umask)
@@ -156,7 +156,7 @@ class _Place:
         return path
 
     def _stale(self, stage: str, locks: contextlib.ExitStack) -> Iterator[str]:
-        """The directories that dead runs left, locked."""
+        """Yield the directories that dead runs left, locked."""
         for entry in sorted(os.listdir(self._parent)):
             path = os.path.join(self._parent, entry)
             if not entry.startswith(self._prefix) or path == stage or not os.path.isdir(path):

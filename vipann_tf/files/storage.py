@@ -57,12 +57,12 @@ class ReadableFile(Protocol):
 
 
 def is_remote(path: StrPath) -> bool:
-    """Whether a path names an object store: `s3://bucket/key`, `gs://bucket/key`."""
+    """Return whether a path names an object store: `s3://bucket/key`, `gs://bucket/key`."""
     return "://" in os.fspath(path)
 
 
 def join(directory: StrPath, name: str) -> str:
-    """The path of a file in a directory."""
+    """Return the path of a file in a directory."""
     directory = os.fspath(directory)
     if is_remote(directory):
         return f"{directory.rstrip('/')}/{name}"
@@ -85,7 +85,7 @@ def open_read(path: StrPath) -> ReadableFile:
 
 @contextlib.contextmanager
 def open_write(path: StrPath) -> Iterator[BinaryIO]:
-    """Opens a file for writing: it appears whole when the block ends without error, or not."""
+    """Open a file for writing: it appears as a whole if the block ends without error, else not."""
     if is_remote(path):
         # An object appears when it is closed; one that no byte was written to, not even none,
         # would not.
@@ -100,7 +100,7 @@ def open_write(path: StrPath) -> Iterator[BinaryIO]:
 
 
 def read_bytes(path: StrPath) -> bytes:
-    """A whole file.
+    """Read a whole file.
 
     Raises:
       FileNotFoundError: Where it does not exist.
@@ -110,7 +110,7 @@ def read_bytes(path: StrPath) -> bytes:
 
 
 def size(path: StrPath) -> int | None:
-    """Size of a file in bytes; `None` where there is none."""
+    """Return the size of a file in bytes; `None` where there is none."""
     try:
         if is_remote(path):
             with remote_files(path) as gfile:
@@ -121,7 +121,7 @@ def size(path: StrPath) -> int | None:
 
 
 def list_names(directory: StrPath) -> list[str]:
-    """Names in a directory, sorted; none where there is no such directory."""
+    """Return the names in a directory, sorted; none where there is no such directory."""
     try:
         if is_remote(directory):
             with remote_files(directory) as gfile:
@@ -132,7 +132,7 @@ def list_names(directory: StrPath) -> list[str]:
 
 
 def remove(path: StrPath) -> None:
-    """Deletes a file, or a directory with all that is in it, if it exists."""
+    """Delete a file, or a directory with everything in it, if it exists."""
     if not is_remote(path):
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path, ignore_errors=True)
@@ -148,7 +148,7 @@ def remove(path: StrPath) -> None:
 
 
 def aborts_at_exit() -> bool:
-    """Whether this process should end by `os._exit`.
+    """Return whether this process should end by `os._exit`.
 
     Once tensorflow_io's S3 file system has been used, the destructors that run at the end of a
     process may abort it (seen with 0.37.1), turning success into status 134.
@@ -193,7 +193,7 @@ class RemoteFile:
         return self._file.tell()
 
     def check(self) -> None:
-        """Raises the failure of an earlier read, if there was one."""
+        """Raise the failure of an earlier read, if there was one."""
         if self._failure is not None:
             raise self._failure
 
@@ -229,7 +229,7 @@ def remote_files(path: StrPath) -> Iterator[ModuleType]:
 
 
 def _gfile(path: StrPath) -> ModuleType:
-    """`tf.io.gfile`, able to handle this path."""
+    """Return `tf.io.gfile`, able to handle this path."""
     import tensorflow as tf
 
     if os.fspath(path).startswith("s3://"):

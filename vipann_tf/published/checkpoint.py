@@ -63,7 +63,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """Reads a checkpoint of PANNs' ResNet22, ResNet38, ResNet54 or of VI-PANN.
+    """Read a checkpoint of PANNs' ResNet22, ResNet38, ResNet54 or of VI-PANN.
 
     Args:
       path: The .pth file.
@@ -79,7 +79,7 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
 
 
 def check_tensors(tensors: Mapping[str, np.ndarray], origin: str) -> CheckpointKind:
-    """Which published checkpoint these tensors are, all of them and nothing else.
+    """Find which published checkpoint these tensors are, all of them and nothing else.
 
     Args:
       tensors: Arrays by name.
@@ -126,7 +126,7 @@ def check_tensors(tensors: Mapping[str, np.ndarray], origin: str) -> CheckpointK
 
 
 def to_variables(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-    """The checkpoint's values for our variables.
+    """Return the checkpoint's values for our variables.
 
     Args:
       checkpoint: What `read_checkpoint` gave.
@@ -156,13 +156,13 @@ def to_variables(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
 
 
 def _similarity(tensors: Iterable[str], expected: Iterable[str]) -> float:
-    """Names in common over names in either."""
+    """Compute the share of names in common among names in either."""
     ours, theirs = set(tensors), set(expected)
     return len(ours & theirs) / len(ours | theirs)
 
 
 def _listed(what: str, names: list[str]) -> str:
-    """ "12 missing: a, b, ... and 2 more", or "" for none."""
+    """Format names as "12 missing: a, b, ... and 2 more", or "" for none."""
     if not names:
         return ""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""

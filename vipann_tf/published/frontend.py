@@ -24,7 +24,7 @@ _REAL, _IMAGINARY, _MEL = FRONTEND_TENSORS
 
 
 def check_frontend(tensors: Mapping[str, np.ndarray], origin: str) -> None:
-    """Refuses a checkpoint that was trained with another log-mel frontend.
+    """Refuse a checkpoint that was trained with another log-mel frontend.
 
     The hop length and the decibel floor are not stored in the files and so not compared.
 

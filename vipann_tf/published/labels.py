@@ -16,7 +16,7 @@ _NAME_COLUMNS = ("name", "display_name", "label")
 
 
 def audioset_labels() -> tuple[str, ...]:
-    """The display names of AudioSet's 527 classes, in order.
+    """Return the display names of AudioSet's 527 classes, in order.
 
     >>> len(audioset_labels()), audioset_labels()[0], audioset_labels()[526]
     (527, 'Speech', 'Field recording')
@@ -25,7 +25,7 @@ def audioset_labels() -> tuple[str, ...]:
 
 
 def read_labels(path: str | os.PathLike, count: int | None = None) -> tuple[str, ...]:
-    """Reads label names from a CSV file with a header.
+    """Read label names from a CSV file with a header.
 
     Args:
       path: The file. A column `name`, `display_name` or `label` holds the names; a column `index`,

@@ -59,7 +59,7 @@ class PublishedTensor:
 
 
 def layout(kind: CheckpointKind, labels: int) -> dict[str, PublishedTensor]:
-    """Every tensor that a checkpoint of a kind holds, by its name in the file.
+    """Return every tensor that a checkpoint of a kind holds, by its name in the file.
 
     Args:
       kind: Which checkpoint.
@@ -128,7 +128,7 @@ def layout(kind: CheckpointKind, labels: int) -> dict[str, PublishedTensor]:
 
 
 def _convolutions(depth: int, inputs: int, planes: int) -> list[tuple[int, int, int]]:
-    """(inputs, outputs, size) of a residual block's convolutions."""
+    """Return (inputs, outputs, size) of a residual block's convolutions."""
     if depth == 54:
         return [(inputs, planes, 1), (planes, planes, 3), (planes, planes * EXPANSION[54], 1)]
     return [(inputs, planes, 3), (planes, planes, 3)]

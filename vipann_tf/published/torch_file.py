@@ -34,7 +34,7 @@ _DAMAGED = (
 
 
 def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The named tensors of a checkpoint, as arrays that are read from disk when they are used.
+    """Read the named tensors of a checkpoint, as arrays that are loaded when they are used.
 
     A file of the current format is memory-mapped: 800 MB of weights cost no memory until touched,
     and then pages that the system may drop. A file of the format before torch 1.6 is read whole.
@@ -76,7 +76,7 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _check_start(path: str) -> bool:
-    """Whether the file is a zip archive; refuses what no version of torch wrote."""
+    """Return whether the file is a zip archive; refuse what no version of torch wrote."""
     try:
         with open(path, "rb") as file:
             start = file.read(64)
@@ -100,7 +100,7 @@ def _check_start(path: str) -> bool:
 
 
 def _has_directory(path: str) -> bool:
-    """Whether a zip archive's directory, at its end, is there."""
+    """Return whether a zip archive's directory, at its end, is there."""
     try:
         return zipfile.is_zipfile(path)
     except zipfile.BadZipFile:
@@ -108,7 +108,7 @@ def _has_directory(path: str) -> bool:
 
 
 def _refusal(path: str, message: str) -> str:
-    """What to say of a pickle that the restricted unpickler would not read."""
+    """Describe why the restricted unpickler refused a pickle."""
     wanted = re.search(r"GLOBAL (\S+)", message)
     if wanted is None:
         # Around its reason torch gives advice, some of it to load the file unsafely: left out.

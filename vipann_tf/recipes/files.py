@@ -19,7 +19,7 @@ Recipe = TypeVar("Recipe", bound=pydantic.BaseModel)
 def load_recipe(
     kind: type[Recipe], path: str | Path | None, settings: Sequence[str | Mapping] = ()
 ) -> Recipe:
-    """Reads a recipe and applies overrides.
+    """Read a recipe and apply overrides.
 
     Args:
       kind: `PretrainRecipe`, `TransferRecipe` or `vipann_tf.study.recipe.StudyRecipe`.
@@ -54,7 +54,7 @@ def load_recipe(
 
 
 def find_recipe(path: str | Path) -> Path:
-    """The file of a recipe: a path, or a name below the shipped `recipes` directory."""
+    """Find the file of a recipe: a path, or a name below the shipped `recipes` directory."""
     if Path(path).is_file():
         return Path(path)
     for root in _shipped():
@@ -73,7 +73,7 @@ def find_recipe(path: str | Path) -> Path:
 
 
 def _shipped() -> list[Path]:
-    """Where recipes lie: in a checkout beside the package, else where the wheel put them."""
+    """List where recipes lie: in a checkout beside the package, else where the wheel put them."""
     places = (
         Path(__file__).resolve().parents[2] / "recipes",
         Path(sysconfig.get_path("data")) / "share" / "vipann-tf" / "recipes",
@@ -97,7 +97,7 @@ def _override(values: dict, setting: str) -> None:
 
 
 def _merged(values: Mapping, changes: Mapping) -> dict:
-    """The values with those of `changes` in their place, section by section."""
+    """Return the values with those of `changes` in their place, section by section."""
     result = dict(values)
     for key, change in changes.items():
         old = result.get(key)
@@ -108,7 +108,7 @@ def _merged(values: Mapping, changes: Mapping) -> dict:
 
 
 def _explain(kind: type[pydantic.BaseModel], error: pydantic.ValidationError) -> str:
-    """The first mistakes of a recipe, in one line."""
+    """Describe the first mistakes of a recipe, in one line."""
     texts = []
     for item in error.errors()[:3]:
         key = ".".join(str(part) for part in item["loc"])

@@ -30,7 +30,7 @@ _TOLERANCE = 0.01
 
 
 def log_factors(label_sets: LabelSets, num_labels: int) -> tuple[np.ndarray, float]:
-    """Fits one factor a label.
+    """Fit one factor per label.
 
     Args:
       label_sets: Set of label indices -> number of clips.
@@ -77,7 +77,7 @@ def log_factors(label_sets: LabelSets, num_labels: int) -> tuple[np.ndarray, flo
 def balanced(
     records: tf.data.Dataset, factors: np.ndarray, log_scale: float, key
 ) -> tf.data.Dataset:
-    """Repeats and drops serialised records at random so that labels come about equally often.
+    """Repeat and drop serialised records at random so that labels are about equally frequent.
 
     Args:
       records: string []: serialised records.

@@ -25,7 +25,7 @@ from vipann_tf.records.worker_watch import run_watched
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps Beam from logging what it raises too, and from warning about what nothing here uses."""
+    """Silence Beam's logs of errors that it also raises, and its warnings about unused features."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -64,7 +64,7 @@ def write_shards(
     beam_options: Sequence[str],
     progress_file: str | None,
 ) -> None:
-    """Runs the pipeline to its end.
+    """Run the pipeline to its end.
 
     Args:
       shards: Shard file name -> split, of those to write.
@@ -115,7 +115,7 @@ class _Job:
 
 
 def _start(pipeline: beam.Pipeline, job: _Job) -> Callable[[], None]:
-    """Builds the pipeline and returns what runs it."""
+    """Build the pipeline and return a function that runs it."""
     _ = (
         pipeline
         | "Shards" >> beam.Create(list(job.splits), reshuffle=False)
@@ -166,12 +166,12 @@ class _WriteShard(beam.DoFn):
 
 
 def is_local(beam_options: Sequence[str]) -> bool:
-    """Whether Beam's flags leave the job on this machine's own runner."""
+    """Return whether Beam's flags leave the job on this machine's own runner."""
     return (_runner(list(beam_options)) or LOCAL_RUNNER) == LOCAL_RUNNER
 
 
 def _pipeline(flags: list[str]) -> beam.Pipeline:
-    """A pipeline on the runner that the flags name."""
+    """Return a pipeline on the runner that the flags name."""
     try:
         return beam.Pipeline(options=_options(flags))
     except (ValueError, ImportError, AttributeError) as error:
@@ -185,7 +185,7 @@ def _workers(wanted: int | None, shards: int, clips: int) -> int:
 
 
 def _options(flags: list[str]) -> PipelineOptions:
-    """Beam's options; a misspelt flag is an error here, where Beam would ignore it."""
+    """Return Beam's options; raise an error for a misspelt flag, which Beam would ignore."""
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):

@@ -20,7 +20,7 @@ LabelSets = Mapping[tuple[int, ...], int]
 
 
 def merge_label_sets(parts: Iterable[Iterable[tuple[list[int], int]]]) -> LabelSets:
-    """Adds up pairs of (label indices, number of clips)."""
+    """Add up pairs of (label indices, number of clips)."""
     total: Counter[tuple[int, ...]] = Counter()
     for part in parts:
         for labels, count in part:
@@ -29,7 +29,7 @@ def merge_label_sets(parts: Iterable[Iterable[tuple[list[int], int]]]) -> LabelS
 
 
 def dump_label_sets(splits: Mapping[str, LabelSets]) -> bytes:
-    """The file's content: one line a split, sorted, so that the same data give the same bytes."""
+    """Return the file's content: one sorted line per split, so that equal data give equal bytes."""
     lines = (
         f"{json.dumps(split)}: {json.dumps(sorted(sets.items()))}" for split, sets in splits.items()
     )
@@ -37,6 +37,6 @@ def dump_label_sets(splits: Mapping[str, LabelSets]) -> bytes:
 
 
 def read_label_sets(directory, splits: Iterable[str]) -> LabelSets:
-    """The label sets of the named splits of a multilabel dataset directory, added up."""
+    """Read the label sets of some splits of a multilabel dataset directory, and add them up."""
     content = json.loads(storage.read_bytes(storage.join(directory, LABEL_SETS_FILE)))
     return merge_label_sets(content[split] for split in splits)

@@ -56,7 +56,7 @@ def training_batches(
     on_corrupt: OnCorrupt = "stop",
     on_damage: Callable[[str, int], None] | None = None,
 ) -> tf.data.Dataset:
-    """An endless stream of shuffled batches over epochs.
+    """Return an endless stream of shuffled batches over epochs.
 
     Epochs follow each other without a gap, so a batch may hold the end of one and the beginning of
     the next, and a set smaller than a batch works.
@@ -77,7 +77,8 @@ def training_batches(
       only: Ids of the clips to take (`subset.choose`), at least one of them in the splits; `None`
         takes all. The balance stays that of all clips, of which these are a fair share.
       waveform: Whether batches hold the waveforms; without, none is decoded.
-      on_corrupt: Stop at a damaged record (take batches inside `reading.damage_as_user_error` to have it
+      on_corrupt: Stop at a damaged record (take batches inside
+        `reading.damage_as_user_error` to have it
         named), or skip it.
       on_damage: Called with path and offset of each record skipped; `None` logs a warning.
 
@@ -162,7 +163,7 @@ def evaluation_batches(
     on_corrupt: OnCorrupt = "stop",
     on_damage: Callable[[str, int], None] | None = None,
 ) -> tf.data.Dataset:
-    """Every clip of the splits once, in the order of the shards; the last batch may be smaller.
+    """Return every clip of the splits once, in shard order; the last batch may be smaller.
 
     Args:
       directory: A dataset directory.
@@ -194,7 +195,7 @@ def evaluation_batches(
 
 
 def _key(seed: int, epoch, purpose: int):
-    """int32 [2] of well-mixed bits: the key of one random stream of one epoch."""
+    """Return well-mixed bits, int32 [2]: the key of one random stream of one epoch."""
     words = [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF]
     base = tf.constant([np.uint32(word).view(np.int32) for word in words], tf.int32)
     keyed = tf.random.experimental.stateless_fold_in(base, epoch)
@@ -202,7 +203,7 @@ def _key(seed: int, epoch, purpose: int):
 
 
 def _shuffled_range(count: int, key):
-    """int64 [count]: 0 ... count - 1 in random order."""
+    """Return 0 ... count - 1 in random order, int64 [count]."""
     return tf.argsort(tf.random.stateless_uniform([count], key))
 
 

@@ -100,7 +100,7 @@ def plan_shards(
     rate_hz: int = 32_000,
     shards: int | None = None,
 ) -> Plan:
-    """Checks a source's clips and deals them out to shards.
+    """Check a source's clips and deal them out to shards.
 
     Within a split clips are ordered by a hash of their id and dealt round: every shard is then a
     random sample of the split, so that reading with a small shuffle buffer still mixes classes.
@@ -136,7 +136,7 @@ def plan_shards(
 
 
 def _check_clips(source: Source) -> tuple[dict[str, list[Clip]], list[Rejection]]:
-    """Sorts clips by split, and out those that contradict the source's own description."""
+    """Sort clips by split; reject those that contradict the source's own description."""
     rejected = list(source.rejected)
     accepted: dict[str, list[Clip]] = {}
     known = set(source.labels)

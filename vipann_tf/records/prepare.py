@@ -46,7 +46,7 @@ def prepare(
     beam_options: Sequence[str] = (),
     on_progress: Progress | None = None,
 ) -> DatasetInfo:
-    """Writes a dataset directory.
+    """Write a dataset directory.
 
     The same source gives byte-identical shards, whatever the number of workers. Every item of the
     source becomes a record or a row of rejected.csv. A run that was killed is gone on with: shards
@@ -132,7 +132,7 @@ def _prepare(
 
 
 def _write_manifests(plan: Plan, stage: str, work: str) -> list[ShardPlan]:
-    """Writes what is to go into each shard, and returns those that are not done already."""
+    """Write the manifest of each shard, and return the shards that are not done yet."""
     present = set(storage.list_names(stage)) - {WORK}
     earlier = set(storage.list_names(work))
     expected, todo = set(), []
@@ -158,7 +158,7 @@ def _write_manifests(plan: Plan, stage: str, work: str) -> list[ShardPlan]:
 
 
 def _manifest(plan: Plan, shard: ShardPlan) -> bytes:
-    """All that a shard's bytes follow from: settings, then clips, then the state of their files."""
+    """Return all that decides a shard's bytes: settings, clips and the state of their files."""
     source = plan.source
     settings = [
         MANIFEST_VERSION,
@@ -177,7 +177,7 @@ def _paths(shard: ShardPlan) -> list[str]:
 
 
 def _state(path: str) -> list[int] | None:
-    """Size and time of change of a source file, where asking for it is cheap."""
+    """Return size and modification time of a source file, where asking for them is cheap."""
     if storage.is_remote(path):
         return None
     try:
@@ -209,7 +209,7 @@ def _result(stage: str, work: str, shard: ShardPlan) -> ShardResult:
 def _reported(
     done: int, total: int, on_progress: Progress | None, local: bool
 ) -> Iterator[str | None]:
-    """Gives a file whose length is the number of clips done, and reports it as it grows."""
+    """Give a file whose length is the number of clips done, and report its growth."""
     if on_progress is None:
         yield None
         return

@@ -52,7 +52,7 @@ class Shard:
 def open_shards(
     directory: str | os.PathLike, splits: Sequence[str], on_corrupt: OnCorrupt = "stop"
 ) -> tuple[DatasetInfo, list[Shard]]:
-    """Finds the shard files of some splits.
+    """Find the shard files of some splits.
 
     Raises:
       UserError: Where the directory or a split is wrong, or a file is missing or, unless damage is
@@ -161,7 +161,7 @@ class ShardReader:
 
 @contextlib.contextmanager
 def damage_as_user_error() -> Iterator[None]:
-    """Turns the error of a damaged record into one that names its shard and offset.
+    """Turn the error of a damaged record into one that names its shard and offset.
 
     To be put around whatever takes batches.
 
@@ -178,7 +178,7 @@ def damage_as_user_error() -> Iterator[None]:
 
 
 def find_damage(path: str) -> list[int]:
-    """Offsets of the damaged records of one shard, by reading all of it."""
+    """Read all of one shard, and return the offsets of its damaged records."""
     with storage.open_read(path) as file:
         return [offset for offset, record in scan(file) if record is None]
 

@@ -102,7 +102,7 @@ class DatasetInfo(_Strict):
         return hashlib.sha256(content.encode()).hexdigest()
 
     def check_splits(self, names) -> list[str]:
-        """Returns the split names as a list, or raises `UserError` for none or an unknown one."""
+        """Return the split names as a list; raise a `UserError` for none or an unknown one."""
         if isinstance(names, str):
             names = [names]
         names = list(names)
@@ -113,22 +113,22 @@ class DatasetInfo(_Strict):
         return names
 
     def count(self, splits) -> int:
-        """Number of records in the named splits."""
+        """Return the number of records in the named splits."""
         return sum(self.splits[name].clips for name in self.check_splits(splits))
 
 
 def clip_samples(seconds: float, rate_hz: int) -> int:
-    """Length in samples of a clip of so many seconds."""
+    """Return the length in samples of a clip of so many seconds."""
     return round(seconds * rate_hz)
 
 
 def shard_name(split: str, index: int, shards: int) -> str:
-    """File name of a shard: `train-00000-of-00008.tfrecord`."""
+    """Return the file name of a shard: `train-00000-of-00008.tfrecord`."""
     return f"{split}-{index:05d}-of-{shards:05d}.tfrecord"
 
 
 def read_dataset_info(directory) -> DatasetInfo:
-    """Reads and checks a dataset directory's dataset.json.
+    """Read and check a dataset directory's dataset.json.
 
     Raises:
       UserError: Where it isn't a complete dataset directory of this version.
@@ -152,13 +152,13 @@ def read_dataset_info(directory) -> DatasetInfo:
 
 
 def to_int16(waveform: np.ndarray) -> np.ndarray:
-    """Rounds a float waveform in [-1, 1] to little-endian int16, saturating beyond."""
+    """Round a float waveform in [-1, 1] to little-endian int16, saturating beyond."""
     scaled = np.rint(np.clip(waveform, -1, 1) * np.float32(INT16_SCALE))
     return np.minimum(scaled, INT16_SCALE - 1).astype("<i2")
 
 
 def serialize(clip_id: str, waveform: np.ndarray, labels) -> bytes:
-    """A record: `tf.train.Example` bytes, the same for the same content.
+    """Return a record as `tf.train.Example` bytes; equal content gives equal bytes.
 
     Args:
       clip_id: The clip's name.
@@ -177,7 +177,7 @@ def serialize(clip_id: str, waveform: np.ndarray, labels) -> bytes:
 
 
 def parse_record(record, samples: int, num_labels: int, *, waveform: bool = True) -> dict:
-    """Parses a record: the inverse of `serialize`.
+    """Parse a record: the inverse of `serialize`.
 
     Args:
       record: string [].
@@ -186,8 +186,8 @@ def parse_record(record, samples: int, num_labels: int, *, waveform: bool = True
       waveform: Whether to decode it; by far the most of the work.
 
     Returns:
-      `waveform` float32 [samples] in [-1, 1) where wanted, `labels` float32 [num_labels] multi-hot, `clip_id`
-      string [].
+      `waveform` float32 [samples] in [-1, 1) where wanted, `labels` float32 [num_labels]
+      multi-hot, `clip_id` string [].
     """
     import tensorflow as tf
 
@@ -209,5 +209,5 @@ def parse_record(record, samples: int, num_labels: int, *, waveform: bool = True
 
 
 def encode_id(clip_id: str) -> bytes:
-    """A clip id as stored: UTF-8, with what a file name can't say in it as backslash escapes."""
+    """Encode a clip id as it is stored: UTF-8, with backslash escapes for undecodable bytes."""
     return clip_id.encode("utf-8", "backslashreplace")

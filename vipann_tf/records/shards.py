@@ -46,12 +46,12 @@ class ShardResult:
     rejected: list[Rejection]
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Return one line of JSON."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ShardResult:
-        """The inverse of `to_json`."""
+        """Read what `to_json` returned."""
         fields = json.loads(text)
         fields["rejected"] = [Rejection(**row) for row in fields["rejected"]]
         return cls(**fields)
@@ -84,7 +84,7 @@ class ShardWriter:
     def write(
         self, name: str, split: str, clips, path: str, on_clip: Callable[[str], None]
     ) -> ShardResult:
-        """Writes one shard.
+        """Write one shard.
 
         Args:
           name: The shard's file name.
@@ -127,7 +127,7 @@ class ShardWriter:
         )
 
     def waveform(self, clip: Clip) -> np.ndarray:
-        """A clip's samples: int16 [samples], cut or padded to the clip length.
+        """Return a clip's samples, int16 [samples], cut or padded to the clip length.
 
         Raises:
           DecodeError: Where it has none.
@@ -158,23 +158,23 @@ class ShardWriter:
 
 
 def is_silent(waveform: np.ndarray) -> bool:
-    """Whether an int16 waveform has no sample above `SILENT_PEAK`."""
+    """Return whether an int16 waveform has no sample above `SILENT_PEAK`."""
     return bool(waveform.max() <= SILENT_PEAK and waveform.min() >= -SILENT_PEAK)
 
 
 def is_clipped(waveform: np.ndarray) -> bool:
-    """Whether an int16 waveform has `CLIPPED_SAMPLES` samples or more at full scale."""
+    """Return whether an int16 waveform has `CLIPPED_SAMPLES` samples or more at full scale."""
     # -32767 is full scale too: many encoders never write -32768.
     return bool(np.count_nonzero((waveform == 32767) | (waveform <= -32767)) >= CLIPPED_SAMPLES)
 
 
 def dump_clips(clips: Sequence[Clip], header: str) -> bytes:
-    """A shard's manifest: a header line, then one clip a line."""
+    """Return a shard's manifest: a header line, then one clip per line."""
     lines = [header, *(json.dumps(_FIELDS(clip)) for clip in clips)]
     return "\n".join(lines).encode()
 
 
 def load_clips(content: bytes) -> list[Clip]:
-    """The clips of a manifest."""
+    """Read the clips of a manifest."""
     rows = (json.loads(line) for line in content.splitlines()[1:])
     return [Clip(row[0], row[1], tuple(row[2]), *row[3:]) for row in rows]

@@ -27,7 +27,7 @@ def choose(
     seed: int,
     on_corrupt: OnCorrupt = "stop",
 ) -> list[bytes]:
-    """Chooses a share of the clips of some splits of a dataset directory; it reads all of them.
+    """Choose a share of the clips of some splits of a dataset directory; it reads all of them.
 
     Args:
       directory: A dataset directory.
@@ -59,7 +59,7 @@ def choose(
 def choose_clips(
     clips: Iterable[tuple[bytes, Sequence[int]]], fraction: float, seed: int
 ) -> list[bytes]:
-    """Chooses a share of clips, of each stratum its share (rounded) and at least one.
+    """Choose a share of the clips: of each stratum its share (rounded), and at least one.
 
     Args:
       clips: Pairs of clip id and label indices.
@@ -86,7 +86,7 @@ def choose_clips(
 
 
 def keep_only(chosen: Sequence[bytes]) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
-    """What leaves, of serialised records, those whose clip id is among the chosen, in their order.
+    """Return a filter of serialised records that keeps those of the chosen clip ids, in order.
 
     To be made outside of `tf.data` functions, which can't make a table.
     """

@@ -22,7 +22,7 @@ __all__ = ["none_usable", "summarize", "write_summary"]
 def summarize(
     plan: Plan, results: Sequence[ShardResult], rejected: Sequence[Rejection]
 ) -> DatasetInfo:
-    """The content of dataset.json. Splits that hold no record are left out."""
+    """Return the content of dataset.json, without splits that hold no record."""
     splits = _by_split(results)
     return DatasetInfo(
         name=plan.source.name,
@@ -41,7 +41,7 @@ def write_summary(
     results: Sequence[ShardResult],
     rejected: Iterable[Rejection],
 ) -> None:
-    """Writes all files of a dataset directory but the shards, dataset.json last."""
+    """Write all files of a dataset directory but the shards, dataset.json last."""
     with storage.open_write(storage.join(directory, REJECTED_FILE)) as file:
         file.write(_rejected_csv(rejected))
     if info.task == "multilabel":
@@ -56,7 +56,7 @@ def write_summary(
 
 
 def none_usable(source: Source, rejected: Sequence[Rejection]) -> str:
-    """The message for a source that gives no record."""
+    """Return the message for a source that gives no record."""
     if not rejected:
         return f"dataset {source.name} lists no clips; check the source directory"
     reasons = Counter(row.reason for row in rejected)

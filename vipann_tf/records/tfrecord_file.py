@@ -45,7 +45,7 @@ class RecordWriter:
         self.size_bytes = 0
 
     def write(self, data: bytes) -> None:
-        """Appends one record."""
+        """Append one record."""
         length = struct.pack("<Q", len(data))
         crc = _masked_crc(data)
         self._file.write(length + _masked_crc(length))
@@ -62,7 +62,7 @@ class RecordWriter:
 
 
 def scan(file: ReadableFile) -> Iterator[tuple[int, bytes | None]]:
-    """Yields (offset, data) of every record, data being `None` where the record is damaged.
+    """Yield (offset, data) of every record, data being `None` where the record is damaged.
 
     After a damaged length nothing further can be found, so that is the last item.
     """

@@ -27,7 +27,7 @@ class WorkerDied(RuntimeError):
 
 
 def run_watched(start: Callable[[str], Callable[[], None]]) -> None:
-    """Runs a pipeline to its end, or until a worker dies, or until this thread is interrupted.
+    """Run a pipeline to its end, until a worker dies or until this thread is interrupted.
 
     Args:
       start: Given a directory, returns what runs the pipeline; every worker writes a file there
@@ -64,7 +64,7 @@ def run_watched(start: Callable[[str], Callable[[], None]]) -> None:
 
 @contextlib.contextmanager
 def _deaths() -> Iterator[list[str]]:
-    """Collects what Beam's threads say of dead workers, instead of printing it."""
+    """Collect what Beam's threads report about dead workers, instead of printing it."""
     died: list[str] = []
     before = threading.excepthook
 

@@ -38,15 +38,15 @@ class Arm:
         return "" if self.cell.variant == PLAIN else self.cell.variant
 
     def like(self, **changes) -> Cell:
-        """What the arm is, seed and fold apart, with other values."""
+        """Return the arm's cell without seed and fold, with other values."""
         return replace(self.cell, **{"seed": 0, "fold": None, **changes})
 
     def pooled(self, keys: Sequence[tuple[int, int | None]] | None = None) -> StoredResults:
-        """All answers as one model's; or those of some seeds and folds."""
+        """Pool the answers of all seeds and folds, or of some, as if one model had given them."""
         return pooled([self.results[key] for key in (keys or self.results)])
 
     def by_fold(self, value: Callable[[StoredResults], float | None]) -> list[float]:
-        """A number of each fold, the mean of its seeds; of each seed where there are no folds.
+        """Return a number per fold, the mean over its seeds; per seed where there are no folds.
 
         Args:
           value: Takes it from an evaluation; `None` where it is not defined.
@@ -64,7 +64,7 @@ class Arm:
 
 
 def read_arms(study: StudyDirectory, cells: Sequence[Cell]) -> list[Arm]:
-    """The arms of some cells that have a finished one, in the order of the cells."""
+    """Return the arms that have a finished cell, in the order of the cells."""
     groups: dict[Cell, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(replace(cell, seed=0, fold=None), []).append(cell)
@@ -82,7 +82,7 @@ def read_arms(study: StudyDirectory, cells: Sequence[Cell]) -> list[Arm]:
 
 
 def _read(study: StudyDirectory, cell: Cell) -> StoredResults:
-    """A cell's evaluation; sets outside are called as the study calls them."""
+    """Read a cell's evaluation; sets outside get the names that the study gives them."""
     result = read_results(study.cell_evaluation(cell))
     names = study.recipe.downstream[cell.downstream].ood
     # In the order in which they were given; a study may name more sets since.
@@ -99,7 +99,7 @@ def _read(study: StudyDirectory, cell: Cell) -> StoredResults:
 
 
 def read_upstream(study: StudyDirectory) -> dict[str, StoredResults]:
-    """The evaluations of the upstream networks that are there, by name."""
+    """Read the evaluations of the upstream networks that are there, by name."""
     return {
         name: read_results(study.upstream_evaluation(name))
         for name in study.recipe.upstream

@@ -28,8 +28,10 @@ _HEADINGS = ["data", "mode", "training clips", "first", "second", "clips"]
 
 
 def pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """What is worth comparing: strategies of equal mode, options and share of the clips with each
-    other, and options with none. The second of a pair is what the first is compared with.
+    """List the pairs of arms that are worth comparing.
+
+    Strategies are compared with each other at equal mode, options and share of the clips, and
+    options with none. The second of a pair is the reference.
     """
     found = []
     for second, first in combinations(arms, 2):
@@ -45,7 +47,7 @@ def pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
 
 
 def difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Table:
-    """Differences of the metrics of each pair."""
+    """Tabulate the differences of the metrics of each pair."""
     rows = []
     for first, second in pairs(arms):
         keys = [key for key in first.results if key in second.results]
@@ -75,7 +77,7 @@ def difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Table:
 
 
 def ood_difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Table:
-    """Differences of the out-of-distribution AUROCs of each pair, the mean over folds."""
+    """Tabulate the differences of out-of-distribution AUROCs of each pair, averaged over folds."""
     table = Table(
         "ood_differences",
         "Differences out of distribution",
@@ -114,8 +116,9 @@ def _ood_row(first: Arm, second: Arm, keys, name: str, resamples: int) -> list[s
 
 
 def _common(first: StoredResults, second: StoredResults, name: str):
-    """Each result with the places of the clips that both answered, inside and outside, in the order
-    of the first.
+    """Return each result with the indices of the clips that both results answer.
+
+    The indices are of clips inside and of clips outside, both in the order of the first result.
     """
     inside, outside = (
         _places_of(one, other)

@@ -66,41 +66,41 @@ class StudyDirectory:
     out: Path
 
     def dataset(self, name: str) -> str:
-        """The dataset directory of that name: the recipe's, or one below OUT."""
+        """Return the dataset directory of that name: the recipe's, or one below OUT."""
         return self.recipe.datasets[name].directory or str(self.out / "data" / name)
 
     def upstream(self, name: str) -> Path:
-        """The model directory of an upstream network."""
+        """Return the model directory of an upstream network."""
         model = self.recipe.upstream[name].model
         return Path(model) if model else self.out / "upstream" / name
 
     def upstream_evaluation(self, name: str) -> Path:
-        """Results directory of an upstream network, whoever trained it."""
+        """Return the results directory of an upstream network, whoever trained it."""
         return self.out / "upstream" / name / "evaluation"
 
     def cell(self, cell: Cell) -> Path:
-        """The model directory of a cell."""
+        """Return the model directory of a cell."""
         return self.out / "cells" / cell.name
 
     def cell_evaluation(self, cell: Cell) -> Path:
-        """The results directory of a cell."""
+        """Return the results directory of a cell."""
         return self.cell(cell) / "evaluation"
 
     def record(self, stage: str, name: str) -> Path:
-        """The file that says how the last attempt at a job went."""
+        """Return the file that says how the last attempt at a job went."""
         return self.out / "records" / stage / name / RECORD_JSON
 
     def is_prepared(self, name: str) -> bool:
-        """Whether a data set is prepared."""
+        """Return whether a data set is prepared."""
         return storage.size(storage.join(self.dataset(name), schema.INFO_FILE)) is not None
 
     def is_trained(self, name: str) -> bool:
-        """Whether an upstream network is there."""
+        """Return whether an upstream network is there."""
         model = self.upstream(name)
         return bool(finished_versions(model)) or (model / SAVED_MODEL_PB).is_file()
 
     def is_finished(self, cell: Cell) -> bool:
-        """Whether nothing is left to do for a cell."""
+        """Return whether nothing is left to do for a cell."""
         return bool(finished_versions(self.cell(cell))) and has_results(self.cell_evaluation(cell))
 
 
@@ -127,12 +127,12 @@ def open_study(recipe: StudyRecipe, out: StrPath) -> StudyDirectory:
 
 
 def has_results(folder: Path) -> bool:
-    """Whether an evaluation is there; its directory is complete or absent."""
+    """Return whether an evaluation is there; its directory is complete or absent."""
     return (folder / METRICS_JSON).is_file()
 
 
 def read_record(file: Path) -> Record | None:
-    """How the last attempt went; `None` before the first."""
+    """Read how the last attempt went; `None` before the first."""
     try:
         return Record(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -140,5 +140,5 @@ def read_record(file: Path) -> Record | None:
 
 
 def write_record(file: Path, record: Record) -> None:
-    """Writes how an attempt went."""
+    """Write how an attempt went."""
     atomic.write_text(file, json.dumps(asdict(record), indent=1) + "\n")

@@ -34,8 +34,9 @@ class Picture:
 
 
 def pictures(upstream: dict[str, StoredResults], arms: Sequence[Arm]) -> list[Picture]:
-    """The pictures of what is there: of the upstream networks, and of each data set and mode, with
-    all training clips and no options.
+    """Draw the upstream networks, and the plain arms of each data set and mode.
+
+    Plain arms have all training clips and no options.
     """
     found = []
     if upstream:
@@ -82,7 +83,7 @@ def _of_transfers(name: str, title: str, arms: Sequence[Arm]) -> list[Picture]:
 
 
 def _names(arms: Sequence[Arm]) -> list[str]:
-    """The strategy, with the network where several of one strategy are there."""
+    """Return each arm's strategy, with its network where several arms share a strategy."""
     strategies = [arm.cell.strategy for arm in arms]
     return [
         name if strategies.count(name) == 1 else f"{name} of {arm.cell.upstream}"

@@ -67,7 +67,7 @@ class Cell:
 
 
 def cells(recipe: StudyRecipe) -> list[Cell]:
-    """All cells of a study, each once, the folds of an arm together.
+    """List all cells of a study, each once, the folds of an arm together.
 
     Raises:
       UserError: A part of the grid can't be: no upstream model from which a strategy can start, a
@@ -101,7 +101,7 @@ def _of_block(recipe: StudyRecipe, block: Block, kinds: dict[str, Kind]):
 
 
 def transfer_recipe(recipe: StudyRecipe, cell: Cell) -> TransferRecipe:
-    """The recipe of a cell's training: that of the mode, then the variant's, then the cell's own.
+    """Return the recipe of a cell: that of its mode, changed by its variant and its own values.
 
     Raises:
       UserError: The mode has none, or a mistake is in it.
@@ -124,17 +124,17 @@ def transfer_recipe(recipe: StudyRecipe, cell: Cell) -> TransferRecipe:
 
 
 def pretrain_recipe(upstream: Upstream) -> PretrainRecipe:
-    """The recipe of an upstream model that is to be trained."""
+    """Return the recipe of an upstream model that is to be trained."""
     return load_recipe(PretrainRecipe, upstream.recipe, [upstream.settings])
 
 
 def upstream_kind(upstream: Upstream) -> Kind:
-    """Kind of an upstream model's trunk."""
+    """Return the kind of an upstream model's trunk."""
     return upstream.kind or pretrain_recipe(upstream).model.kind
 
 
 def select(found: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
-    """The cells that are wanted.
+    """Return the cells that are wanted.
 
     Args:
       found: All cells.
@@ -178,7 +178,7 @@ def _parsed(text: str, found: Sequence[Cell]) -> dict[str, list[str]]:
 
 
 def shard(found: Sequence[Cell], text: str | None) -> list[Cell]:
-    """The cells of one of several machines: `2/5` is the second of five parts.
+    """Return the cells of one of several machines: `2/5` is the second of five parts.
 
     Every fifth cell, so that dear and cheap ones are spread.
 

@@ -37,7 +37,7 @@ def write_outcome(
     resamples: int = RESAMPLES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Table]:
-    """Writes tables, pictures and page of what is finished; the same files give the same ones.
+    """Write tables, pictures and page of what is finished; equal files give equal ones.
 
     Args:
       study: The study.

@@ -21,7 +21,7 @@ def render_page(
     wanted: int,
     hardware: str = "",
 ) -> str:
-    """Returns the page as HTML, in the style of the report of an evaluation.
+    """Return the page as HTML, in the style of an evaluation's report.
 
     Args:
       title: What the study is called.

@@ -30,7 +30,7 @@ _ARM_HEADINGS = ["data", "network", "strategy", "mode", "options", "training cli
 
 
 def upstream_table(upstream: dict[str, StoredResults]) -> Table:
-    """Each upstream network on the evaluation split of its data; bootstrap intervals over clips."""
+    """Tabulate upstream networks on their evaluation splits, with intervals over clips."""
     shown = _present(["map", "auc", "d_prime", "accuracy", "nll", "ece"], upstream.values())
     uncertain = [kind for kind in KINDS if kind != "total"]
     table = Table(
@@ -49,7 +49,7 @@ def upstream_table(upstream: dict[str, StoredResults]) -> Table:
 
 
 def downstream_table(arms: Sequence[Arm]) -> Table:
-    """Accuracy and calibration of each arm."""
+    """Tabulate accuracy and calibration of each arm."""
     every = [result for arm in arms for result in arm.results.values()]
     shown = _present(["accuracy", "map", "auc", "nll", "ece", "brier"], every)
     table = Table(
@@ -65,7 +65,7 @@ def downstream_table(arms: Sequence[Arm]) -> Table:
 
 
 def uncertainty_table(upstream: dict[str, StoredResults], arms: Sequence[Arm]) -> Table:
-    """Mean uncertainty of each network on each set of clips: upstream, downstream, outside."""
+    """Tabulate the mean uncertainty of each network on sets upstream, downstream and outside."""
     table = Table(
         "uncertainty",
         "Uncertainty by data set",
@@ -91,7 +91,7 @@ def uncertainty_table(upstream: dict[str, StoredResults], arms: Sequence[Arm]) -
 
 
 def ood_table(arms: Sequence[Arm]) -> Table:
-    """How well each uncertainty tells clips of other kinds from those of the data set."""
+    """Tabulate how well each uncertainty distinguishes clips of other kinds from the data set's."""
     table = Table(
         "ood",
         "Out of distribution",

@@ -28,7 +28,7 @@ __all__ = ["prepare_dataset", "run_cell", "train_upstream"]
 
 
 def prepare_dataset(study: StudyDirectory, name: str, on_progress: OnProgress) -> None:
-    """Prepares a data set unless it is there."""
+    """Prepare a data set unless it is there."""
     if study.is_prepared(name):
         return
     wanted = study.recipe.datasets[name]
@@ -53,7 +53,7 @@ def train_upstream(
     strategy: tf.distribute.Strategy | None,
     on_progress: OnProgress,
 ) -> None:
-    """Trains or imports an upstream network unless it is there, and evaluates it."""
+    """Train or import an upstream network unless it is there, and evaluate it."""
     upstream, out = study.recipe.upstream[name], study.upstream(name)
     if upstream.model is not None:
         read_model_info(out)  # says what is wrong with it
@@ -82,7 +82,7 @@ def run_cell(
     strategy: tf.distribute.Strategy | None,
     on_progress: OnProgress,
 ) -> None:
-    """Transfers and evaluates as a cell says; what is there already is kept."""
+    """Transfer and evaluate as a cell says; keep what is there already."""
     recipe, out = transfer_recipe(study.recipe, cell), study.cell(cell)
     downstream = study.recipe.downstream[cell.downstream]
     if finished_versions(out):
@@ -139,7 +139,7 @@ def _same_evaluation(out: Path, tested: ModelUnderTest, outside: Sequence[str]) 
 
 
 def _check_recipe(model: Path, recipe) -> None:
-    """Raises a `UserError` where a finished model was trained by another recipe."""
+    """Raise a `UserError` where a finished model was trained by another recipe."""
     stored = type(recipe).model_validate(read_model_info(model).recipe)
     if stored != recipe:
         raise UserError(

@@ -61,8 +61,10 @@ class Table:
     rows: list[list[str | Number]] = field(default_factory=list)
 
     def csv(self) -> str:
-        """A number is three columns: itself, `... low`, `... high`; a difference has `... verdict`,
-        too.
+        """Return the table as CSV.
+
+        A number takes three columns: itself, `... low` and `... high`. A difference also has
+        `... verdict`.
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -82,14 +84,14 @@ class Table:
         return text.getvalue()
 
     def markdown(self) -> str:
-        """With its title; what is better or worse is bold."""
+        """Return the table as Markdown with its title; better and worse are bold."""
         lines = [self.headings, ["---"] * len(self.headings)]
         lines += [[_markdown_cell(cell) for cell in row] for row in self.rows]
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         return f"## {self.title}\n\n{self.note}\n\n{table}\n"
 
     def latex(self) -> str:
-        """A `tabular` with the rules of booktabs."""
+        """Return the table as a `tabular` with the rules of booktabs."""
         kinds = [self._example(column) for column in range(len(self.headings))]
         columns = "".join("r" if isinstance(kind, Number) else "l" for kind in kinds)
         lines = [f"% {self.title}. {self.note}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
