@@ -10,4 +10,4 @@ class UserError(ValueError):
 
 
 class Stopped(UserError):
-    """The process was told to stop; what was done so far is kept, and the same call goes on."""
+    """The process was told to stop; what was done so far is kept, and the same call resumes."""

@@ -216,7 +216,7 @@ def test_changed_files_are_read_again(recordings, tmp_path, monkeypatch):
 
 
 def test_a_worker_that_dies_is_noticed(tmp_path):
-    with pytest.raises(UserError, match="a worker process died .*return code 7.*goes on where"):
+    with pytest.raises(UserError, match="a worker process died .*return code 7.*resumes where"):
         prepare(slow_preparation.source(slow_preparation.dying), tmp_path / "out", workers=2)
     assert not (tmp_path / "out").exists()
 

@@ -1,0 +1,1 @@
+"""Audio: decoding, windows, the log-mel frontend and augmentation."""

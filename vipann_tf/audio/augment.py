@@ -1,11 +1,11 @@
 """Augmentation inside the training step: mixup, SpecAugment, random shift and random gain.
 
-Pure functions of their arguments, the seed included: a training run that is resumed at step s with
-the seed of step s sees the same numbers as one that was never interrupted. Every function mixes
-its own name into the seed, so one seed a step serves them all.
+The functions depend on their arguments alone, the seed included: a training run that is resumed at
+step s with the seed of step s sees the same numbers as one that was never interrupted. Every
+function mixes its own name into the seed, so one seed per step serves them all.
 
-One random row belongs to each example, and an example's row depends on the seed and on the
-example's position in the *global* batch alone. A replica that holds the examples from
+Each example has one row of random numbers, which depends only on the seed and on the example's
+position in the *global* batch. A replica that holds the examples from
 `example_offset` on therefore draws what a single device would have drawn for them.
 """
 
@@ -44,7 +44,7 @@ def mixup(
     sizes) is mixed with its other neighbour; a batch of one is returned as it is.
 
     Deviation from PANNs: it loads twice the batch and mixes each pair down to one example; here
-    every example is mixed with a share of its own, and the batch keeps its size.
+    every example is mixed with its own share, and the batch keeps its size.
 
     Args:
       features: `[batch, ...]`, floating point, such as log-mels.
@@ -68,7 +68,7 @@ def mixup(
     share = _symmetric_beta(uniform[:, 0], uniform[:, 1], alpha)  # [batch]
     partner = _partner(batch, example_offset)
 
-    def mix(values):
+    def mix(values: tf.Tensor) -> tf.Tensor:
         # In float32 whatever the dtype: bfloat16 would round lambda differently for x and y.
         wide = tf.cast(values, tf.float32)
         weight = _per_example(share, wide)
@@ -215,13 +215,19 @@ def random_gain(
     return waveform * tf.cast(_per_example(factor, waveform), waveform.dtype)
 
 
-def _rows(seed, purpose: str, batch, columns: int, example_offset) -> tf.Tensor:
+def _rows(
+    seed: tf.Tensor,
+    purpose: str,
+    batch: tf.Tensor,
+    columns: int,
+    example_offset: tf.Tensor | int,
+) -> tf.Tensor:
     """Draw uniform numbers in [0, 1), `[batch, columns]`.
 
     They are rows of one long table, from row `example_offset` on.
 
     A counter-based generator gives the first rows of a longer table the same numbers as a shorter
-    table, so the rows before ours are drawn and dropped: a few numbers an example.
+    table, so the rows before ours are drawn and dropped: a few numbers per example.
     """
     seed = tf.random.fold_in(seed, zlib.crc32(purpose.encode()) & 0x7FFFFFFF, alg=_GENERATOR)
     rows = example_offset + batch
@@ -229,7 +235,7 @@ def _rows(seed, purpose: str, batch, columns: int, example_offset) -> tf.Tensor:
     return table[example_offset:]
 
 
-def _below(uniform: tf.Tensor, bound) -> tf.Tensor:
+def _below(uniform: tf.Tensor, bound: tf.Tensor | int) -> tf.Tensor:
     """Turn uniform numbers in [0, 1) into integers uniform on 0 ... bound - 1; bound is int32."""
     scaled = tf.cast(uniform * tf.cast(bound, tf.float32), tf.int32)
     return tf.minimum(scaled, bound - 1)  # a product may round up to the bound
@@ -248,7 +254,7 @@ def _symmetric_beta(radius: tf.Tensor, angle: tf.Tensor, alpha: float) -> tf.Ten
     return 0.5 + 0.5 * cosine / tf.sqrt(inverse + tf.square(cosine))
 
 
-def _partner(batch, example_offset) -> tf.Tensor:
+def _partner(batch: tf.Tensor, example_offset: tf.Tensor | int) -> tf.Tensor:
     """Return the index of the example that each example is mixed with, `[batch]` int32."""
     local = tf.range(batch)
     partner = tf.bitwise.bitwise_xor(local + example_offset, 1) - example_offset
@@ -262,7 +268,7 @@ def _per_example(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     return tf.reshape(values, [-1] + [1] * (like.shape.rank - 1))
 
 
-def _stripes(uniform: tf.Tensor, total, drop_width: int, stripes: int) -> tf.Tensor:
+def _stripes(uniform: tf.Tensor, total: tf.Tensor, drop_width: int, stripes: int) -> tf.Tensor:
     """Mask `[batch, total]` of stripes, from uniform numbers `[batch, 2 x stripes]`."""
     bound = tf.minimum(drop_width, total // (2 * max(stripes, 1)) + 1)
     width = _below(uniform[:, :stripes], bound)  # [batch, stripes]

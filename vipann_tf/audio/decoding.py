@@ -1,8 +1,8 @@
-"""Audio files to mono float32 waveforms at one sample rate, in bounded memory.
+"""Decode audio files to mono float32 waveforms at one sample rate, in bounded memory.
 
-Reads every format of libsndfile (WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF ...) by `soundfile` and
-resamples by `soxr` at its HQ setting. A file is read block by block, so a window of a two-hour
-recording costs the memory of that window.
+`soundfile` reads every format of libsndfile (WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF ...), and
+`soxr` resamples at its HQ setting. A file is read block by block, so a window of a two-hour
+recording needs only the memory of that window.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from vipann_tf.files.storage import ReadableFile
 
 __all__ = ["REASONS", "DecodeError", "Decoder", "duration_s", "read_audio"]
 
-# A file's header may claim any rate; beyond these the claim is a damaged header, and resampling
-# from 1 Hz would multiply one block into gigabytes.
+# A file's header may claim any rate. A rate beyond these means a damaged header; resampling from
+# 1 Hz would turn one block into gigabytes.
 MIN_RATE_HZ = 1_000
 MAX_RATE_HZ = 1_536_000
-# Below this there is no sound event to speak of: ten hops of the log-mel frontend.
+# Ten hops of the log-mel frontend; anything shorter holds no usable sound event.
 MIN_DURATION_S = 0.1
 # Samples over all channels in one block: 1 MiB of float32.
 _BLOCK_SAMPLES = 262_144
@@ -39,7 +39,7 @@ REASONS = {
 
 
 class DecodeError(ValueError):
-    """A file that gives no usable waveform.
+    """An error: the file gives no usable waveform.
 
     Attributes:
       reason: A key of `REASONS`.
@@ -52,12 +52,12 @@ class DecodeError(ValueError):
         self.reason = reason
         self.detail = detail
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return DecodeError, (self.reason, self.detail)
 
 
 class Decoder:
-    """Reads audio files at one sample rate, keeping a resampler for each source rate.
+    """A reader of audio files at one sample rate; it keeps a resampler for each source rate.
 
     Args:
       rate_hz: Sample rate of every waveform returned.
@@ -81,7 +81,7 @@ class Decoder:
         Args:
           file: Path, or a seekable binary file object.
           offset_s: Where to start, in seconds of the file.
-          duration_s: At most how long, in seconds; `None` reads to the end.
+          duration_s: Greatest length, in seconds; `None` reads to the end.
 
         Returns:
           float32 [samples], the mean of the channels, nominally in [-1, 1] (a floating-point file
@@ -119,8 +119,8 @@ class Decoder:
     def blocks(self, file: StrPath) -> Iterator[np.ndarray]:
         """Read a recording of any length piece by piece.
 
-        Together the pieces are what `read` would return. Do not use this decoder for another file
-        before they are all taken: they share its resampler.
+        Together the pieces are what `read` would return. Take all of them before you use this
+        decoder for another file: they share its resampler.
 
         Args:
           file: Path.
@@ -129,7 +129,7 @@ class Decoder:
           float32 [samples], the mean of the channels; some pieces may be empty.
 
         Raises:
-          DecodeError: With the reason; after some pieces, where the damage is further on.
+          DecodeError: With the reason; only after some pieces, if the damage lies further on.
         """
         _check_path(file)
         count = 0

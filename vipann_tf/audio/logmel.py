@@ -9,6 +9,7 @@ Technical Report 1998-010, Interval Research), with triangles of equal area.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -98,9 +99,10 @@ def num_frames(num_samples: int) -> int:
 def log_mel(waveform: tf.Tensor) -> tf.Tensor:
     """Compute the log-mel spectrogram of waveforms, in decibels re full-scale power.
 
-    Core TensorFlow ops only, in float32: it goes into a SavedModel as it is. Of the forms timed
-    (benchmarks; `tf.signal.stft` with `tf.abs`, an STFT by matrix product as the checkpoints store
-    it, squares through `tf.bitcast`), frames, one FFT and real^2 + imag^2 was the fastest.
+    It uses core TensorFlow ops only, in float32, and goes into a SavedModel unchanged. Frames, one
+    FFT and real^2 + imag^2 was the fastest form in the benchmarks; the others were `tf.signal.stft`
+    with `tf.abs`, an STFT by matrix product as the checkpoints store it, and squares through
+    `tf.bitcast`.
 
     Args:
       waveform: `[batch, samples]`, float32 in [-1, 1] at `SAMPLE_RATE_HZ`; either axis may be
@@ -140,10 +142,10 @@ def log_mel(waveform: tf.Tensor) -> tf.Tensor:
 
 @tf_keras.saving.register_keras_serializable(package="vipann_tf")
 class LogMel(tf_keras.layers.Layer):
-    """`log_mel` as a layer; no weights, and float32 whatever the global policy.
+    """`log_mel` as a layer without weights, in float32 under every global policy.
 
-    Decibels of weak bands lose everything in bfloat16, so the dtype is not an argument: under a
-    mixed policy the layers after this one cast its output themselves.
+    In bfloat16 the decibels of weak bands would lose all precision, so the dtype is not an
+    argument. Under a mixed policy the layers after this one cast its output themselves.
 
     Args:
       **kwargs: `name` and the other arguments of a Keras layer; a `dtype` is ignored.
@@ -161,14 +163,16 @@ class LogMel(tf_keras.layers.Layer):
     TensorShape([2, 101, 64])
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.input_spec = tf_keras.layers.InputSpec(ndim=2)
 
     def call(self, waveform: tf.Tensor) -> tf.Tensor:
+        """Compute the log-mel spectrogram; see the class."""
         return log_mel(waveform)
 
-    def compute_output_shape(self, input_shape) -> tf.TensorShape:
+    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
+        """Return `[batch, frames, MEL_BANDS]` for `[batch, samples]`."""
         batch, samples = tf.TensorShape(input_shape)
         return tf.TensorShape([batch, None if samples is None else num_frames(samples), MEL_BANDS])

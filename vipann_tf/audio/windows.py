@@ -1,35 +1,35 @@
 """Sliding windows over recordings of any length, in the memory of one window and one block."""
 
-import os
 from collections.abc import Iterator
 
 import numpy as np
 
 from vipann_tf.audio.decoding import Decoder
+from vipann_tf.files.paths import StrPath
 
 __all__ = ["count_windows", "sliding_windows"]
 
 
 def sliding_windows(
-    path: str | os.PathLike, rate_hz: int, window_s: float, hop_s: float
+    path: StrPath, rate_hz: int, window_s: float, hop_s: float
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Cut a recording into windows while it is read.
 
-    Windows begin at multiples of the hop. Where they leave the recording's end uncovered, one more
-    window ends with the recording, so that nothing is padded and nothing left out. A recording that
-    is shorter than a window is one window of its own length.
+    Windows begin at multiples of the hop. If they leave the recording's end uncovered, one more
+    window ends with the recording, so that nothing is padded or left out. A recording that is
+    shorter than a window is one window of its own length.
 
     Args:
       path: Audio file.
       rate_hz: Sample rate of the windows.
       window_s: Length of a window.
-      hop_s: From the begin of one to the begin of the next; longer than a window leaves gaps.
+      hop_s: Time from one window's begin to the next's; a hop longer than a window leaves gaps.
 
     Yields:
       Begin in seconds and waveform, float32 [samples].
 
     Raises:
-      DecodeError: With the reason, where the file can't be read, or not to its end.
+      DecodeError: With the reason, where the file can't be read to its end.
     """
     window, hop = round(window_s * rate_hz), round(hop_s * rate_hz)
     assert window > 0 and hop > 0, (window, hop)

@@ -1,4 +1,4 @@
-"""Datasets: where their clips, labels and splits are. One module each, nothing about TensorFlow."""
+"""Datasets: their clips, labels and splits. One module per dataset, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import os
 from collections.abc import Callable
+from typing import Any
 
 from vipann_tf.datasets import (
     audioset,
@@ -29,10 +30,11 @@ class Dataset:
     """A dataset that `prepare` knows.
 
     Attributes:
-      name: What the user calls it.
-      summary: What it is, in a few words.
-      layout: What its source directory looks like; empty where it has none.
-      load: Lists it: `load(tree, **options) -> Source`, without `tree` where it has no source.
+      name: Its name on the command line.
+      summary: A few words about it.
+      layout: The layout of its source directory; empty if it has none.
+      load: A function that lists it: `load(tree, **options) -> Source`, without `tree` if it has no
+        source.
     """
 
     name: str
@@ -60,7 +62,7 @@ def _synthetic(
     seed: int = 0,
     folds: int = 5,
 ) -> Source:
-    from vipann_tf.datasets import synthetic  # slow to import, and not needed to list files
+    from vipann_tf.datasets import synthetic  # slow to import
 
     return synthetic.source(task, clips=clips, seconds=seconds, seed=seed, folds=folds)
 
@@ -73,7 +75,7 @@ DATASETS = {
         Dataset("urbansound8k", "city sounds, ten folds", urbansound8k.LAYOUT, urbansound8k.load),
         Dataset("dcase2013", "London scenes", dcase2013.LAYOUT, dcase2013.load),
         Dataset("shipsear", "vessels under water, in windows", shipsear.LAYOUT, shipsear.load),
-        Dataset("folder", "your recordings, one folder a class", folder.LAYOUT, folder.load),
+        Dataset("folder", "your recordings, one folder per class", folder.LAYOUT, folder.load),
         Dataset("csv", "your recordings, listed in a CSV file", csv_file.LAYOUT, csv_file.load),
         Dataset("synthetic", "sound events made from a seed, offline", "", _synthetic),
     )
@@ -91,14 +93,14 @@ def find(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def load(name: str, source: StrPath | SourceTree | None = None, **options) -> Source:
+def load(name: str, source: StrPath | SourceTree | None = None, **options: Any) -> Source:
     """List a dataset's clips.
 
     Args:
       name: A key of `DATASETS`.
       source: Its directory; `None` for a dataset that has none.
-      **options: What the dataset's `load` takes. `None` values are left out, so that a command line
-        can hand over every option that it has.
+      **options: Arguments of the dataset's `load`. `None` values are left out, so that a command
+        line can pass every option that it has.
 
     Raises:
       UserError: For an unknown dataset or option, a missing directory or another layout.

@@ -1,7 +1,7 @@
 """AudioSet: two million ten-second YouTube clips, 527 labels (Gemmeke et al., ICASSP 2017).
 
-The publisher gives segment lists, not audio; every downloader names its files in its own way, and a
-part of the videos is gone.
+The publisher gives segment lists, not audio. Every downloader names its files differently, and some
+of the videos are gone.
 """
 
 from __future__ import annotations
@@ -43,24 +43,24 @@ def load(tree: SourceTree) -> Source:
     Raises:
       UserError: Where the label list or every segment list is missing, or one is damaged.
     """
-    places = {name.rsplit("/", 1)[-1]: name for name in reversed(tree.files)}
-    segment_files = [name for name in SEGMENT_FILES if name in places]
-    if LABELS_FILE not in places or not segment_files:
+    paths = {name.rsplit("/", 1)[-1]: name for name in reversed(tree.files)}
+    segment_files = [name for name in SEGMENT_FILES if name in paths]
+    if LABELS_FILE not in paths or not segment_files:
         raise UserError(
             f"{tree.given} is not the layout of audioset ({LAYOUT}): looked for {LABELS_FILE} and"
             f" {', '.join(SEGMENT_FILES)}; found {tree.glimpse()}"
         )
-    names = _label_names(tree, places[LABELS_FILE])
+    names = _label_names(tree, paths[LABELS_FILE])
     audio = {stem(name): name for name in reversed(tree.audio_files())}
     clips, rejected = [], []
     for file in segment_files:
-        for ytid, start_s, end_s, mids in _segments(tree, places[file]):
+        for ytid, start_s, end_s, mids in _segments(tree, paths[file]):
             clip_id = f"{ytid}_{round(start_s * 1000)}"
             found = next((audio[s] for s in _stems(ytid, start_s, end_s) if s in audio), None)
             if found is None:
                 rejected.append(Rejection(ytid, clip_id, "missing-file", f"listed in {file}"))
                 continue
-            # An id that the label list lacks stays as it is, and is rejected as an unknown label.
+            # An id that is not in the label list stays, and is rejected later as an unknown label.
             labels = tuple(names.get(mid, mid) for mid in mids)
             clips.append(Clip(clip_id, tree.path(found), labels, SEGMENT_FILES[file]))
     return Source(
@@ -76,10 +76,10 @@ def load(tree: SourceTree) -> Source:
 def _label_names(tree: SourceTree, file: str) -> dict[str, str]:
     """Return machine id -> display name, in model order."""
     rows = tree.read_csv(file, ("index", "mid", "display_name"))
-    for place, row in enumerate(rows):
-        if row["index"] != str(place):
+    for index, row in enumerate(rows):
+        if row["index"] != str(index):
             raise UserError(
-                f"{tree.path(file)}, row {place + 1}: index is {row['index']!r} where {place} is"
+                f"{tree.path(file)}, row {index + 1}: index is {row['index']!r} where {index} is"
                 " expected; download the file again"
             )
     return {row["mid"]: row["display_name"] for row in rows}

@@ -1,4 +1,4 @@
-"""What every dataset module gives: a list of clips, labels and splits, not yet decoded."""
+"""The result of every dataset module: a list of clips, labels and splits, not yet decoded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rejection:
-    """A source item that gives no record: its `reason` is a short kebab-case name."""
+    """A source item that gives no record; its `reason` is a short name in kebab-case."""
 
     path: str
     clip_id: str
@@ -58,8 +58,8 @@ class Source:
       labels: Every label name in model order.
       clips: What to prepare, in a stable order.
       clip_seconds: Clip length unless the user asks for another, in seconds.
-      rejected: What was found unusable while listing.
-      decode: Gives a clip's waveform, float32 [samples], where there is no file to read:
+      rejected: Items that were found unusable while listing.
+      decode: Makes a clip's waveform, float32 [samples], if there is no file to read:
         `decode(clip, rate_hz)`, picklable. `None` reads `clip.path`.
     """
 

@@ -23,13 +23,11 @@ def load(tree: SourceTree, *, task: Task | None = None) -> Source:
 
     Args:
       tree: The CSV file, or a directory that holds exactly one.
-      task: `None` makes it multiclass where every row has exactly one label and multilabel
-        otherwise.
+      task: `None` means multiclass if every row has exactly one label, else multilabel.
 
     Returns:
-      A source with the labels in alphabetical order; everything is in split `train` where there is
-      neither a split nor a fold. In a multilabel source a row without labels is a clip on which
-      every label is absent.
+      A source with the labels in alphabetical order. Without a split or fold column, everything is
+      in split `train`. In a multilabel source a row without labels is a clip without any of them.
 
     Raises:
       UserError: Where the file, a column or a value is missing or wrong, naming the row.
@@ -39,7 +37,7 @@ def load(tree: SourceTree, *, task: Task | None = None) -> Source:
     file = tree.file or _only_csv(tree)
     rows = tree.read_csv(file, ("filename",))
     if not rows:
-        raise UserError(f"{tree.path(file)} has no rows; list one clip a row: {LAYOUT}")
+        raise UserError(f"{tree.path(file)} has no rows; list one clip per row: {LAYOUT}")
     labels_column = _one_of(tree.path(file), rows[0], ("labels", "label"))
     if labels_column is None:
         raise UserError(
@@ -61,7 +59,13 @@ def load(tree: SourceTree, *, task: Task | None = None) -> Source:
     )
 
 
-def _clip(tree, row, where, labels_column, split_column) -> Clip:
+def _clip(
+    tree: SourceTree,
+    row: dict[str, str],
+    where: str,
+    labels_column: str,
+    split_column: str | None,
+) -> Clip:
     name = row["filename"]
     if not name:
         raise UserError(f"{where}: filename is empty; name the audio file")

@@ -1,4 +1,4 @@
-"""Your own recordings, one folder a class, optionally under one folder a split or fold."""
+"""Your own recordings, one folder per class, optionally under one folder per split or fold."""
 
 from __future__ import annotations
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.files import storage
+from vipann_tf.files.paths import StrPath
 from vipann_tf.files.storage import ReadableFile
 
 __all__ = ["RemoteTree", "source_tree"]
 
 
-def source_tree(path) -> SourceTree:
+def source_tree(path: StrPath) -> SourceTree:
     """Return the directory that a dataset is read from, local or remote."""
     return RemoteTree(path) if storage.is_remote(path) else SourceTree(path)
 
@@ -22,6 +24,7 @@ class RemoteTree(SourceTree):
     SUSPECTS = "the path, the credentials and the connection"
 
     def path(self, name: str) -> str:
+        """Return the address of a file of the tree, given its name relative to the root."""
         return storage.join(self.root, name)
 
     def _is_directory(self, path: str) -> bool:
@@ -37,7 +40,7 @@ class RemoteTree(SourceTree):
     def _open(self, path: str) -> ReadableFile:
         return storage.open_read(path)
 
-    def _walk(self):
+    def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
         root = self.root.rstrip("/")
         with contextlib.suppress(FileNotFoundError), storage.remote_files(root) as gfile:
             for folder, folders, files in gfile.walk(root):

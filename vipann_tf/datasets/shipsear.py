@@ -109,7 +109,9 @@ def _number(text: str, where: str) -> int:
     return int(text)
 
 
-def _recordings(tree: SourceTree, types: dict[int, str]):
+def _recordings(
+    tree: SourceTree, types: dict[int, str]
+) -> tuple[dict[str, list[tuple[int, str, str]]], list[Rejection]]:
     """Return label -> its recordings as (id, file name, label), and the rejected files."""
     recordings: dict[str, list[tuple[int, str, str]]] = {label: [] for label in LABELS}
     rejected = []

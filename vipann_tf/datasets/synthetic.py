@@ -168,7 +168,7 @@ class _Synthesizer:
     seconds: float
     seed: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not SECONDS[0] <= self.seconds <= SECONDS[1]:
             raise UserError(
                 f"seconds is {self.seconds:g}: a synthetic clip lasts {SECONDS[0]:g} to "

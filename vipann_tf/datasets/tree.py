@@ -1,7 +1,7 @@
-"""The directory a dataset is read from: its files and the metadata in them.
+"""The directory that a dataset is read from: its files and the metadata in them.
 
-Dataset modules see storage through this one class, so that a bucket needs another subclass only
-(`vipann_tf.files.storage`).
+Dataset modules access storage through this one class, so that another kind of storage needs only a
+subclass (`remote_tree`).
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Iterator
 from functools import cached_property
 
 import soundfile
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 from vipann_tf.files.storage import ReadableFile
 
 __all__ = ["AUDIO_SUFFIXES", "SourceTree", "stem"]
 
-# What libsndfile reads, and what people expect it to read: the latter are listed so that they
-# appear in rejected.csv instead of vanishing.
+# Formats that libsndfile reads, and those that people expect it to read: the latter are listed so
+# that they appear in rejected.csv instead of vanishing.
 AUDIO_SUFFIXES = frozenset(
     [
         ".wav",
@@ -52,9 +54,9 @@ class SourceTree:
       path: The directory or file that the user named.
     """
 
-    SUSPECTS = "the path"  # what may be wrong where nothing is found
+    SUSPECTS = "the path"  # what to check if nothing is found
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: StrPath):
         self.given = os.fspath(path)
         if self._is_directory(self.given):
             self.root, self.file = self.given, None
@@ -66,7 +68,7 @@ class SourceTree:
 
     @property
     def name(self) -> str:
-        """What to call data that have no name of their own: the last part of the path."""
+        """The name of data that have none of their own: the last part of the path."""
         path = self.given if "://" in self.given else os.path.abspath(self.given)
         last = os.path.basename(path.rstrip("/"))
         return os.path.splitext(last)[0] if self.file else last
@@ -167,7 +169,7 @@ class SourceTree:
         more = f" and {len(entries) - 8} more" if len(entries) > 8 else ""
         return ", ".join(entries[:8]) + more
 
-    # What a subclass for another storage overrides.
+    # A subclass for another storage overrides the methods below.
 
     def _is_directory(self, path: str) -> bool:
         return os.path.isdir(path)
@@ -178,7 +180,7 @@ class SourceTree:
     def _open(self, path: str) -> ReadableFile:
         return open(path, "rb")
 
-    def _walk(self):
+    def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
         return os.walk(self.root, followlinks=True)
 
     def _inside(self, folder: str) -> str:

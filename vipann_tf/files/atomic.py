@@ -1,4 +1,4 @@
-"""Local files that appear whole or not at all."""
+"""Local files that are written as a whole or not at all."""
 
 import contextlib
 import os
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from vipann_tf.files.paths import StrPath
+
 __all__ = ["replacing", "write_text"]
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike, draft: str | os.PathLike) -> Iterator[BinaryIO]:
+def replacing(path: StrPath, draft: StrPath) -> Iterator[BinaryIO]:
     """Open a draft for writing; it replaces `path` when the block ends without an error."""
     with open(draft, "wb") as file:
         yield file

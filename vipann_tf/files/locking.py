@@ -1,4 +1,4 @@
-"""Locks that the system drops with the process that holds them, however it ends."""
+"""Locks of directories, which the system drops when the process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ import logging
 import os
 from collections.abc import Iterator
 
+from vipann_tf.files.paths import StrPath
+
 __all__ = ["locked"]
 
-# Network file systems that can't lock a directory.
+# Errors of network file systems that can't lock a directory.
 _NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def locked(directory: str | os.PathLike, *, wait: bool = False) -> Iterator[None]:
+def locked(directory: StrPath, *, wait: bool = False) -> Iterator[None]:
     """Hold a directory's lock, which leaves no file behind and survives renaming the directory.
 
     Where the file system has no such locks, a warning is logged and nothing is locked.
 
     Args:
-      directory: The directory, which is there.
+      directory: An existing directory.
       wait: Whether to wait until nobody else holds it.
 
     Raises:
-      BlockingIOError: Without `wait`, where another process holds it, or this one already.
+      BlockingIOError: Without `wait`, where another process, or this one, holds the lock already.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,4 +1,4 @@
-"""A directory that is complete or absent: written beside its place, renamed into it at the end."""
+"""Directories that are complete or absent: written under another name, renamed at the end."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from collections.abc import Iterator
 from vipann_tf.errors import UserError
 from vipann_tf.files import storage
 from vipann_tf.files.locking import locked
+from vipann_tf.files.paths import StrPath
 
 __all__ = ["WORK", "resumable_directory", "staged_directory"]
 
-# What only the run needs lies in this folder of the staging directory.
+# This folder of the staging directory holds what only the run needs.
 WORK = "_work"
 
 
 @contextlib.contextmanager
-def staged_directory(out: str | os.PathLike, *, mark: str, overwrite: bool) -> Iterator[str]:
+def staged_directory(out: StrPath, *, mark: str, overwrite: bool) -> Iterator[str]:
     """Give a temporary sibling of `out`, which becomes `out` when the block ends without error.
 
     The temporary name is new in every run, so that a worker that outlives a killed run cannot write
-    into the next one's. What a killed run left is deleted when the next one begins; a lock, which
-    the system drops with the process, tells it from a run that is alive.
+    into the next one's. The next run deletes what a killed run left; a lock, which the system drops
+    with the process, distinguishes it from a run that is alive.
 
     Args:
       out: The directory to make.
@@ -32,42 +33,42 @@ def staged_directory(out: str | os.PathLike, *, mark: str, overwrite: bool) -> I
       overwrite: Replace an existing `out`.
 
     Yields:
-      The staging directory's path, holding an empty folder `WORK`, which is dropped at the end.
+      The path of the staging directory; its empty folder `WORK` is dropped at the end.
 
     Raises:
       UserError: Where `out` exists and may not be replaced, can't be written, or another run is
         making it.
     """
-    place = _Place(out, mark, overwrite)
-    place.check()
-    with place.staging(keep=None) as stage:
+    target = _Target(out, mark, overwrite)
+    target.check()
+    with target.staging(keep=None) as stage:
         try:
             yield stage
-            place.fill(stage)
+            target.fill(stage)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def resumable_directory(out: str | os.PathLike, *, mark: str, overwrite: bool) -> Iterator[str]:
+def resumable_directory(out: StrPath, *, mark: str, overwrite: bool) -> Iterator[str]:
     """Give a directory as `staged_directory` does, holding what an interrupted run left.
 
-    The block finds in it whatever the earlier run wrote and must decide what still holds. Only a
+    The block finds whatever the earlier run wrote, and must decide what is still valid. Only a
     `UserError` deletes it. In an object store nothing can be renamed: there the directory is `out`
-    itself, and `mark`, which the block writes last, makes it complete.
+    itself, and it is complete once it holds `mark`, which the block writes last.
 
-    Args, yields and raises: As `staged_directory`.
+    Arguments, result and errors are those of `staged_directory`.
     """
     if storage.is_remote(out):
         with _remote_directory(str(out), mark, overwrite) as stage:
             yield stage
         return
-    place = _Place(out, mark, overwrite)
-    place.check()
-    with place.staging(keep=WORK) as stage:
+    target = _Target(out, mark, overwrite)
+    target.check()
+    with target.staging(keep=WORK) as stage:
         try:
             yield stage
-            place.fill(stage)
+            target.fill(stage)
         except UserError:
             shutil.rmtree(stage, ignore_errors=True)
             raise
@@ -92,10 +93,10 @@ def _refuse_unless(overwrite: bool, out: str) -> None:
         raise UserError(f"{out} exists; choose another output directory or add --overwrite")
 
 
-class _Place:
-    """Where a local directory is to appear."""
+class _Target:
+    """The path where a local directory is to appear."""
 
-    def __init__(self, out: str | os.PathLike, mark: str, overwrite: bool):
+    def __init__(self, out: StrPath, mark: str, overwrite: bool):
         self.out = os.path.abspath(os.fspath(out))
         self._mark = mark
         self._overwrite = overwrite
@@ -123,7 +124,7 @@ class _Place:
                 locks.enter_context(locked(stage))
                 for stale in self._stale(stage, locks):
                     if keep and not os.listdir(stage) and keep in os.listdir(stale):
-                        # By its new name, a worker that outlived its run can't reach it.
+                        # A worker that outlived its run can't reach it by its new name.
                         os.rename(stale, stage)
                     else:
                         shutil.rmtree(stale, ignore_errors=True)

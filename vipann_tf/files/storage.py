@@ -1,7 +1,7 @@
-"""Where datasets lie: plain files here, object stores (`s3://`, `gs://`) by `tf.io.gfile`.
+"""Files of datasets, local or in an object store (`s3://`, `gs://`, by `tf.io.gfile`).
 
-The one module that imports tensorflow_io, whose plug-in teaches TensorFlow `s3://` paths; it is
-loaded when the first such path is touched.
+This is the one module that imports tensorflow_io, whose plug-in teaches TensorFlow `s3://` paths.
+It is loaded when the first such path is used.
 """
 
 from __future__ import annotations
@@ -37,13 +37,17 @@ __all__ = [
 class ReadableFile(Protocol):
     """A seekable binary file, open for reading: local or remote."""
 
-    def read(self, count: int = -1, /) -> bytes: ...
+    def read(self, count: int = -1, /) -> bytes:
+        """Read `count` bytes, or all that are left."""
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int: ...
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a position, and return it."""
 
-    def tell(self) -> int: ...
+    def tell(self) -> int:
+        """Return the position."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the file."""
 
     def __enter__(self) -> ReadableFile: ...
 
@@ -87,14 +91,13 @@ def open_read(path: StrPath) -> ReadableFile:
 def open_write(path: StrPath) -> Iterator[BinaryIO]:
     """Open a file for writing: it appears as a whole if the block ends without error, else not."""
     if is_remote(path):
-        # An object appears when it is closed; one that no byte was written to, not even none,
-        # would not.
+        # An object appears when it is closed, but only if `write` was called before.
         file = _gfile(path).GFile(path, "wb")
         file.write(b"")
         yield file
         file.close()
         return
-    # A fixed name: whoever writes the file again after a kill writes over the draft, too.
+    # The draft's name is fixed, so that a run after a killed one overwrites its draft.
     with atomic.replacing(path, f"{path}.part") as file:
         yield file
 
@@ -150,8 +153,8 @@ def remove(path: StrPath) -> None:
 def aborts_at_exit() -> bool:
     """Return whether this process should end by `os._exit`.
 
-    Once tensorflow_io's S3 file system has been used, the destructors that run at the end of a
-    process may abort it (seen with 0.37.1), turning success into status 134.
+    Once tensorflow_io's S3 file system was used, the destructors at the end of a process may abort
+    it (seen with 0.37.1), which turns success into status 134.
     """
     return _load_s3.cache_info().currsize > 0
 
@@ -160,7 +163,7 @@ class RemoteFile:
     """A `tf.io.gfile` file that remembers a failed read.
 
     libsndfile calls `read` through C, where an exception is printed and taken for the end of the
-    file: half a recording would pass for a whole one. Whoever decodes calls `check` afterwards.
+    file, so half a recording would pass for a whole one. Call `check` after decoding.
 
     Args:
       path: A file in an object store.
@@ -179,6 +182,7 @@ class RemoteFile:
         self._failure: Exception | None = None
 
     def read(self, count: int = -1, /) -> bytes:
+        """Read `count` bytes, or all that are left; remember a failure."""
         try:
             return self._file.read(count)
         except self._errors as error:
@@ -186,10 +190,12 @@ class RemoteFile:
             raise
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a position, and return it."""
         self._file.seek(offset, whence)
         return self.tell()
 
     def tell(self) -> int:
+        """Return the position."""
         return self._file.tell()
 
     def check(self) -> None:
@@ -198,6 +204,7 @@ class RemoteFile:
             raise self._failure
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> RemoteFile:

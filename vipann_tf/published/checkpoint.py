@@ -1,4 +1,4 @@
-"""A published checkpoint: recognised, checked, and turned into our variables."""
+"""Recognise and check a published checkpoint, and turn it into our variables."""
 
 import dataclasses
 import os
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.published.frontend import check_frontend
 from vipann_tf.published.layout import (
@@ -22,7 +23,7 @@ __all__ = ["Checkpoint", "check_tensors", "read_checkpoint", "to_variables"]
 
 _CLASSIFIER = "fc_audioset.weight"
 _PUBLISHED_LABELS = 527
-# A file that shares fewer names with every kind than this share of all is none of them.
+# A file is of a kind if it shares at least this share of all names with it.
 _RECOGNISED = 0.5
 _LISTED = 10
 
@@ -62,7 +63,7 @@ class Checkpoint:
         )
 
 
-def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
+def read_checkpoint(path: StrPath) -> Checkpoint:
     """Read a checkpoint of PANNs' ResNet22, ResNet38, ResNet54 or of VI-PANN.
 
     Args:
@@ -72,7 +73,7 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
       The checkpoint, checked by `check_tensors`; the arrays are read when they are used.
 
     Raises:
-      UserError: As `read_state_dict` and `check_tensors`.
+      UserError: See `read_state_dict` and `check_tensors`.
     """
     tensors = read_state_dict(path)
     return Checkpoint(check_tensors(tensors, os.fspath(path)), tensors)
@@ -86,8 +87,8 @@ def check_tensors(tensors: Mapping[str, np.ndarray], origin: str) -> CheckpointK
       origin: What to call them in an error.
 
     Raises:
-      UserError: They are no network that can be imported; were trained with another frontend; or
-        some are missing, unexpected or of another shape, all of which are listed.
+      UserError: The tensors are no network that can be imported; they were trained with another
+        frontend; or some are missing, unexpected or of another shape. The message lists them.
     """
     labels = _PUBLISHED_LABELS
     if _CLASSIFIER in tensors and tensors[_CLASSIFIER].ndim == 2:

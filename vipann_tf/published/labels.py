@@ -1,17 +1,18 @@
-"""Label lists: AudioSet's, which the published networks have, and those in a CSV file."""
+"""Label lists: AudioSet's, which the published networks have, and those in CSV files."""
 
 import csv
 import os
 from pathlib import Path
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 
 __all__ = ["audioset_labels", "read_labels"]
 
 # index, id and name of AudioSet's 527 classes (Gemmeke et al., ICASSP 2017), in the order of the
 # outputs of every network trained on it.
 _AUDIOSET = Path(__file__).parent / "audioset_labels.csv"
-# The name's column: ours, and that of AudioSet's class_labels_indices.csv.
+# Columns that may hold the names: ours, and that of AudioSet's class_labels_indices.csv.
 _NAME_COLUMNS = ("name", "display_name", "label")
 
 
@@ -24,13 +25,13 @@ def audioset_labels() -> tuple[str, ...]:
     return read_labels(_AUDIOSET)
 
 
-def read_labels(path: str | os.PathLike, count: int | None = None) -> tuple[str, ...]:
+def read_labels(path: StrPath, count: int | None = None) -> tuple[str, ...]:
     """Read label names from a CSV file with a header.
 
     Args:
       path: The file. A column `name`, `display_name` or `label` holds the names; a column `index`,
         where there is one, must count 0, 1, 2, ... in order.
-      count: How many labels there must be, or `None` for any number above 0.
+      count: The number of labels that there must be; `None` for any number above 0.
 
     Returns:
       The names in order.

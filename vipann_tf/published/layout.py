@@ -1,4 +1,4 @@
-"""Names and shapes of the tensors in the published checkpoints, and what each one is here.
+"""Names and shapes of the tensors in the published checkpoints, and our variables for them.
 
 The files hold PyTorch state dicts of PANNs' networks (Kong et al., arXiv 1912.10211) and of
 VI-PANN's (arXiv 2401.05531), whose Flipout file has a `mu_kernel` and a `rho_kernel` in place of
@@ -49,7 +49,7 @@ class PublishedTensor:
 
     Attributes:
       shape: Its shape in the file.
-      variable: The variable it becomes, "<layer name>/<variable>"; `None` where it becomes none.
+      variable: Our variable for it, "<layer name>/<variable>"; `None` if there is none.
       axes: The transposition that gives the variable's shape.
     """
 
@@ -62,7 +62,7 @@ def layout(kind: CheckpointKind, labels: int) -> dict[str, PublishedTensor]:
     """Return every tensor that a checkpoint of a kind holds, by its name in the file.
 
     Args:
-      kind: Which checkpoint.
+      kind: Kind of the checkpoint.
       labels: Number of labels of its classifier; 527 in the published files.
     """
     tensors = {name: PublishedTensor(shape) for name, shape in FRONTEND_TENSORS.items()}

@@ -1,4 +1,4 @@
-"""Reads the tensors of a PyTorch file, without ever running what a pickle asks for."""
+"""Read the tensors of a PyTorch file without running any code that its pickle asks for."""
 
 import os
 import pickle
@@ -7,17 +7,19 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 
 __all__ = ["read_state_dict"]
 
 _ZIP_START = b"PK\x03\x04"  # torch.save since 1.6
 _PICKLE_START = b"\x80"  # torch.save before 1.6
 
-# What `torch.load` raises on damaged input, depending on the byte that is damaged.
+# Errors that `torch.load` raises on damaged input, depending on the byte that is damaged.
 _DAMAGED = (
     RuntimeError,
     EOFError,
@@ -33,20 +35,21 @@ _DAMAGED = (
 )
 
 
-def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_state_dict(path: StrPath) -> dict[str, np.ndarray]:
     """Read the named tensors of a checkpoint, as arrays that are loaded when they are used.
 
-    A file of the current format is memory-mapped: 800 MB of weights cost no memory until touched,
-    and then pages that the system may drop. A file of the format before torch 1.6 is read whole.
+    A file of the current format is memory-mapped: 800 MB of weights use no memory until they are
+    read, and then pages that the system may drop. A file in the format before torch 1.6 is read as
+    a whole.
 
     Args:
       path: A file that `torch.save` wrote: a state dict, or a dict that holds one as "model", as
         the training scripts of PANNs and VI-PANN write it.
 
     Returns:
-      Arrays by tensor name, in the file's order; read-only in effect (writing to one does not
-      change the file). A "module." in front of every name, from data-parallel training, is left
-      out. Floating-point tensors are float32.
+      Arrays by tensor name, in the file's order; writing to one does not change the file. A prefix
+      "module." of every name, from data-parallel training, is removed. Floating-point tensors are
+      float32.
 
     Raises:
       UserError: torch is not installed; the file is absent, no PyTorch file, truncated or damaged,
@@ -63,7 +66,9 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
     is_zip = _check_start(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of a pickle's version; errors say more
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # about a pickle's version; errors say more
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         raise UserError(_refusal(path, str(error))) from error
@@ -111,7 +116,7 @@ def _refusal(path: str, message: str) -> str:
     """Describe why the restricted unpickler refused a pickle."""
     wanted = re.search(r"GLOBAL (\S+)", message)
     if wanted is None:
-        # Around its reason torch gives advice, some of it to load the file unsafely: left out.
+        # Leave out torch's advice, part of which is to load the file unsafely.
         advice = ("Weights only", "Please file", "Check the")
         reasons = [text for text in message.split("\n\n") if not text.startswith(advice)]
         reason = " ".join(reasons[-1].split()) if reasons else "unreadable pickle"
@@ -123,7 +128,7 @@ def _refusal(path: str, message: str) -> str:
     )
 
 
-def _state_dict(path: str, content) -> list[tuple[str, object]]:
+def _state_dict(path: str, content: object) -> list[tuple[str, object]]:
     if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         content = content["model"]
     if not isinstance(content, Mapping) or not content:
@@ -137,7 +142,7 @@ def _state_dict(path: str, content) -> list[tuple[str, object]]:
     return items
 
 
-def _to_array(path: str, name: str, tensor) -> np.ndarray:
+def _to_array(path: str, name: str, tensor: Any) -> np.ndarray:
     import torch
 
     if not isinstance(tensor, torch.Tensor):
@@ -156,7 +161,7 @@ def _to_array(path: str, name: str, tensor) -> np.ndarray:
         ) from error
 
 
-def _describe(value) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, Mapping):
         return "a dict of " + (", ".join(map(repr, list(value)[:5])) or "nothing")
     return f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Recipes: what a training run is told, as typed values that are read from YAML."""
+"""Recipes: the settings of a training run, as typed values that are read from YAML."""
 
 from vipann_tf.recipes.files import find_recipe, load_recipe
 from vipann_tf.recipes.schema import (

@@ -1,4 +1,4 @@
-"""Recipe files: YAML with overrides to a typed recipe, or to one line that says what is wrong."""
+"""Recipe files: YAML with overrides becomes a typed recipe, or an error of one line."""
 
 import difflib
 import sysconfig
@@ -25,8 +25,8 @@ def load_recipe(
       kind: `PretrainRecipe`, `TransferRecipe` or `vipann_tf.study.recipe.StudyRecipe`.
       path: A YAML file, or the name of a shipped recipe such as `pretrain/quickstart_flipout`;
         `None` for the defaults.
-      settings: Overrides: `section.key=value`, the value being YAML, or nested mappings; the last
-        one counts.
+      settings: Overrides: `section.key=value` with a value in YAML, or nested mappings. Later
+        ones win.
 
     Raises:
       UserError: The file, a key or a value is wrong; the message names it and what is allowed.

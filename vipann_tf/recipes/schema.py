@@ -1,7 +1,7 @@
 """Recipes: every value that affects the outcome of a training run, typed, read from YAML.
 
-A recipe is complete in itself: what the file leaves out has the default shown here, and the resolved
-recipe, defaults included, is stored beside the model that it made.
+A recipe is complete: values that the file leaves out have the defaults shown here, and the resolved
+recipe, defaults included, is stored with the trained model.
 """
 
 from typing import Annotated, Literal
@@ -60,14 +60,14 @@ class Network(Section):
 
 
 class Data(Section):
-    """Which clips, and how they are read."""
+    """The clips to train on, and how they are read."""
 
     train: list[str] | None = pydantic.Field(
         default=None,
         description="Splits to train on; by default `train`, or all folds but the held-out one.",
     )
     on_corrupt: Literal["stop", "skip"] = pydantic.Field(
-        default="stop", description="What to do at a damaged record; `skip` logs it and goes on."
+        default="stop", description="What to do at a damaged record; `skip` logs it and continues."
     )
     balance: bool = pydantic.Field(default=False, description="Sample rare labels more often.")
     fraction: Share = pydantic.Field(
@@ -92,18 +92,18 @@ class Augment(Section):
 
 
 class Optimizer(Section):
-    """Adam (arXiv 1412.6980), with decoupled weight decay where asked for."""
+    """Adam (arXiv 1412.6980), with optional decoupled weight decay."""
 
     learning_rate: Positive = 1e-3
     trunk_learning_rate: Positive | None = pydantic.Field(
         default=None,
-        description="Of the trunk, under the same schedule; by default that of the head.",
+        description="Learning rate of the trunk, under the same schedule; by default the head's.",
     )
     stddev_learning_rate_factor: Positive = pydantic.Field(
         default=1.0,
         description="Learning rate of the posterior standard deviations (of rho), as a multiple of "
-        "the learning rate of the layer's mean. Adam moves a parameter by at most its learning rate "
-        "per step, and rho has far to go.",
+        "the learning rate of the layer's mean. Adam moves a parameter by at most its learning "
+        "rate per step, and rho has far to go.",
     )
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_steps: CountOrNone = 0
@@ -116,7 +116,7 @@ class Optimizer(Section):
 
 
 class Training(Section):
-    """How long, how precisely, and with which random numbers."""
+    """Length, precision and random numbers of the training."""
 
     batch_size: Count = 32
     epochs: Positive = 10
@@ -129,21 +129,21 @@ class Training(Section):
     )
     deterministic_ops: bool | None = pydantic.Field(
         default=None,
-        description="Operations that give the same bits in every run; slower on a GPU. By default "
-        "where there is none.",
+        description="Use operations that give the same bits in every run; slower on a GPU. By "
+        "default on machines without one.",
     )
     checkpoint_every_steps: Count = 500
     keep_checkpoints: Count = 3
 
 
 class Validation(Section):
-    """Scores on clips that are not trained on, while training."""
+    """Scores during training, on clips that are not trained on."""
 
     splits: list[str] = pydantic.Field(default=[], description="Splits to score; none by default.")
     every_epochs: Positive = 1.0
     samples: Count = pydantic.Field(default=4, description="Draws of the posterior.")
     metric: Literal["nll", "brier", "ece", "accuracy", "macro_f1", "map", "auc", "d_prime"] = (
-        pydantic.Field(default="nll", description="By which one network is better than another.")
+        pydantic.Field(default="nll", description="Metric by which the best network is chosen.")
     )
     patience: Count | None = pydantic.Field(
         default=None,
@@ -167,7 +167,8 @@ class Variational(Section):
     )
     prior_stddev: Positive = 1.0
     initial_stddev: Positive = pydantic.Field(
-        default=0.048587351573742, description="Of the posterior; softplus(-3) as published."
+        default=0.048587351573742,
+        description="Standard deviation of the initial posterior; softplus(-3), as published.",
     )
     moped_delta: Positive | None = pydantic.Field(
         default=None,
@@ -177,14 +178,14 @@ class Variational(Section):
 
 
 class Export(Section):
-    """What `serving_default` of the SavedModel does."""
+    """The settings of the SavedModel's `serving_default`."""
 
     samples: Count = 20
     seed: CountOrNone = 0
     draws: Literal["sampled", "stored"] | None = pydantic.Field(
         default=None,
-        description="Draw the networks in each request, or keep them in the SavedModel; by default a "
-        "random head alone of up to 64 MiB in all is kept.",
+        description="Draw the networks in each request, or store them in the SavedModel. By "
+        "default they are stored if only the head is random and they need at most 64 MiB.",
     )
 
 
@@ -223,8 +224,8 @@ class TransferRecipe(Section):
     dropout_dense: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.5
     signs: Signs | None = pydantic.Field(
         default=None,
-        description="Where the trunk of `flip` draws its signs: per `channel` or per `activation`; by "
-        "default as its base does.",
+        description="Where the trunk of `flip` draws its signs: per `channel` or per `activation`; "
+        "by default as its base does.",
     )
 
 

@@ -1,0 +1,1 @@
+"""Dataset directories: prepared from recordings, and read as `tf.data` batches."""

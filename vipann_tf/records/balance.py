@@ -1,7 +1,7 @@
 """Class balance for multilabel data: how often to repeat a clip, from its labels alone.
 
-Repeating the clips of a rare label repeats the common labels on them as well, so factors that are
-inverse to label counts leave common labels over-represented. Here a clip's weight is the product of
+Repeating the clips of a rare label also repeats the common labels on them, so factors inverse to
+label counts leave common labels over-represented. Here a clip's weight is the product of
 one factor for each of its labels, and the factors are fitted to the dataset's label sets so that
 the expected count is the same for every label: iterative proportional fitting (Deming and Stephan,
 Annals of Mathematical Statistics 11, 1940), which among all weights with these counts gives those
@@ -18,12 +18,12 @@ from vipann_tf.records.schema import LABELS
 
 __all__ = ["balanced", "log_factors"]
 
-# A label with fewer clips is repeated as if it had so many: no balance can be learnt from fewer.
+# A label with fewer clips is repeated as if it had so many.
 FEW_CLIPS = 20
-# The fit may move a label's factor so far from the one that its count alone asks for. Labels that
-# never come alone can't all be balanced, and without a bound their factors would run away.
+# The fit may move a label's factor at most so far from the one that its count alone suggests.
+# Labels that never occur alone can't all be balanced; without a bound their factors would diverge.
 MAX_CORRECTION = 10.0
-# No clip comes more often than this in one pass: rather than that, common clips are left out.
+# No clip occurs more often than this in one pass; common clips are dropped instead.
 MAX_REPEATS = 8.0
 _SWEEPS = 200
 _TOLERANCE = 0.01
@@ -37,7 +37,7 @@ def log_factors(label_sets: LabelSets, num_labels: int) -> tuple[np.ndarray, flo
       num_labels: Length of the label list.
 
     Returns:
-      float64 [num_labels] of log factors and the log of a common scale: a clip is to come
+      Log factors, float64 [num_labels], and the log of a common scale: a clip is to occur
       `exp(scale + sum of its labels' log factors)` times. Labels without clips have factor 1.
     """
     sets = [(list(labels), count) for labels, count in label_sets.items()]
@@ -61,13 +61,13 @@ def log_factors(label_sets: LabelSets, num_labels: int) -> tuple[np.ndarray, flo
     for _ in range(_SWEEPS):
         moved = 0.0
         for label in present:
-            places = holders[label]
-            expected = clips[places] @ np.exp(log_weights[places])
+            indices = holders[label]
+            expected = clips[indices] @ np.exp(log_weights[indices])
             wanted = factors[label] + np.log(target[label] / expected)
             wanted = np.clip(wanted, start[label] - bound, start[label] + bound)
             step = wanted - factors[label]
             factors[label] = wanted
-            log_weights[places] += step
+            log_weights[indices] += step
             moved = max(moved, abs(step))
         if moved < _TOLERANCE:
             break
@@ -75,7 +75,7 @@ def log_factors(label_sets: LabelSets, num_labels: int) -> tuple[np.ndarray, flo
 
 
 def balanced(
-    records: tf.data.Dataset, factors: np.ndarray, log_scale: float, key
+    records: tf.data.Dataset, factors: np.ndarray, log_scale: float, key: tf.Tensor
 ) -> tf.data.Dataset:
     """Repeat and drop serialised records at random so that labels are about equally frequent.
 
@@ -86,15 +86,15 @@ def balanced(
       key: int32 [2]: key of the random stream.
 
     Returns:
-      string []. The same records and key give the same ones.
+      string []. The same records and key give the same result.
     """
     table = tf.constant(factors, tf.float32)
 
-    def copies(index, record):
+    def copies(index: tf.Tensor, record: tf.Tensor) -> tf.data.Dataset:
         feature = {LABELS: tf.io.RaggedFeature(tf.int64)}
         labels = tf.io.parse_single_example(record, feature)[LABELS]
         times = tf.exp(tf.reduce_sum(tf.gather(table, labels)) + log_scale)
-        # A fraction is a chance: 2.3 times is twice, and in three cases of ten a third time.
+        # 2.3 times means twice, and a third time with probability 0.3.
         draw = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(key, index))
         return tf.data.Dataset.from_tensors(record).repeat(tf.cast(times + draw, tf.int64))
 

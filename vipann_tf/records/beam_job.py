@@ -1,7 +1,7 @@
 """The Beam pipeline of a preparation: shard names in, shard files written.
 
 A worker decodes a shard's clips in their planned order and writes the file itself. No audio passes
-between workers, memory stays at one clip, and the bytes do not depend on who wrote them.
+between workers, memory holds one clip at a time, and the bytes do not depend on the worker.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ with _quiet():
 
 __all__ = ["CLIPS_SUFFIX", "RESULT_SUFFIX", "is_local", "write_shards"]
 
-# Beside a shard's name in the work folder: what is to go into it, and what came of it.
+# Suffixes of a shard's files in the work folder: its planned clips, and its outcome.
 CLIPS_SUFFIX = ".clips"
 RESULT_SUFFIX = ".result"
-# Below this many clips worker processes take longer to start (2 s) than they save, so unless the
-# user asks for them this process does the work.
+# Below this many clips, worker processes take longer to start (2 s) than they save, so this process
+# does the work unless the user asks for workers.
 SINGLE_WORKER_CLIPS = 500
-# Beam's name "DirectRunner" may hand the job to a runner that it first downloads, and starts
-# workers of its own; this package takes the runner that the name stands for otherwise.
+# Under the name "DirectRunner" Beam may hand the job to a runner that it first downloads and that
+# starts its own workers; this package takes the local runner instead.
 LOCAL_RUNNER = "DirectRunner"
 
 
@@ -74,10 +74,10 @@ def write_shards(
       writer_args: Arguments of `ShardWriter`.
       workers: Processes of the local runner; `None` chooses.
       beam_options: Beam's own flags.
-      progress_file: A file that grows by a byte with each clip.
+      progress_file: A file that grows by one byte per clip.
 
     Raises:
-      UserError: Where Beam refuses its flags.
+      UserError: Where Beam refuses the flags.
       WorkerDied: Where a worker process was killed.
     """
     if not shards:
@@ -94,7 +94,7 @@ def write_shards(
             _start(beam.Pipeline(FnApiRunner(), _options(flags)), job)()
             return
 
-        def start(pids: str):
+        def start(pids: str) -> Callable[[], None]:
             command = shlex.join([sys.executable, "-m", beam_worker.__name__, pids])
             environment = SubprocessSDKEnvironment.from_command_string("exec " + command)
             runner = FnApiRunner(default_environment=environment)
@@ -105,7 +105,7 @@ def write_shards(
 
 @dataclasses.dataclass(frozen=True)
 class _Job:
-    """What every worker must know."""
+    """The values that every worker needs."""
 
     splits: dict[str, str]
     stage: str
@@ -119,12 +119,12 @@ def _start(pipeline: beam.Pipeline, job: _Job) -> Callable[[], None]:
     _ = (
         pipeline
         | "Shards" >> beam.Create(list(job.splits), reshuffle=False)
-        # Without it the runner fuses both steps and one worker gets every shard.
+        # Without it, the runner fuses both steps and one worker gets every shard.
         | "Spread" >> beam.Reshuffle()
         | "Write" >> beam.ParDo(_WriteShard(job))
     )
 
-    def run():
+    def run() -> None:
         try:
             pipeline.run().wait_until_finish()
         except RuntimeError as error:
@@ -136,15 +136,15 @@ def _start(pipeline: beam.Pipeline, job: _Job) -> Callable[[], None]:
 
 
 class _WriteShard(beam.DoFn):
-    """Writes the shard whose name comes in, and beside it what came of its clips."""
+    """The step that writes a shard, given its name, and beside it the outcome of its clips."""
 
     def __init__(self, job: _Job):
         self._job = job
 
-    def setup(self):
+    def setup(self) -> None:
         self._writer = ShardWriter(*self._job.writer_args)
 
-    def process(self, name: str):
+    def process(self, name: str) -> None:
         with contextlib.ExitStack() as stack:
             progress = None
             if self._job.progress_file is not None:

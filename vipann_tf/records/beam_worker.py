@@ -1,6 +1,6 @@
-"""The process that the local runner starts for each worker: Beam's own, quieter and mortal.
+"""The process that the local runner starts for each worker: Beam's own, but quiet and mortal.
 
-Beam's worker logs its start-up to the terminal, and waits on if the process that started it is
+Beam's worker logs its start-up to the terminal, and keeps waiting if the process that started it is
 killed. `python -m vipann_tf.records.beam_worker DIRECTORY` shows errors only, ends with its parent
 and leaves its process id in the directory.
 """
@@ -21,7 +21,7 @@ _PARENT_CHECK_S = 0.5
 def _end_with_parent() -> None:
     parent = os.getppid()
 
-    def watch():
+    def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_PARENT_CHECK_S)
         os._exit(1)

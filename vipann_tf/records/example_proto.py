@@ -1,11 +1,13 @@
 """`tf.train.Example` without TensorFlow: the same wire format from the protobuf library alone.
 
-A preparation worker then starts without importing TensorFlow (seconds, and half a gigabyte). The
+So a preparation worker need not import TensorFlow, which takes seconds and half a gigabyte. The
 field numbers are those of tensorflow/core/example/{example,feature}.proto; a test parses the bytes
 with TensorFlow.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -13,7 +15,11 @@ _PACKAGE = "vipann_tf.records"
 _FIELD = descriptor_pb2.FieldDescriptorProto
 
 
-def _message(file, name, *fields):
+def _message(
+    file: descriptor_pb2.FileDescriptorProto,
+    name: str,
+    *fields: tuple[int, str, int, int, str | None],
+) -> descriptor_pb2.DescriptorProto:
     message = file.message_type.add(name=name)
     for number, field_name, label, kind, type_name in fields:
         field = message.field.add(name=field_name, number=number, label=label, type=kind)
@@ -22,7 +28,7 @@ def _message(file, name, *fields):
     return message
 
 
-def _example_class():
+def _example_class() -> type:
     file = descriptor_pb2.FileDescriptorProto(
         name="vipann_tf/records/example.proto", package=_PACKAGE, syntax="proto3"
     )
@@ -52,9 +58,9 @@ def _example_class():
         type_name=f".{_PACKAGE}.Feature",
     )
     _message(file, "Example", (1, "features", one, _FIELD.TYPE_MESSAGE, "Features"))
-    pool = descriptor_pool.DescriptorPool()  # of our own: TensorFlow registers in the default one
+    pool = descriptor_pool.DescriptorPool()  # not the default one, where TensorFlow registers
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Example"))
 
 
-Example = _example_class()
+Example: Any = _example_class()  # its fields are known only at run time

@@ -1,7 +1,7 @@
-"""Which labels occur together: for each split, every set of labels and the number of its clips.
+"""Label sets: for each split, every set of labels that occurs, with the number of its clips.
 
-Label counts alone can't balance a multilabel dataset: repeating the clips of a rare label repeats
-the common labels on them too (see `vipann_tf.records.balance`).
+Label counts alone can't balance a multilabel dataset, since repeating the clips of a rare label
+also repeats the common labels on them (see `vipann_tf.records.balance`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from vipann_tf.files import storage
+from vipann_tf.files.paths import StrPath
 
 __all__ = ["LABEL_SETS_FILE", "dump_label_sets", "merge_label_sets", "read_label_sets"]
 
@@ -36,7 +37,7 @@ def dump_label_sets(splits: Mapping[str, LabelSets]) -> bytes:
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
-def read_label_sets(directory, splits: Iterable[str]) -> LabelSets:
+def read_label_sets(directory: StrPath, splits: Iterable[str]) -> LabelSets:
     """Read the label sets of some splits of a multilabel dataset directory, and add them up."""
     content = json.loads(storage.read_bytes(storage.join(directory, LABEL_SETS_FILE)))
     return merge_label_sets(content[split] for split in splits)

@@ -1,16 +1,15 @@
-"""Dataset directories to `tf.data` batches.
+"""Read dataset directories as `tf.data` batches.
 
-The training stream is a pure function of (seed, position): every random choice is keyed by the
-seed, the epoch and the place in it, and every stage keeps its order. Stop anywhere, start again at
-the position that the last batch carried, and the same batches come.
+The training stream depends only on (seed, position): every random choice is keyed by the seed, the
+epoch and the index in it, and every stage keeps its order. A stream that starts again after the
+position of the last batch continues with the same batches.
 
-Records are parsed one by one, then batched. (Parsing whole batches took twice the processor time:
-their buffers leave the cache between one operation and the next.)
+Records are parsed one by one, then batched. (Parsing whole batches took twice the processor time,
+as their buffers leave the cache between operations.)
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,6 +17,7 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.files import storage
+from vipann_tf.files.paths import StrPath
 from vipann_tf.records.balance import balanced, log_factors
 from vipann_tf.records.label_sets import read_label_sets
 from vipann_tf.records.reading import OnCorrupt, ShardReader, open_shards
@@ -26,13 +26,13 @@ from vipann_tf.records.subset import keep_only
 
 __all__ = ["EPOCH", "INDEX", "evaluation_batches", "training_batches"]
 
-# Keys that a training batch has beside those of a record.
+# Keys that a training batch has besides those of a record.
 EPOCH = "epoch"
 INDEX = "index"
 
 # The shuffle buffer holds serialised records; shards are random samples already (see plan.py).
 SHUFFLE_BUFFER_BYTES = 256 * 2**20
-# Small sets are kept in memory, read once.
+# Smaller sets are read once and kept in memory.
 CACHE_BYTES = 512 * 2**20
 READ_SHARDS_AT_ONCE = 8
 # Keys that keep random streams apart.
@@ -41,7 +41,7 @@ _LAST_EPOCH = 2**31
 
 
 def training_batches(
-    directory: str | os.PathLike,
+    directory: StrPath,
     splits: Sequence[str],
     *,
     batch_size: int,
@@ -64,22 +64,21 @@ def training_batches(
     Args:
       directory: A dataset directory.
       splits: Names of the splits to read.
-      batch_size: Clips a batch, over all replicas.
-      seed: Keys the order.
-      position: (epoch, index) of the first clip: index counts the clips of that epoch. A training
-        that has seen a batch resumes one past the batch's last `epoch` and `index`.
-      shuffle_buffer: Records to shuffle among; `None` takes as many as fit 256 MiB.
-      balance: Repeat and drop clips at random so that labels come about equally often.
-      cache: Keep the serialised records in memory; `None` does so up to 512 MiB. It does not
-        change the order.
+      batch_size: Clips per batch, over all replicas.
+      seed: Seed of the order.
+      position: (epoch, index) of the first clip; the index counts the clips of that epoch. After a
+        batch, a training resumes one past the batch's last `epoch` and `index`.
+      shuffle_buffer: Size of the shuffle buffer in records; `None` takes what fits 256 MiB.
+      balance: Whether to repeat and drop clips at random so that labels are about equally frequent.
+      cache: Whether to keep the serialised records in memory; `None` does so up to 512 MiB. The
+        order does not depend on it.
       shard: (index, count) of this process among those that train together: it gets its part of
-        every batch, and decodes no other. The batches are the same for any count.
+        every batch, and decodes no other clip. The batches are the same for any count.
       only: Ids of the clips to take (`subset.choose`), at least one of them in the splits; `None`
-        takes all. The balance stays that of all clips, of which these are a fair share.
-      waveform: Whether batches hold the waveforms; without, none is decoded.
-      on_corrupt: Stop at a damaged record (take batches inside
-        `reading.damage_as_user_error` to have it
-        named), or skip it.
+        takes all. The balance is that of all clips, of which these are a fair share.
+      waveform: Whether batches hold waveforms; if not, none is decoded.
+      on_corrupt: Whether to stop at a damaged record or to skip it. To have the error name the
+        record, take batches inside `reading.damage_as_user_error`.
       on_damage: Called with path and offset of each record skipped; `None` logs a warning.
 
     Returns:
@@ -107,10 +106,10 @@ def training_batches(
     keep = keep_only(only) if only is not None else lambda records: records
     remote = storage.is_remote(directory)
 
-    def epoch_records(current):
+    def epoch_records(current: tf.Tensor) -> tf.data.Dataset:
         current = tf.cast(current, tf.int64)
         order = _shuffled_range(len(shards), _key(seed, current, _SHARD_KEY))
-        # In parallel where a read waits for a network; for local files that costs more than it
+        # Reads are parallel if they wait for a network; for local files that costs more than it
         # gains.
         parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True} if remote else {}
         records = tf.data.Dataset.from_tensor_slices(order).interleave(
@@ -120,9 +119,9 @@ def training_batches(
         if factors is not None:
             records = balanced(records, *factors, _key(seed, current, _BALANCE_KEY))
         if shuffle_buffer > 1:
-            # tf.data mixes the seed of the function being traced into its own; fixing that one
-            # keeps the order independent of tf.random.set_seed. (0 would have it compare the
-            # tensor seed with 0 in Python, which a graph can't.)
+            # tf.data mixes the seed of the function being traced into its own. Fixing the former
+            # makes the order independent of tf.random.set_seed. (With 0, tf.data would compare the
+            # tensor seed with 0 in Python, which a graph can't do.)
             tf.compat.v1.set_random_seed(1)
             shuffle_key = tf.cast(_key(seed, current, _RECORD_KEY)[0], tf.int64)
             records = records.shuffle(
@@ -132,7 +131,7 @@ def training_batches(
         indexed = records.enumerate().skip(first)
         return tf.data.Dataset.zip((indexed, tf.data.Dataset.from_tensors(current).repeat()))
 
-    def parse(indexed, current):
+    def parse(indexed: tuple[tf.Tensor, tf.Tensor], current: tf.Tensor) -> dict[str, tf.Tensor]:
         index, record = indexed
         clip = parse_record(record, info.samples, len(info.labels), waveform=waveform)
         return {**clip, EPOCH: current, INDEX: index}
@@ -145,17 +144,19 @@ def training_batches(
     return _finished(batches, sharded=shard[1] > 1)
 
 
-def _part_of_each_batch(stream, batch_size: int, shard: tuple[int, int]):
+def _part_of_each_batch(
+    stream: tf.data.Dataset, batch_size: int, shard: tuple[int, int]
+) -> tf.data.Dataset:
     part = batch_size // shard[1]
 
-    def mine(place, item):
-        return tf.equal(place % batch_size // part, shard[0])
+    def is_ours(index: tf.Tensor, _: object) -> tf.Tensor:
+        return tf.equal(index % batch_size // part, shard[0])
 
-    return stream.enumerate().filter(mine).map(lambda place, item: item)
+    return stream.enumerate().filter(is_ours).map(lambda _, item: item)
 
 
 def evaluation_batches(
-    directory: str | os.PathLike,
+    directory: StrPath,
     splits: Sequence[str],
     batch_size: int,
     *,
@@ -168,7 +169,7 @@ def evaluation_batches(
     Args:
       directory: A dataset directory.
       splits: Names of the splits to read.
-      batch_size: Clips a batch.
+      batch_size: Clips per batch.
       only: As for `training_batches`.
       on_corrupt: As for `training_batches`.
       on_damage: As for `training_batches`.
@@ -186,7 +187,7 @@ def evaluation_batches(
     if only is not None:
         records = keep_only(only)(records)
 
-    def parse(record):
+    def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
         return parse_record(record, info.samples, len(info.labels))
 
     clips = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -194,7 +195,7 @@ def evaluation_batches(
     return _finished(batches, sharded=False)
 
 
-def _key(seed: int, epoch, purpose: int):
+def _key(seed: int, epoch: tf.Tensor, purpose: int) -> tf.Tensor:
     """Return well-mixed bits, int32 [2]: the key of one random stream of one epoch."""
     words = [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF]
     base = tf.constant([np.uint32(word).view(np.int32) for word in words], tf.int32)
@@ -202,12 +203,14 @@ def _key(seed: int, epoch, purpose: int):
     return tf.random.experimental.stateless_fold_in(keyed, purpose)
 
 
-def _shuffled_range(count: int, key):
+def _shuffled_range(count: int, key: tf.Tensor) -> tf.Tensor:
     """Return 0 ... count - 1 in random order, int64 [count]."""
     return tf.argsort(tf.random.stateless_uniform([count], key))
 
 
-def _balance_factors(directory, info: DatasetInfo, splits) -> tuple[np.ndarray, float]:
+def _balance_factors(
+    directory: StrPath, info: DatasetInfo, splits: Sequence[str]
+) -> tuple[np.ndarray, float]:
     if info.task == "multilabel":
         label_sets = read_label_sets(directory, info.check_splits(splits))
     else:
@@ -228,6 +231,6 @@ def _finished(dataset: tf.data.Dataset, *, sharded: bool) -> tf.data.Dataset:
     policy = tf.data.experimental.AutoShardPolicy
     options = tf.data.Options()
     options.deterministic = True
-    # Files must not be dealt out to workers: the order of records would depend on their number.
+    # Files must not be dealt out to workers, or the order of records would depend on their number.
     options.experimental_distribute.auto_shard_policy = policy.OFF if sharded else policy.DATA
     return dataset.with_options(options).prefetch(2)

@@ -1,6 +1,6 @@
-"""What a preparation will write: which clip goes into which shard, before anything is decoded.
+"""The plan of a preparation: which clip goes into which shard, before anything is decoded.
 
-The plan depends on the source alone, never on workers: that is what makes shards reproducible.
+The plan depends on the source alone and never on workers, so shards are reproducible.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MIN_SECONDS = 0.1
 MAX_SECONDS = 600.0
 # Large enough to stream well from a bucket, small enough to spread two million clips over workers.
 TARGET_SHARD_BYTES = 256 * 2**20
-# A small split still gets several shards, so that several readers (and preparers) share it.
+# A small split also gets several shards, so that several readers (and workers) can share it.
 MIN_SHARDS = 8
 MAX_SHARDS = 99_999
 # tf.train.Example's own bytes beside waveform and clip id, roughly.
@@ -46,7 +46,7 @@ class Plan:
       seconds: Clip length.
       rate_hz: Sample rate.
       shards: The output files, split by split.
-      rejected: Clips that need no decoding to be rejected, those found while listing included.
+      rejected: Clips that are rejected before decoding, including those found while listing.
     """
 
     source: Source
@@ -72,7 +72,7 @@ class Plan:
 
     @property
     def size_bytes(self) -> int:
-        """Size of all records if every clip decodes, to within a per cent."""
+        """Size of all records if every clip decodes, to within 1 %."""
         fixed = 2 * clip_samples(self.seconds, self.rate_hz) + OVERHEAD_BYTES + _EXAMPLE_BYTES
         return sum(fixed + len(clip.clip_id) for shard in self.shards for clip in shard.clips)
 
@@ -102,14 +102,14 @@ def plan_shards(
 ) -> Plan:
     """Check a source's clips and deal them out to shards.
 
-    Within a split clips are ordered by a hash of their id and dealt round: every shard is then a
-    random sample of the split, so that reading with a small shuffle buffer still mixes classes.
+    Within a split, clips are ordered by a hash of their id and dealt to the shards in turn. Every
+    shard is then a random sample of the split, so that a small shuffle buffer mixes classes, too.
 
     Args:
       source: The listed dataset.
       seconds: Clip length; `None` takes the source's own.
       rate_hz: Sample rate of the records.
-      shards: Shard files a split; `None` chooses by size. No more than the split has clips.
+      shards: Shard files per split; `None` chooses by size. A split has at most one per clip.
 
     Raises:
       UserError: Where an argument is out of range or the source has no clips.

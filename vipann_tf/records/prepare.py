@@ -1,4 +1,4 @@
-"""Clips to a dataset directory: plan the shards, have Beam write them, sum up, publish."""
+"""Prepare a dataset directory: plan the shards, have Beam write them, sum up, publish."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import vipann_tf
 from vipann_tf.datasets.base import Source
 from vipann_tf.errors import UserError
 from vipann_tf.files import storage
+from vipann_tf.files.paths import StrPath
 from vipann_tf.files.staging import WORK, resumable_directory
 from vipann_tf.records import beam_job
 from vipann_tf.records.plan import Plan, ShardPlan, plan_shards
@@ -36,7 +37,7 @@ _DISK_FULL = os.strerror(errno.ENOSPC)
 
 def prepare(
     source: Source,
-    out: str | os.PathLike,
+    out: StrPath,
     *,
     seconds: float | None = None,
     rate_hz: int = 32_000,
@@ -48,9 +49,9 @@ def prepare(
 ) -> DatasetInfo:
     """Write a dataset directory.
 
-    The same source gives byte-identical shards, whatever the number of workers. Every item of the
-    source becomes a record or a row of rejected.csv. A run that was killed is gone on with: shards
-    that it finished, of the same clips from unchanged files, are kept.
+    The same source gives byte-identical shards for any number of workers. Every item of the source
+    becomes a record or a row of rejected.csv. An interrupted run resumes: finished shards of the
+    same clips from unchanged files are kept.
 
     Args:
       source: The listed dataset, see `vipann_tf.datasets.load`.
@@ -59,9 +60,9 @@ def prepare(
       seconds: Clip length; shorter clips are padded with zeros at the end, longer ones cut. `None`
         takes the dataset's own.
       rate_hz: Sample rate of the records.
-      shards: Shard files a split; `None` chooses by size.
-      workers: Processes of the local runner; `None` takes all cores unless the job is small.
-      overwrite: Replace `out` where it is a dataset directory.
+      shards: Shard files per split; `None` chooses by size.
+      workers: Processes of the local runner; `None` uses all cores unless the job is small.
+      overwrite: Whether to replace `out` if it is a dataset directory.
       beam_options: Beam's own flags, such as `--runner=FlinkRunner`; every worker must then see the
         source and the parent of `out` under the same paths.
       on_progress: Called with the number of clips done and their total.
@@ -81,21 +82,21 @@ def prepare(
         return _prepare(plan, out, workers, overwrite, beam_options, on_progress)
     except WorkerDied as error:
         raise UserError(
-            f"a worker process died ({error}), perhaps for want of memory; the same command goes on"
+            f"a worker process died ({error}), perhaps for lack of memory; the same command resumes"
             " where this one stopped, and fewer workers need less memory"
         ) from error
     except RuntimeError as error:  # Beam's, with the worker's traceback as its text
         if _DISK_FULL not in str(error):
             raise
         raise UserError(
-            f"{_DISK_FULL}: {out} needs about {plan.size_bytes / 1e9:.1f} GB; make room, and the same"
-            " command goes on where this one stopped"
+            f"{_DISK_FULL}: {out} needs about {plan.size_bytes / 1e9:.1f} GB; make room, and the"
+            " same command resumes where this one stopped"
         ) from error
 
 
 def _prepare(
     plan: Plan,
-    out: str | os.PathLike,
+    out: StrPath,
     workers: int | None,
     overwrite: bool,
     beam_options: Sequence[str],
@@ -221,7 +222,7 @@ def _reported(
     with tempfile.NamedTemporaryFile(prefix="vipann-tf-progress-") as file:
         ended = threading.Event()
 
-        def watch():
+        def watch() -> None:
             while not ended.wait(_PROGRESS_INTERVAL_S):
                 # Beam may run a shard twice after a failure.
                 on_progress(min(done + os.path.getsize(file.name), total), total)

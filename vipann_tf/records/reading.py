@@ -1,11 +1,11 @@
-"""Shard files to serialised records: streamed or cached, and what happens where one is damaged.
+"""Read serialised records from shard files: streamed or cached, and despite damage.
 
-A damaged record stops the reading, naming the shard and the offset, or is skipped. TensorFlow's
-reader knows neither: its error holds an offset without a file, and after it the rest of the file is
+A damaged record stops the reading with an error that names the shard and the offset, or is skipped.
+TensorFlow's reader can do neither: its error has an offset but no file, and the rest of the file is
 lost. So a shard that ends before its number of records is filled up with elements that name it and
-that no parser accepts; and where damage is to be skipped, the file is read by `tfrecord_file.scan`.
-(Counting inside the graph, shard by shard, cost half the speed: every shard then instantiates
-functions of its own.)
+that no parser accepts; and if damage is to be skipped, `tfrecord_file.scan` reads the file.
+(Counting shard by shard inside the graph halved the speed, as every shard then instantiates its own
+functions.)
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
@@ -23,6 +22,7 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.files import storage
+from vipann_tf.files.paths import StrPath
 from vipann_tf.records.schema import DatasetInfo, read_dataset_info, shard_name
 from vipann_tf.records.tfrecord_file import scan
 
@@ -30,19 +30,19 @@ __all__ = ["OnCorrupt", "ShardReader", "damage_as_user_error", "find_damage", "o
 
 OnCorrupt = Literal["stop", "skip"]
 
-# A network is asked for much at a time; local files are read fastest in pieces that stay in the
+# Remote files are read in large pieces. Local files are read fastest in pieces that stay in the
 # processor's cache.
 REMOTE_BUFFER_BYTES = 8 * 2**20
 LOCAL_BUFFER_BYTES = 256 * 2**10
-# What stands for a record that could not be read. No protocol buffer begins with a "d" (the end of
-# a group that was not begun), so parsing it fails, and the error quotes it.
+# This marks a record that could not be read. No protocol buffer begins with a "d" (the end of a
+# group that was not begun), so parsing it fails, and the error quotes it.
 _DAMAGED = b"damaged:"
 _log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A shard file and what dataset.json says of it."""
+    """A shard file and its numbers in dataset.json."""
 
     path: str
     clips: int
@@ -50,7 +50,7 @@ class Shard:
 
 
 def open_shards(
-    directory: str | os.PathLike, splits: Sequence[str], on_corrupt: OnCorrupt = "stop"
+    directory: StrPath, splits: Sequence[str], on_corrupt: OnCorrupt = "stop"
 ) -> tuple[DatasetInfo, list[Shard]]:
     """Find the shard files of some splits.
 
@@ -80,12 +80,12 @@ def open_shards(
 
 
 class ShardReader:
-    """Shard number -> dataset of its serialised records, string [].
+    """A function from a shard number to a dataset of its serialised records, string [].
 
     Args:
       shards: The files.
-      cache: Keep all records in memory.
-      on_corrupt: Stop at a damaged record, or skip it.
+      cache: Whether to keep all records in memory.
+      on_corrupt: Whether to stop at a damaged record or to skip it.
       on_damage: Called once with path and offset of each record skipped; `None` logs a warning.
     """
 
@@ -108,7 +108,8 @@ class ShardReader:
         if cache:
             self._load()
 
-    def __call__(self, number) -> tf.data.Dataset:
+    def __call__(self, number: tf.Tensor) -> tf.data.Dataset:
+        """Return the records of one shard; `number` is an integer []."""
         return self._read(number)
 
     def _load(self) -> None:
@@ -121,26 +122,26 @@ class ShardReader:
         held = tf.stack([record for records in shards for record in records])
         starts, ends = tf.constant(starts, tf.int64), tf.constant(ends, tf.int64)
 
-        def read_cached(number):
-            places = tf.data.Dataset.range(starts[number], ends[number])
-            return places.map(lambda place: held[place])
+        def read_cached(number: tf.Tensor) -> tf.data.Dataset:
+            indices = tf.data.Dataset.range(starts[number], ends[number])
+            return indices.map(lambda index: held[index])
 
         self._read = read_cached
 
-    def _read_strictly(self, number) -> tf.data.Dataset:
+    def _read_strictly(self, number: tf.Tensor) -> tf.data.Dataset:
         path, clips = self._paths[number], self._clips[number]
         records = tf.data.TFRecordDataset(path, buffer_size=self._buffer_bytes).ignore_errors()
         stand_in = tf.data.Dataset.from_tensors(tf.strings.join([_DAMAGED, path])).repeat()
         return records.concatenate(stand_in).take(clips)
 
-    def _read_leniently(self, number) -> tf.data.Dataset:
+    def _read_leniently(self, number: tf.Tensor) -> tf.data.Dataset:
         return tf.data.Dataset.from_generator(
             self._sound_records,
             output_signature=tf.TensorSpec([], tf.string),
             args=(number,),
         )
 
-    def _sound_records(self, number) -> Iterator[bytes]:
+    def _sound_records(self, number: int) -> Iterator[bytes]:
         shard = self._shards[int(number)]
         found = 0
         with storage.open_read(shard.path) as file:
@@ -150,7 +151,7 @@ class ShardReader:
                     yield record
                 else:
                     self._report(shard.path, offset)
-        if found < shard.clips:  # the file ends early, or after damage nothing more can be found
+        if found < shard.clips:  # the file ends early, or nothing can be found after the damage
             self._report(shard.path, storage.size(shard.path) or 0)
 
     def _report(self, path: str, offset: int) -> None:
@@ -163,7 +164,7 @@ class ShardReader:
 def damage_as_user_error() -> Iterator[None]:
     """Turn the error of a damaged record into one that names its shard and offset.
 
-    To be put around whatever takes batches.
+    Put it around the code that takes batches.
 
     Raises:
       UserError: Naming shard and offset.

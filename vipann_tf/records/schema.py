@@ -1,20 +1,25 @@
 """The dataset directory: its TFRecord schema, its dataset.json and the names of its files.
 
-Writer and parser of a record stand side by side. TensorFlow is imported by the parser alone.
+The writer and the parser of a record are here. Only the parser imports TensorFlow.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pydantic
 
 from vipann_tf.errors import UserError
 from vipann_tf.files import storage
+from vipann_tf.files.paths import StrPath
 from vipann_tf.records.example_proto import Example
 from vipann_tf.task import Task
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 __all__ = [
     "CLIP_ID",
@@ -57,7 +62,7 @@ class SplitInfo(_Strict):
       shards: Number of shard files.
       label_counts: Records that carry each label, in label order.
       shard_clips: Number of records in each shard file.
-      shard_bytes: Size of each shard file, by which a truncated copy is noticed.
+      shard_bytes: Size of each shard file, which reveals a truncated copy.
       silent: Records whose peak is below `vipann_tf.records.shards.SILENT_PEAK`.
       clipped: Records with samples at full scale, see `vipann_tf.records.shards.CLIPPED_SAMPLES`.
       digest: Hash of every record, in order.
@@ -97,11 +102,11 @@ class DatasetInfo(_Strict):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all that a model can learn from the directory: records, labels and splits."""
+        """A hash of everything that a model can learn from: records, labels and splits."""
         content = self.model_dump_json(exclude={"rejected"})
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def check_splits(self, names) -> list[str]:
+    def check_splits(self, names: str | Iterable[str]) -> list[str]:
         """Return the split names as a list; raise a `UserError` for none or an unknown one."""
         if isinstance(names, str):
             names = [names]
@@ -112,7 +117,7 @@ class DatasetInfo(_Strict):
             raise UserError(f"{what}; dataset {self.name} has {', '.join(self.splits)}")
         return names
 
-    def count(self, splits) -> int:
+    def count(self, splits: str | Iterable[str]) -> int:
         """Return the number of records in the named splits."""
         return sum(self.splits[name].clips for name in self.check_splits(splits))
 
@@ -127,11 +132,11 @@ def shard_name(split: str, index: int, shards: int) -> str:
     return f"{split}-{index:05d}-of-{shards:05d}.tfrecord"
 
 
-def read_dataset_info(directory) -> DatasetInfo:
+def read_dataset_info(directory: StrPath) -> DatasetInfo:
     """Read and check a dataset directory's dataset.json.
 
     Raises:
-      UserError: Where it isn't a complete dataset directory of this version.
+      UserError: Where the directory isn't a complete dataset directory of this version.
     """
     path = storage.join(directory, INFO_FILE)
     try:
@@ -157,7 +162,7 @@ def to_int16(waveform: np.ndarray) -> np.ndarray:
     return np.minimum(scaled, INT16_SCALE - 1).astype("<i2")
 
 
-def serialize(clip_id: str, waveform: np.ndarray, labels) -> bytes:
+def serialize(clip_id: str, waveform: np.ndarray, labels: Iterable[int]) -> bytes:
     """Return a record as `tf.train.Example` bytes; equal content gives equal bytes.
 
     Args:
@@ -170,20 +175,22 @@ def serialize(clip_id: str, waveform: np.ndarray, labels) -> bytes:
     feature = example.features.feature
     feature[CLIP_ID].bytes_list.value.append(encode_id(clip_id))
     feature[WAVEFORM].bytes_list.value.append(waveform.tobytes())
-    # Touching the list marks it present, so that no labels at all is still an int64 feature.
+    # Touching the list marks it present, so that a clip without labels has an int64 feature, too.
     feature[LABELS].int64_list.SetInParent()
     feature[LABELS].int64_list.value.extend(int(label) for label in labels)
     return example.SerializeToString(deterministic=True)
 
 
-def parse_record(record, samples: int, num_labels: int, *, waveform: bool = True) -> dict:
+def parse_record(
+    record: tf.Tensor, samples: int, num_labels: int, *, waveform: bool = True
+) -> dict[str, tf.Tensor]:
     """Parse a record: the inverse of `serialize`.
 
     Args:
       record: string [].
       samples: Samples in the clip.
       num_labels: Length of the label list.
-      waveform: Whether to decode it; by far the most of the work.
+      waveform: Whether to decode the waveform, which is most of the work.
 
     Returns:
       `waveform` float32 [samples] in [-1, 1) where wanted, `labels` float32 [num_labels]
@@ -198,7 +205,7 @@ def parse_record(record, samples: int, num_labels: int, *, waveform: bool = True
     if waveform:
         features[WAVEFORM] = tf.io.FixedLenFeature([], tf.string)
     parsed = tf.io.parse_single_example(record, features)
-    # One row a label of the clip (each is there once), then their sum: no labels are all zeros.
+    # One row per label of the clip (each is there once), then their sum: no labels give zeros.
     labels = tf.reduce_sum(tf.one_hot(parsed[LABELS], num_labels), axis=0)
     clip = {LABELS: labels, CLIP_ID: parsed[CLIP_ID]}
     if waveform:

@@ -1,4 +1,4 @@
-"""Writing one shard: what a preparation worker does, clip after clip."""
+"""Write one shard, clip after clip: the work of a preparation worker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import json
 import operator
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -18,10 +18,10 @@ from vipann_tf.records.tfrecord_file import RecordWriter
 
 __all__ = ["ShardResult", "ShardWriter", "dump_clips", "load_clips"]
 
-# A record is silent where no sample exceeds this int16 amplitude: about -80 dB of full scale.
+# A record is silent if no sample exceeds this int16 amplitude: about -80 dB of full scale.
 SILENT_PEAK = 3
-# A record is clipped where at least so many samples are at full scale. One or two are the peak of
-# a normalised file; a resampled flat top overshoots and saturates, so it is seen too.
+# A record is clipped if at least so many samples are at full scale. One or two are the peak of a
+# normalised file; a resampled flat top overshoots and saturates, so it is found, too.
 CLIPPED_SAMPLES = 10
 
 _FIELDS = operator.attrgetter(*(field.name for field in dataclasses.fields(Clip)))
@@ -29,7 +29,7 @@ _FIELDS = operator.attrgetter(*(field.name for field in dataclasses.fields(Clip)
 
 @dataclasses.dataclass(frozen=True)
 class ShardResult:
-    """What came out of one shard; `clips + len(rejected)` is what went in.
+    """The outcome of one shard, whose plan had `clips + len(rejected)` clips.
 
     `label_sets` counts the clips of each set of labels, as pairs (label indices, clips).
     """
@@ -58,13 +58,13 @@ class ShardResult:
 
 
 class ShardWriter:
-    """Decodes clips and writes them as one shard. Made once a worker, used for many shards.
+    """A writer of shards, which decodes clips; one per worker, used for many shards.
 
     Args:
       labels: Label names in order.
       seconds: Clip length; shorter clips are padded with zeros at the end, longer ones cut.
       rate_hz: Sample rate.
-      decode: As `Source.decode`.
+      decode: See `Source.decode`.
     """
 
     def __init__(
@@ -82,7 +82,12 @@ class ShardWriter:
         self._decoder = Decoder(rate_hz)
 
     def write(
-        self, name: str, split: str, clips, path: str, on_clip: Callable[[str], None]
+        self,
+        name: str,
+        split: str,
+        clips: Iterable[Clip],
+        path: str,
+        on_clip: Callable[[str], None],
     ) -> ShardResult:
         """Write one shard.
 
@@ -90,7 +95,7 @@ class ShardWriter:
           name: The shard's file name.
           split: Its split.
           clips: What to write, in order.
-          path: Where to write it. Appears only when whole.
+          path: Where to write it. The file appears only once it is whole.
           on_clip: Called after each clip with "ok" or the reason of its rejection.
         """
         counts = np.zeros(len(self._labels), np.int64)
@@ -130,7 +135,7 @@ class ShardWriter:
         """Return a clip's samples, int16 [samples], cut or padded to the clip length.
 
         Raises:
-          DecodeError: Where it has none.
+          DecodeError: Where the clip has no usable audio.
         """
         if self._decode is not None:
             waveform = self._decode(clip, self._rate_hz)

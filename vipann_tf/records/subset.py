@@ -1,19 +1,19 @@
-"""A share of a dataset's clips, chosen label by label: what would fewer training clips have given?
+"""Choose a share of a dataset's clips, label by label, to see what fewer training clips give.
 
-Clips are put in an order that depends on the seed and their ids alone, and of each stratum the
-first so many are taken: a smaller share is part of a larger one of the same seed, and what is
-chosen does not depend on how the records lie in shards. A clip's stratum is its rarest label (its
-only one in multiclass data); clips without any label are one stratum.
+Clips are put in an order that depends on the seed and their ids alone, and the first clips of each
+stratum are taken. So a smaller share is part of a larger one of the same seed, and the choice does
+not depend on how the records lie in shards. A clip's stratum is its rarest label (its only one in
+multiclass data); clips without labels are one stratum.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
+from vipann_tf.files.paths import StrPath
 from vipann_tf.records.reading import OnCorrupt, ShardReader, damage_as_user_error, open_shards
 from vipann_tf.records.schema import CLIP_ID, LABELS
 
@@ -21,7 +21,7 @@ __all__ = ["choose", "choose_clips", "keep_only"]
 
 
 def choose(
-    directory: str | os.PathLike,
+    directory: StrPath,
     splits: Sequence[str],
     fraction: float,
     seed: int,
@@ -33,8 +33,8 @@ def choose(
       directory: A dataset directory.
       splits: Names of the splits, which are taken together.
       fraction: Share to choose, above 0 and up to 1.
-      seed: Another seed chooses others.
-      on_corrupt: Stop at a damaged record, or leave it out.
+      seed: Seed of the choice.
+      on_corrupt: Whether to stop at a damaged record or to leave it out.
 
     Returns:
       Clip ids as they are stored, sorted.
@@ -63,7 +63,8 @@ def choose_clips(
 
     Args:
       clips: Pairs of clip id and label indices.
-      fraction, seed: As in `choose`.
+      fraction: Share to choose, above 0 and up to 1.
+      seed: Seed of the choice.
 
     Returns:
       Clip ids, sorted.
@@ -79,23 +80,23 @@ def choose_clips(
         strata.setdefault(rarest, []).append(clip_id)
     chosen = []
     for members in strata.values():
-        # Halves are rounded up; Python would round them to even.
+        # Halves are rounded up; Python's `round` would round them to even.
         wanted = max(1, int(fraction * len(members) + 0.5))
-        chosen += sorted(members, key=lambda clip_id: _place(clip_id, seed))[:wanted]
+        chosen += sorted(members, key=lambda clip_id: _order(clip_id, seed))[:wanted]
     return sorted(chosen)
 
 
 def keep_only(chosen: Sequence[bytes]) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Return a filter of serialised records that keeps those of the chosen clip ids, in order.
 
-    To be made outside of `tf.data` functions, which can't make a table.
+    Make it outside of `tf.data` functions, which can't make a table.
     """
     keys = tf.constant(list(chosen))
     table = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(keys, tf.ones([len(chosen)], tf.int32)), 0
     )
 
-    def is_chosen(record):
+    def is_chosen(record: tf.Tensor) -> tf.Tensor:
         clip_id = tf.io.parse_single_example(
             record, {CLIP_ID: tf.io.FixedLenFeature([], tf.string)}
         )[CLIP_ID]
@@ -104,5 +105,5 @@ def keep_only(chosen: Sequence[bytes]) -> Callable[[tf.data.Dataset], tf.data.Da
     return lambda records: records.filter(is_chosen)
 
 
-def _place(clip_id: bytes, seed: int) -> bytes:
+def _order(clip_id: bytes, seed: int) -> bytes:
     return hashlib.sha256(b"%d:%s" % (seed, clip_id)).digest()

@@ -1,4 +1,4 @@
-"""What a preparation says of itself: dataset.json, rejected.csv, label_sets.json."""
+"""The summary of a preparation: dataset.json, rejected.csv, label_sets.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TFRecord framing: writing a file of records, and finding the damage in one.
+"""TFRecord framing: write a file of records, and find the damage in one.
 
 A record is its length (uint64), the masked CRC-32C of the length, the data, and the masked CRC-32C
 of the data, all little-endian
@@ -31,7 +31,7 @@ def _masked_crc(data: bytes) -> bytes:
 
 
 class RecordWriter:
-    """Writes records to an open binary file, and sums them up.
+    """A writer of records to an open binary file, which also counts and hashes them.
 
     Attributes:
       records: Number of records written.
@@ -64,7 +64,7 @@ class RecordWriter:
 def scan(file: ReadableFile) -> Iterator[tuple[int, bytes | None]]:
     """Yield (offset, data) of every record, data being `None` where the record is damaged.
 
-    After a damaged length nothing further can be found, so that is the last item.
+    A record with a damaged length is the last item, since nothing can be found after it.
     """
     offset = 0
     while header := file.read(HEADER_BYTES):

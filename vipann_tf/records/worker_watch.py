@@ -1,7 +1,7 @@
-"""Running a pipeline on worker processes without waiting for ever when one of them dies.
+"""Run a pipeline on worker processes without waiting for ever when one of them dies.
 
-Beam's local runner waits for the answer of a worker that was killed (out of memory, a crash in a C
-library) until the end of time.
+Beam's local runner waits for ever for a worker that was killed (out of memory, a crash in a C
+library).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 __all__ = ["WorkerDied", "run_watched"]
 
 _POLL_S = 0.2
-# Beam's threads that raise when a worker is gone.
+# Threads of Beam that raise when a worker is gone.
 _WORKER_THREAD = "run_worker"
 _BEAM_THREADS = (_WORKER_THREAD, "beam_control_read", "read_grpc_client_inputs")
 _LAST_WORDS_S = 5
@@ -30,24 +30,24 @@ def run_watched(start: Callable[[str], Callable[[], None]]) -> None:
     """Run a pipeline to its end, until a worker dies or until this thread is interrupted.
 
     Args:
-      start: Given a directory, returns what runs the pipeline; every worker writes a file there
-        whose name is its process id.
+      start: Takes a directory and returns a function that runs the pipeline. Every worker writes
+        a file into the directory whose name is its process id.
 
     Raises:
       WorkerDied: Where a worker ended early.
-      BaseException: What running the pipeline raised.
+      BaseException: The error of the pipeline.
     """
     with tempfile.TemporaryDirectory(prefix="vipann-tf-workers-") as pids, _deaths() as died:
         run = start(pids)
         outcome: list[BaseException] = []
 
-        def target():
+        def target() -> None:
             try:
                 run()
             except BaseException as error:  # handed to the caller below
                 outcome.append(error)
 
-        # Left behind, blocked in Beam, where a worker died.
+        # If a worker died, this thread is left behind, blocked in Beam.
         thread = threading.Thread(target=target, daemon=True, name="beam_pipeline")
         thread.start()
         try:
@@ -68,7 +68,7 @@ def _deaths() -> Iterator[list[str]]:
     died: list[str] = []
     before = threading.excepthook
 
-    def hook(args):
+    def hook(args: threading.ExceptHookArgs) -> None:
         name = args.thread.name if args.thread else ""
         if not name.startswith(_BEAM_THREADS):
             before(args)

@@ -1,7 +1,8 @@
-"""The finished cells of a study, read back and gathered into arms: what is compared with what."""
+"""The finished cells of a study, gathered into arms, which are compared with each other."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,12 @@ __all__ = ["Arm", "read_arms", "read_upstream"]
 
 @dataclass(frozen=True)
 class Arm:
-    """The trainings that differ in seed and fold alone, as far as they are finished.
+    """The finished trainings that differ only in seed and fold.
 
     Attributes:
-      cell: Any of them, for what they have in common.
+      cell: One of them, for what they have in common.
       results: Their evaluations by (seed, fold), in that order.
-      wanted: Number of cells that the study has of it.
+      wanted: Number of the study's cells in the arm.
     """
 
     cell: Cell
@@ -29,15 +30,15 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """Its name, the data set apart."""
+        """The arm's name without the data set."""
         return self.cell.arm
 
     @property
     def options(self) -> str:
-        """Its variant, in words."""
+        """The variant; empty for the plain one."""
         return "" if self.cell.variant == PLAIN else self.cell.variant
 
-    def like(self, **changes) -> Cell:
+    def like(self, **changes: Any) -> Cell:
         """Return the arm's cell without seed and fold, with other values."""
         return replace(self.cell, **{"seed": 0, "fold": None, **changes})
 
@@ -49,10 +50,10 @@ class Arm:
         """Return a number per fold, the mean over its seeds; per seed where there are no folds.
 
         Args:
-          value: Takes it from an evaluation; `None` where it is not defined.
+          value: Returns the number of an evaluation; `None` if it is not defined.
 
         Returns:
-          Numbers; none at all where one is not defined.
+          Numbers; none at all if one is not defined.
         """
         units: dict[int, list[float]] = {}
         for (seed, fold), result in self.results.items():

@@ -1,4 +1,4 @@
-"""Which arm is better, where that is shown: paired differences on the same clips, folds pooled."""
+"""Paired differences between arms on the same clips, folds pooled: which arm is better?"""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -19,10 +19,10 @@ __all__ = ["difference_table", "ood_difference_table", "pairs"]
 _SHARED = ("downstream", "mode", "fraction")
 _SHOWN = ("accuracy", "map", "nll", "ece", "brier")
 _NOTE = (
-    "First less second, on the clips that both answered, each by the model that had not heard it, "
-    "with 95 % bootstrap intervals over clips; better and worse only where they exclude 0. Each is "
-    "a question of its own: of twenty without a difference, one interval excludes 0. What another "
-    "training of the same would give is not in the intervals."
+    "First minus second, on the clips that both answered, each by the model not trained on it, "
+    "with 95 % bootstrap intervals over clips; better and worse only where they exclude 0. Each "
+    "row is a separate test: of twenty without a difference, one interval excludes 0. The "
+    "intervals do not include the variation between trainings."
 )
 _HEADINGS = ["data", "mode", "training clips", "first", "second", "clips"]
 
@@ -69,7 +69,7 @@ def difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Table:
     for first, second, found in rows:
         clips = next(iter(found.values())).clips
         numbers = [
-            _judged(found[name].found if name in found else Interval(None), METRICS[name][1])
+            _with_verdict(found[name].found if name in found else Interval(None), METRICS[name][1])
             for name in shown
         ]
         table.rows.append([*_pair_cells(first, second), str(clips), *numbers])
@@ -94,7 +94,13 @@ def ood_difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Tab
     return table
 
 
-def _ood_row(first: Arm, second: Arm, keys, name: str, resamples: int) -> list[str | Number]:
+def _ood_row(
+    first: Arm,
+    second: Arm,
+    keys: Sequence[tuple[int, int | None]],
+    name: str,
+    resamples: int,
+) -> list[str | Number]:
     parts = [_common(first.results[key], second.results[key], name) for key in keys]
     numbers = []
     for kind in KINDS:
@@ -110,18 +116,20 @@ def _ood_row(first: Arm, second: Arm, keys, name: str, resamples: int) -> list[s
             [np.array(part[0][0].outside_ids[name])[part[0][2]] for part in parts],
             resamples=resamples,
         )
-        numbers.append(_judged(found, more_is_better=True))
+        numbers.append(_with_verdict(found, more_is_better=True))
     clips = sum(len(part[0][1]) for part in parts)
     return [name, *_pair_cells(first, second), str(clips), *numbers]
 
 
-def _common(first: StoredResults, second: StoredResults, name: str):
+def _common(
+    first: StoredResults, second: StoredResults, name: str
+) -> list[tuple[StoredResults, list[int], list[int]]]:
     """Return each result with the indices of the clips that both results answer.
 
     The indices are of clips inside and of clips outside, both in the order of the first result.
     """
     inside, outside = (
-        _places_of(one, other)
+        _common_indices(one, other)
         for one, other in (
             (first.clip_ids, second.clip_ids),
             (first.outside_ids[name], second.outside_ids[name]),
@@ -130,25 +138,25 @@ def _common(first: StoredResults, second: StoredResults, name: str):
     return [(first, inside[0], outside[0]), (second, inside[1], outside[1])]
 
 
-def _places_of(first: Sequence[str], second: Sequence[str]) -> tuple[list[int], list[int]]:
-    place = {clip: i for i, clip in enumerate(second)}
-    mine = [i for i, clip in enumerate(first) if clip in place]
-    return mine, [place[first[i]] for i in mine]
+def _common_indices(first: Sequence[str], second: Sequence[str]) -> tuple[list[int], list[int]]:
+    index = {clip: i for i, clip in enumerate(second)}
+    common = [i for i, clip in enumerate(first) if clip in index]
+    return common, [index[first[i]] for i in common]
 
 
 def _pair_cells(first: Arm, second: Arm) -> list[str]:
     cell = first.cell
     share = f"{100 * cell.fraction:g} %"
-    return [cell.downstream, cell.mode, share, _called(first, second), _called(second, first)]
+    return [cell.downstream, cell.mode, share, _label(first, second), _label(second, first)]
 
 
-def _called(arm: Arm, other: Arm) -> str:
+def _label(arm: Arm, other: Arm) -> str:
     name = f"{arm.cell.strategy}, {arm.options}" if arm.options else arm.cell.strategy
     same = (arm.cell.strategy, arm.options) == (other.cell.strategy, other.options)
     return f"{name} of {arm.cell.upstream}" if same else name
 
 
-def _judged(found: Interval, more_is_better: bool) -> Number:
+def _with_verdict(found: Interval, more_is_better: bool) -> Number:
     verdict = ""
     if found.value is not None and found.excludes_zero:
         verdict = "better" if (found.value > 0) == more_is_better else "worse"

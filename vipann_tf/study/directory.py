@@ -5,7 +5,7 @@ OUT/data/NAME/                 dataset directories
 OUT/upstream/NAME/             model directories, each with its evaluation/
 OUT/cells/DATA/UPSTREAM/ARM/seed0-fold1/   the same
 OUT/records/STAGE/NAME/record.json   how the last attempt went, and why it failed
-OUT/tables/, OUT/plots/, OUT/study.html    made of these at any time
+OUT/tables/, OUT/plots/, OUT/study.html    made from these at any time
 """
 
 import json
@@ -42,9 +42,9 @@ class Record:
 
     Attributes:
       status: `finished`, `stopped` or `failed`.
-      seconds: What it took, with those attempts before that were stopped.
+      seconds: Its time, with earlier attempts that were stopped.
       reason: Why it failed.
-      traceback: Of an error that is not the user's.
+      traceback: Traceback of an error that is not the user's.
     """
 
     status: str

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vipann_tf.evaluation.comparison_figure import COLOURS, uncertainty_comparison
@@ -19,11 +20,12 @@ _DASHES = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1, 1))
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with what is said of it.
+    """A figure with its title.
 
     Attributes:
-      name: Of its file.
-      title, note: Above it.
+      name: Name of its file.
+      title: Line above it.
+      note: Text below the title.
       figure: The figure.
     """
 
@@ -49,20 +51,20 @@ def pictures(upstream: dict[str, StoredResults], arms: Sequence[Arm]) -> list[Pi
             )
         )
     plain = [arm for arm in arms if not arm.options and arm.cell.fraction == 1]
-    for place in dict.fromkeys((arm.cell.downstream, arm.cell.mode) for arm in plain):
-        here = [arm for arm in plain if (arm.cell.downstream, arm.cell.mode) == place]
-        found += _of_transfers("-".join(place), f"{place[0]}, {place[1]}", here)
+    for data, mode in dict.fromkeys((arm.cell.downstream, arm.cell.mode) for arm in plain):
+        group = [arm for arm in plain if (arm.cell.downstream, arm.cell.mode) == (data, mode)]
+        found += _transfer_pictures(f"{data}-{mode}", f"{data}, {mode}", group)
     return found
 
 
-def _of_transfers(name: str, title: str, arms: Sequence[Arm]) -> list[Picture]:
+def _transfer_pictures(name: str, title: str, arms: Sequence[Arm]) -> list[Picture]:
     results = [arm.pooled() for arm in arms]
     names = _names(arms)
     return [
         Picture(
             f"uncertainty-{name}",
             f"Uncertainty, {title}",
-            "Clips held out, each answered by the model that had not heard it, and clips outside. "
+            "Clips held out, each answered by the model not trained on it, and clips outside. "
             "Points are clips, bars their middle half, strokes medians, hairs 5 to 95 %.",
             uncertainty_comparison(results, names),
         ),
@@ -126,7 +128,7 @@ def _overlaid(
     return figure
 
 
-def _reliability(axes, result: StoredResults, name: str, style: dict) -> None:
+def _reliability(axes: Axes, result: StoredResults, name: str, style: dict) -> None:
     stats = reliability(result.probs, result.truth, result.summary["task"])
     seen = stats.count > 0
     error = float(expected_calibration_error(stats))
@@ -139,7 +141,7 @@ def _reliability(axes, result: StoredResults, name: str, style: dict) -> None:
     )
 
 
-def _risk_coverage(axes, result: StoredResults, name: str, style: dict) -> None:
+def _risk_coverage(axes: Axes, result: StoredResults, name: str, style: dict) -> None:
     wrong = wrong_answers(result.probs, result.truth, result.summary["task"])
     curve = risk_coverage(result.uncertainty[result.place[1]]["total"], wrong)
     axes.plot(curve.coverage, curve.risk, label=name, **style)

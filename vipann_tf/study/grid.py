@@ -1,6 +1,6 @@
 """The cells of a study, and parts of it. No TensorFlow in here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
 
@@ -28,11 +28,12 @@ class Cell:
     Attributes:
       downstream: Name of the data set transferred to.
       upstream: Name of the network transferred.
-      strategy, mode: Of the transfer.
+      strategy: Strategy of the transfer.
+      mode: Mode of the transfer.
       variant: Name of the options that differ from the plain ones.
       fraction: Share of the training clips.
-      seed: Of the training.
-      fold: The one held out; `None` where there are no folds.
+      seed: Seed of the training.
+      fold: The fold held out; `None` if there are no folds.
     """
 
     downstream: str
@@ -46,12 +47,12 @@ class Cell:
 
     @property
     def values(self) -> dict[str, str]:
-        """What `--only` can choose by."""
+        """The values that `--only` can choose by."""
         return {field.name: _text(getattr(self, field.name)) for field in fields(self)}
 
     @property
     def arm(self) -> str:
-        """Its name without data set, fold and seed: what is compared with what."""
+        """The name of its arm: without data set, fold and seed."""
         name = f"{self.strategy}-{self.mode}"
         if self.variant != PLAIN:
             name += f"-{self.variant}"
@@ -70,18 +71,18 @@ def cells(recipe: StudyRecipe) -> list[Cell]:
     """List all cells of a study, each once, the folds of an arm together.
 
     Raises:
-      UserError: A part of the grid can't be: no upstream model from which a strategy can start, a
-        mode without a recipe, or a recipe with a mistake in it.
+      UserError: A part of the grid is impossible: a strategy has no upstream model to start from, a
+        mode has no recipe, or a recipe has a mistake.
     """
     kinds = {name: upstream_kind(upstream) for name, upstream in recipe.upstream.items()}
     found: dict[Cell, None] = {}
     for block in recipe.grid:
-        for cell in _of_block(recipe, block, kinds):
+        for cell in _cells_of(recipe, block, kinds):
             found[cell] = None
     return list(found)
 
 
-def _of_block(recipe: StudyRecipe, block: Block, kinds: dict[str, Kind]):
+def _cells_of(recipe: StudyRecipe, block: Block, kinds: dict[str, Kind]) -> Iterator[Cell]:
     names = block.downstream or list(recipe.downstream)
     for name, strategy, mode, variant, fraction in product(
         names, block.strategies, block.modes, block.variants, block.fractions
@@ -104,7 +105,7 @@ def transfer_recipe(recipe: StudyRecipe, cell: Cell) -> TransferRecipe:
     """Return the recipe of a cell: that of its mode, changed by its variant and its own values.
 
     Raises:
-      UserError: The mode has none, or a mistake is in it.
+      UserError: The mode has no recipe, or the recipe has a mistake.
     """
     by_mode = recipe.downstream[cell.downstream].recipes
     if cell.mode not in by_mode:
@@ -138,8 +139,8 @@ def select(found: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
 
     Args:
       found: All cells.
-      only: Each `key=value,...`: cells of all these values, several values of a key parted by `|`;
-        cells that any of them names are taken, all where there is none.
+      only: Texts `key=value,...`, each naming the cells that have all these values; `|` separates
+        several values of a key. The cells that any text names are taken, or all without a text.
 
     Raises:
       UserError: A key is unknown, or nothing has such a value.
@@ -180,10 +181,10 @@ def _parsed(text: str, found: Sequence[Cell]) -> dict[str, list[str]]:
 def shard(found: Sequence[Cell], text: str | None) -> list[Cell]:
     """Return the cells of one of several machines: `2/5` is the second of five parts.
 
-    Every fifth cell, so that dear and cheap ones are spread.
+    A part is every fifth cell, so expensive and cheap cells are spread evenly.
 
     Raises:
-      UserError: It is no such part.
+      UserError: The text names no such part.
     """
     if text is None:
         return list(found)
@@ -194,7 +195,7 @@ def shard(found: Sequence[Cell], text: str | None) -> list[Cell]:
     return list(found[int(index) - 1 :: int(count)])
 
 
-def _text(value) -> str:
+def _text(value: str | float | None) -> str:
     if value is None:
         return "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,3 +1,4 @@
+# ruff: noqa: D102 (an overriding method has the docstring of what it overrides)
 """The jobs of a study: prepare a data set, train an upstream network, transfer for a cell.
 
 Jobs with a network evaluate it, too. TensorFlow is imported when a job runs.

@@ -1,4 +1,4 @@
-"""The outcome of a study, finished or not: tables, pictures and a page, made of its cells' files.
+"""The outcome of a study, finished or not: tables, pictures and a page, from its cells' files.
 
 OUT/tables/NAME.csv, .md, .tex     each table; `tables.md` has all of them
 OUT/plots/NAME.png                 each picture
@@ -41,12 +41,12 @@ def write_outcome(
 
     Args:
       study: The study.
-      cells: Its cells, or those to sum up.
-      resamples: Of the bootstrap intervals of differences.
-      on_progress: Called with the tables made and their number.
+      cells: Its cells, or those to show.
+      resamples: Resamples of the bootstrap intervals of differences.
+      on_progress: Called with the number of tables made and their total.
 
     Returns:
-      The tables, without those that would be empty.
+      The tables that are not empty.
 
     Raises:
       UserError: Nothing is finished, or a result can't be read.
@@ -86,7 +86,7 @@ def write_outcome(
 def _write_pictures(folder: Path, shown: Sequence[Picture]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for picture in shown:
-        # Without what matplotlib would write of itself: the same study, the same file.
+        # Without matplotlib's version, so that equal studies give equal files.
         FigureCanvasAgg(picture.figure).print_png(
             folder / f"{picture.name}.png", metadata={"Software": None}
         )

@@ -24,10 +24,12 @@ def render_page(
     """Return the page as HTML, in the style of an evaluation's report.
 
     Args:
-      title: What the study is called.
-      tables, pictures: What it shows.
-      finished, wanted: Cells.
-      hardware: What it ran on.
+      title: Name of the study.
+      tables: Its tables.
+      pictures: Its pictures.
+      finished: Number of finished cells.
+      wanted: Number of all cells.
+      hardware: Hardware that it ran on.
     """
     loader = jinja2.ChoiceLoader(
         [

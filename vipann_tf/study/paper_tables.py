@@ -1,4 +1,4 @@
-"""The tables of a study in the paper's arrangement, made of what its cells' evaluations left."""
+"""The tables of a study in the paper's arrangement, made from its cells' evaluations."""
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from vipann_tf.uncertainty.confidence_intervals import student_interval
 
 __all__ = ["METRICS", "downstream_table", "ood_table", "uncertainty_table", "upstream_table"]
 
-# Names in metrics.json, as the tables call them, and whether more is better.
+# Names in metrics.json -> names in the tables, and whether more is better.
 METRICS = {
     "accuracy": ("accuracy", True),
     "map": ("mAP", True),
@@ -95,7 +95,7 @@ def ood_table(arms: Sequence[Arm]) -> Table:
     table = Table(
         "ood",
         "Out of distribution",
-        "AUROC of telling the set from the clips held out, by each kind of uncertainty; 0.5 is "
+        "AUROC of distinguishing the set from the clips held out, by each uncertainty; 0.5 is "
         "chance, and what a single network's epistemic uncertainty, always 0, gives. " + _ACROSS,
         ["set of clips", *_ARM_HEADINGS, *KINDS],
     )

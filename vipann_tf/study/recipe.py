@@ -1,4 +1,4 @@
-"""What a study is made of, typed, read from YAML. No TensorFlow in here."""
+"""The recipe of a study, typed, read from YAML. No TensorFlow in here."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -31,27 +31,25 @@ __all__ = [
     "Upstream",
 ]
 
-# The variant that changes nothing.
+# The name of the variant that changes nothing.
 PLAIN = "plain"
 
 
 class Dataset(Section):
-    """A dataset directory: one to prepare, as `vipann-tf prepare` does, or one that is there."""
+    """A dataset directory: one to prepare, as `vipann-tf prepare` does, or an existing one."""
 
     dataset: str | None = pydantic.Field(
-        default=None, description="What `vipann-tf prepare` calls it."
+        default=None, description="Its name in `vipann-tf prepare`."
     )
-    source: str | None = pydantic.Field(
-        default=None, description="Its recordings, where it has any."
-    )
+    source: str | None = pydantic.Field(default=None, description="Its recordings, if it has any.")
     options: dict[str, Any] = pydantic.Field(
-        default={}, description="Of its kind: subset, task, clips ..."
+        default={}, description="Options of its kind: subset, task, clips ..."
     )
     seconds: Positive | None = pydantic.Field(
         default=None, description="Clip length; by default its own."
     )
     directory: str | None = pydantic.Field(
-        default=None, description="A dataset directory that is there."
+        default=None, description="An existing dataset directory."
     )
     clips: Count | None = pydantic.Field(
         default=None, description="Clips to expect, for the plan before it is prepared."
@@ -76,19 +74,19 @@ class Upstream(Section):
         default=None, description="A recipe of `vipann-tf pretrain`."
     )
     settings: dict[str, Any] = pydantic.Field(
-        default={}, description="What replaces values of the recipe."
+        default={}, description="Values that replace those of the recipe."
     )
-    model: str | None = pydantic.Field(default=None, description="A model directory that is there.")
+    model: str | None = pydantic.Field(default=None, description="An existing model directory.")
     checkpoint: str | None = pydantic.Field(
         default=None, description="A published .pth, to be imported."
     )
     labels: str | None = pydantic.Field(
-        default=None, description="Of the checkpoint; AudioSet's by default."
+        default=None, description="Label list of the checkpoint; AudioSet's by default."
     )
     signs: Signs | None = pydantic.Field(
-        default=None, description="Of the checkpoint's Flipout layers."
+        default=None, description="Signs of the checkpoint's Flipout layers."
     )
-    kind: Kind | None = pydantic.Field(default=None, description="Of a model or checkpoint.")
+    kind: Kind | None = pydantic.Field(default=None, description="Kind of the model or checkpoint.")
     data: str | None = pydantic.Field(
         default=None, description="Data set that it is trained and evaluated on."
     )
@@ -108,10 +106,10 @@ class Upstream(Section):
 
 
 class Transfer(Section):
-    """A recipe of `vipann-tf transfer`, and what replaces its values."""
+    """A recipe of `vipann-tf transfer`, and values that replace its own."""
 
     recipe: str | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = pydantic.Field(default={})
 
 
 class Downstream(Section):
@@ -119,7 +117,7 @@ class Downstream(Section):
 
     data: str
     folds: Count | list[Count] | None = pydantic.Field(
-        default=None, description="How many, or which; none where the recipe names the splits."
+        default=None, description="Their number or a list; none if the recipe names the splits."
     )
     recipes: dict[Mode, Transfer] = pydantic.Field(description="How each mode is trained.")
     ood: list[str] = pydantic.Field(
@@ -143,9 +141,9 @@ class Block(Section):
     upstream: list[str] | None = pydantic.Field(
         default=None, description="By default all from which the strategy can start."
     )
-    variants: list[str] = [PLAIN]
-    fractions: list[Share] = [1.0]
-    seeds: list[CountOrNone] = [0]
+    variants: list[str] = pydantic.Field(default=[PLAIN])
+    fractions: list[Share] = pydantic.Field(default=[1.0])
+    seeds: list[CountOrNone] = pydantic.Field(default=[0])
     folds: list[Count] | None = pydantic.Field(
         default=None, description="By default all of the data set."
     )
@@ -161,11 +159,11 @@ class Evaluation(Section):
 
 
 class Cost(Section):
-    """What a training with its evaluation takes, for the plan."""
+    """The time of a training with its evaluation, for the plan."""
 
     start_s: NonNegative = 0.0
     clip_ms: NonNegative = pydantic.Field(
-        default=0.0, description="For each clip heard in training."
+        default=0.0, description="Cost of each clip prepared, or read in training."
     )
 
 

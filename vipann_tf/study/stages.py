@@ -1,8 +1,8 @@
-"""What is done for a data set, an upstream network and a cell: what the ordinary commands do."""
+"""How the jobs of a study are done: as the ordinary commands do them."""
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -14,6 +14,7 @@ from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.evaluation.result_files import METRICS_JSON
 from vipann_tf.published.importing import import_checkpoint
+from vipann_tf.recipes import TrainingRecipe
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.metadata import read_model_info
@@ -22,6 +23,7 @@ from vipann_tf.study.directory import StudyDirectory, has_results
 from vipann_tf.study.grid import Cell, pretrain_recipe, transfer_recipe
 from vipann_tf.study.jobs import OnProgress
 from vipann_tf.training.pretrain import pretrain
+from vipann_tf.training.progress import Progress
 from vipann_tf.training.transfer import transfer
 
 __all__ = ["prepare_dataset", "run_cell", "train_upstream"]
@@ -68,7 +70,7 @@ def train_upstream(
                 study.dataset(upstream.data),
                 out,
                 distribution=strategy,
-                on_progress=_of_training(on_progress),
+                on_progress=_training_progress(on_progress),
             )
     elif upstream.checkpoint is not None and not finished_versions(out):
         import_checkpoint(upstream.checkpoint, out, labels=upstream.labels, signs=upstream.signs)
@@ -95,7 +97,7 @@ def run_cell(
             out,
             test_fold=cell.fold,
             distribution=strategy,
-            on_progress=_of_training(on_progress),
+            on_progress=_training_progress(on_progress),
         )
     _evaluate(study, out, downstream.data, downstream.ood, study.cell_evaluation(cell), on_progress)
 
@@ -132,13 +134,13 @@ def _evaluate(
 
 def _same_evaluation(out: Path, tested: ModelUnderTest, outside: Sequence[str]) -> bool:
     summary = json.loads((out / METRICS_JSON).read_text(encoding="utf-8"))
-    # Of two sets of one name, the second is called "name (directory)".
+    # The second of two sets of one name is called "name (directory)".
     names = [name.partition(" (")[0] for name in summary["ood"]]
     wanted = [read_dataset_info(directory).name for directory in outside]
     return (summary["draws"], summary["seed"], names) == (tested.draws, tested.seed, wanted)
 
 
-def _check_recipe(model: Path, recipe) -> None:
+def _check_recipe(model: Path, recipe: TrainingRecipe) -> None:
     """Raise a `UserError` where a finished model was trained by another recipe."""
     stored = type(recipe).model_validate(read_model_info(model).recipe)
     if stored != recipe:
@@ -148,8 +150,8 @@ def _check_recipe(model: Path, recipe) -> None:
         )
 
 
-def _of_training(on_progress: OnProgress):
-    def show(progress):
+def _training_progress(on_progress: OnProgress) -> Callable[[Progress], None]:
+    def show(progress: Progress) -> None:
         note = f"loss {progress.loss:.3f}, {progress.steps_per_s:.2g} steps/s"
         on_progress(progress.step, progress.steps, note)
 

@@ -21,9 +21,9 @@ class Number:
     """A cell that holds a number.
 
     Attributes:
-      found: The number with its interval; `None` where it is not defined.
+      found: The number with its interval; `None` if it is not defined.
       signed: Whether it is a difference.
-      verdict: `better` or `worse`, where that is shown.
+      verdict: `better` or `worse`, if that is shown.
     """
 
     found: Interval
@@ -32,7 +32,7 @@ class Number:
 
     @property
     def text(self) -> str:
-        """For people: three places."""
+        """The number for people, with three decimals."""
         found, sign = self.found, "+" if self.signed else ""
         if found.value is None:
             return "-"
@@ -47,11 +47,11 @@ class Table:
     """Rows under headings.
 
     Attributes:
-      name: Of its files.
-      title: A line above it.
-      note: What the numbers are.
-      headings: Of the columns.
-      rows: Cells: text, or numbers.
+      name: Name of its files.
+      title: Line above it.
+      note: Explanation of the numbers.
+      headings: Headings of the columns.
+      rows: Rows of cells, which are texts or numbers.
     """
 
     name: str
