@@ -50,7 +50,7 @@ def test_sentences_carry_the_numbers(summary):
     [
         (0.99, 0.4, "it claims more than it knows"),
         (0.01, 0.4, "it knows more than it claims"),
-        (0.99, 0.0, "cannot be told from a perfectly calibrated model"),
+        (0.99, 0.0, "cannot be distinguished from a perfectly calibrated model"),
     ],
 )
 def test_verdict_on_confidence(summary, confidence, ece, verdict):

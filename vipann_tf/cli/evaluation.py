@@ -2,12 +2,16 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_model
+
+if TYPE_CHECKING:  # it takes a second to import
+    from vipann_tf.uncertainty.conformal import Method
 
 _ood = click.option(
     "--ood",
@@ -25,7 +29,16 @@ _ood = click.option(
 @click.option("--split", help="Split to score; by default what was held out, or eval.")
 @_ood
 @common("data", "samples", "seed", "out", "overwrite")
-def evaluate(model, data, split, ood, samples, seed, out, overwrite):
+def evaluate(
+    model: str,
+    data: str,
+    split: str | None,
+    ood: tuple[str, ...],
+    samples: int | None,
+    seed: int | None,
+    out: str,
+    overwrite: bool,
+) -> None:
     """Score a model: accuracy, calibration and uncertainty.
 
     The results are numbers and a report.
@@ -68,7 +81,13 @@ def evaluate(model, data, split, ood, samples, seed, out, overwrite):
 )
 @_ood
 @common("out", "overwrite")
-def compare(results, datasets, ood, out, overwrite):
+def compare(
+    results: tuple[str, ...],
+    datasets: tuple[str, ...],
+    ood: tuple[str, ...],
+    out: str,
+    overwrite: bool,
+) -> None:
     """Compare models: numbers, and differences on the same clips.
 
     Takes what evaluate wrote, and models, which are then evaluated on --data.
@@ -114,7 +133,16 @@ def compare(results, datasets, ood, out, overwrite):
     help="Multiclass sets: aps grows on hard clips, threshold is smallest on average.",
 )
 @common("data", "samples", "seed", "out")
-def calibrate(model, splits, coverage, method, data, samples, seed, out):
+def calibrate(
+    model: str,
+    splits: tuple[str, ...],
+    coverage: float,
+    method: "Method",
+    data: str,
+    samples: int | None,
+    seed: int | None,
+    out: str,
+) -> None:
     """Fit a temperature and prediction sets.
 
     They are stored in a new version of the model, at --out.
@@ -169,7 +197,17 @@ def calibrate(model, splits, coverage, method, data, samples, seed, out):
     show_default=True,
     help="How to print the ranking.",
 )
-def rank(model, by, top, diversity, splits, data, samples, seed, style):
+def rank(
+    model: str,
+    by: str,
+    top: int,
+    diversity: bool,
+    splits: tuple[str, ...],
+    data: str,
+    samples: int | None,
+    seed: int | None,
+    style: str,
+) -> None:
     """List the clips of a dataset that are most worth labelling."""
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_ranking

@@ -1,12 +1,16 @@
 """predict: labels and uncertainty of recordings, short or long."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
 from vipann_tf.errors import UserError
+
+if TYPE_CHECKING:  # it imports TensorFlow
+    from vipann_tf.saved_model.connection import Connection
 
 
 @click.command(
@@ -69,29 +73,41 @@ from vipann_tf.errors import UserError
     help="With --server: seconds that a request may take.",
 )
 def predict(
-    model, files, samples, seed, top, style, window, hop, threshold, plot, server, deadline
-):
+    model: str,
+    files: tuple[str, ...],
+    samples: int | None,
+    seed: int | None,
+    top: int,
+    style: str,
+    window: float | None,
+    hop: float | None,
+    threshold: float,
+    plot: str | None,
+    server: str | None,
+    deadline: float,
+) -> None:
     """Label audio files, and show how certain the model is."""
-    asked = {"samples": samples, "seed": seed, "server": server, "deadline_s": deadline}
     if window is not None:
         if len(files) != 1:
             raise UserError(f"--window takes one FILE, but {len(files)} were given")
-        hop = window / 4 if hop is None else hop
-        _listen(model, files[0], window, hop, asked, style, top, threshold, plot)
-        return
-    for name, given in {"--hop": hop, "--plot": plot}.items():
-        if given is not None:
-            raise UserError(
-                f"{name} is for long recordings; give --window too, such as --window 10"
-            )
-    if style in ("raven", "audacity"):
-        raise UserError(f"--format {style} needs --window, such as --window 10")
+    else:
+        for name, given in {"--hop": hop, "--plot": plot}.items():
+            if given is not None:
+                raise UserError(
+                    f"{name} is for long recordings; give --window too, such as --window 10"
+                )
+        if style in ("raven", "audacity"):
+            raise UserError(f"--format {style} needs --window, such as --window 10")
 
     from vipann_tf.cli.printing.answers import print_answers
     from vipann_tf.saved_model.connection import connect
     from vipann_tf.saved_model.predict import Answer, Predictor, Refusal
 
-    connection = connect(model, **asked)
+    connection = connect(model, samples=samples, seed=seed, server=server, deadline_s=deadline)
+    if window is not None:
+        hop = window / 4 if hop is None else hop
+        _listen(connection, files[0], window, hop, style, top, threshold, plot)
+        return
     found = Predictor(connection).answer(files)
     answers = [answer for answer in found if isinstance(answer, Answer)]
     conformal = connection.info.calibration.conformal
@@ -103,30 +119,37 @@ def predict(
         sys.exit(1)
 
 
-def _listen(model, path, window, hop, asked, style, top, threshold, plot) -> None:
+def _listen(
+    connection: "Connection",
+    path: str,
+    window: float,
+    hop: float,
+    style: str,
+    top: int,
+    threshold: float,
+    plot: str | None,
+) -> None:
     """Print the timeline of a recording."""
     from vipann_tf.audio.decoding import DecodeError, duration_s
     from vipann_tf.cli.printing import terminal
     from vipann_tf.evaluation.timeline_figure import TimelineFigure
     from vipann_tf.evaluation.timeline_files import timeline
-    from vipann_tf.saved_model.connection import connect
     from vipann_tf.saved_model.timeline import Listener
 
-    connection = connect(model, **asked)
     listener = Listener(connection, window_s=window, hop_s=hop)
     try:
         seconds = duration_s(path)
         shown = timeline(style, sys.stdout, path, connection.labels, top=top, threshold=threshold)
         figure = TimelineFigure(connection.labels, seconds) if plot else None
         with terminal.progress("Listening") as show:
-            for heard in listener.listen(path, show):
-                shown.add(heard)
+            for answered in listener.listen(path, show):
+                shown.add(answered)
                 if figure is not None:
-                    figure.add(heard)
+                    figure.add(answered)
     except DecodeError as error:
         raise UserError(f"{path}: {error}") from error
     shown.close()
-    if figure is not None:
+    if figure is not None and plot is not None:
         figure.write(plot)
         click.echo(f"Wrote {plot}", err=True)
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,7 @@ def clips_to_show(results: Results, count: int = CLIPS_A_GROUP) -> dict[str, lis
     return {name: [ids[i] for i in group] for name, group in chosen.items()}
 
 
-def clip_cards(results: Results, audio) -> dict[str, list[ClipCard]]:
+def clip_cards(results: Results, audio: Mapping[str, np.ndarray]) -> dict[str, list[ClipCard]]:
     """Return the cards of each group of `clips_to_show` that is not empty.
 
     Args:
@@ -96,7 +97,7 @@ def _card(results: Results, i: int, media: tuple) -> ClipCard:
     )
 
 
-def _media(waveform) -> tuple[float | None, str | None, str | None]:
+def _media(waveform: np.ndarray | None) -> tuple[float | None, str | None, str | None]:
     if waveform is None:
         return None, None, None
     # The frontend imports TensorFlow; a report without audio does not need it.

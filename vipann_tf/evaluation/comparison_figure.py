@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -78,7 +79,9 @@ def uncertainty_comparison(results: Sequence[StoredResults], names: Sequence[str
     return figure
 
 
-def _line(panel, row: float, values: np.ndarray, colour: str, rng: np.random.Generator) -> None:
+def _line(
+    panel: Axes, row: float, values: np.ndarray, colour: str, rng: np.random.Generator
+) -> None:
     low, start, middle, end, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
     shown = values if len(values) <= _POINTS else rng.choice(values, _POINTS, replace=False)
     jitter = row + rng.uniform(-0.3, 0.3, size=len(shown))

@@ -138,7 +138,7 @@ def _write(
 
 
 def describe(info: ModelInfo) -> dict[str, str]:
-    """Return rows that tell a reader about the model and its training."""
+    """Return rows that describe the model and its training."""
     network = info.architecture
     rows = {
         "network": f"ResNet-{network.depth}, width {network.width:g}",

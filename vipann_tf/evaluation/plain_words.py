@@ -76,7 +76,7 @@ def _confidence(summary: dict) -> str:
     chance = calibration["by_chance"]
     if ece <= chance["high"]:
         return (
-            f"{text}with this many clips that cannot be told from a perfectly calibrated model "
+            f"{text}with this many clips that cannot be distinguished from a perfectly calibrated "
             f"(its calibration error of {percent(ece, 1)} is within what chance explains, up to "
             f"{percent(chance['high'], 1)})."
         )

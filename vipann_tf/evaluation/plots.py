@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -139,7 +140,7 @@ def new_figure(height: float) -> Figure:
     return Figure(figsize=(5.2, height), dpi=160, layout="constrained")
 
 
-def style_axes(axes) -> None:
+def style_axes(axes: Axes) -> None:
     """Give axes the common look: a light grid, no frame, quiet ticks."""
     axes.set_axisbelow(True)
     axes.grid(color=GRID, linewidth=0.8, zorder=0)

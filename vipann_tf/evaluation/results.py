@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Answers:
     epistemic: np.ndarray  # [clips]
     logits: np.ndarray | None = None  # [clips, labels]: mean logits; only the OOD energy needs them
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         probs = checked_probs(self.probs)
         if len(self.clip_ids) != len(probs):
             raise UserError(
@@ -117,7 +117,7 @@ class Results:
     sets: MulticlassConformal | MultilabelConformal | None = None  # the model's prediction sets
     calibrated_on: tuple[str, ...] = ()  # "<dataset>/<split>" of temperature and sets
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checked(self.answers.probs, self.truth, self.task)
         for name, answers in {"answers": self.answers, **self.outside}.items():
             if answers.probs.shape[1] != len(self.labels):
@@ -163,7 +163,14 @@ def write_clip_csv(results: Results, path: StrPath) -> None:
             _write_rows(writer, name, answers, names, nothing, nothing)
 
 
-def _write_rows(writer, name: str, answers: Answers, names: np.ndarray, truth, right) -> None:
+def _write_rows(
+    writer: Any,
+    name: str,
+    answers: Answers,
+    names: np.ndarray,
+    truth: Sequence[str],
+    right: Sequence[int | str],
+) -> None:
     for i, clip_id in enumerate(answers.clip_ids):
         probs = answers.probs[i]
         top = int(np.argmax(probs))

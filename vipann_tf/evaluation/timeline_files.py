@@ -18,7 +18,7 @@ from vipann_tf.saved_model.timeline import Detection, Detections, Window
 
 __all__ = ["STYLES", "Timeline", "timeline"]
 
-# What the log-mel frontend hears; a sound event has no range of its own here.
+# The range of the log-mel frontend; a sound event has no range of its own here.
 LOW_HZ, HIGH_HZ = 50, 14_000
 _WINDOW_COLUMNS = ("probability", "low", "high", "label_aleatoric", "label_epistemic")
 
@@ -36,7 +36,7 @@ class Timeline(Protocol):
 class _Csv:
     """One row per window and label."""
 
-    def __init__(self, file: TextIO, path: str, labels: Sequence[str], top: int, _):
+    def __init__(self, file: TextIO, path: str, labels: Sequence[str], top: int, _: float):
         self._writer, self._path = csv.writer(file, lineterminator="\n"), path
         self._labels, self._top = labels, top
         self._writer.writerow(
@@ -52,24 +52,24 @@ class _Csv:
             ]
         )
 
-    def add(self, window):
+    def add(self, window: Window) -> None:
         start = [self._path, f"{window.start_s:.3f}", f"{window.end_s:.3f}"]
         clip = [f"{x:.6f}" for x in (window.total, window.aleatoric, window.epistemic)]
         for label in _top(window, self._top):
             numbers = [f"{x:.6f}" for x in _numbers(window, label)]
             self._writer.writerow([*start, self._labels[label], *numbers, *clip])
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
 class _Json:
     """One object and line per window."""
 
-    def __init__(self, file: TextIO, path: str, labels: Sequence[str], top: int, _):
+    def __init__(self, file: TextIO, path: str, labels: Sequence[str], top: int, _: float):
         self._file, self._path, self._labels, self._top = file, path, labels, top
 
-    def add(self, window):
+    def add(self, window: Window) -> None:
         document = {
             "file": self._path,
             "start_s": round(window.start_s, 3),
@@ -87,22 +87,25 @@ class _Json:
         }
         self._file.write(json.dumps(document, ensure_ascii=False) + "\n")
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
 class _Stretches:
     """Detections, written at the end."""
 
-    def __init__(self, file: TextIO, path: str, labels: Sequence[str], _, threshold: float):
+    def __init__(self, file: TextIO, path: str, labels: Sequence[str], _: int, threshold: float):
         self._file, self._path, self._labels = file, path, labels
         self._detections = Detections(threshold)
 
-    def add(self, window):
+    def add(self, window: Window) -> None:
         self._detections.add(window)
 
-    def close(self):
+    def close(self) -> None:
         self._write(self._detections.found())
+
+    def _write(self, detections: Sequence[Detection]) -> None:
+        raise NotImplementedError
 
     def _name(self, found: Detection) -> str:
         """Return a label without what would end a field or a line."""
@@ -110,7 +113,7 @@ class _Stretches:
 
 
 class _Raven(_Stretches):
-    def _write(self, detections):
+    def _write(self, detections: Sequence[Detection]) -> None:
         rows = [
             [
                 "Selection",
@@ -146,7 +149,7 @@ class _Raven(_Stretches):
 
 
 class _Audacity(_Stretches):
-    def _write(self, detections):
+    def _write(self, detections: Sequence[Detection]) -> None:
         for found in detections:
             text = f"{self._name(found)} {100 * found.probability:.0f} %"
             self._file.write(f"{found.start_s:.6f}\t{found.end_s:.6f}\t{text}\n")
@@ -155,7 +158,7 @@ class _Audacity(_Stretches):
 class _Table(_Stretches):
     """For people: the detections, in columns."""
 
-    def _write(self, detections):
+    def _write(self, detections: Sequence[Detection]) -> None:
         self._file.write(f"{self._path}: {len(detections)} stretches\n")
         width = max((len(self._name(found)) for found in detections), default=5)
         heading = f"{'from':>10}  {'to':>10}  {'label':<{width}}  probability  epistemic\n"

@@ -1,17 +1,16 @@
 """Reading model directories: the SavedModel to ask, or its network as a Keras model to train."""
 
-from pathlib import Path
-
 import numpy as np
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.metadata import ModelInfo, read_model_info, version_directory
 
 _KEY = "network_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def load_signatures(path: str | Path):
+def load_signatures(path: StrPath):
     """The SavedModel at `path` (NAME or NAME/1); its functions are in `.signatures`.
 
     Keep the returned object: the functions live as long as it does.
@@ -22,7 +21,7 @@ def load_signatures(path: str | Path):
         raise UserError(f"{path} can't be loaded: its SavedModel is damaged ({error})") from error
 
 
-def read_variables(path: str | Path) -> dict[str, np.ndarray]:
+def read_variables(path: StrPath) -> dict[str, np.ndarray]:
     """The stored variables of the model at `path`, by `<layer>/<variable>`."""
     info = read_model_info(path)
     try:
@@ -32,7 +31,7 @@ def read_variables(path: str | Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} can't be loaded: its variables are damaged ({error})") from error
 
 
-def load_model(path: str | Path, *, dtype: str = "float32"):
+def load_model(path: StrPath, *, dtype: str = "float32"):
     """The network at `path` rebuilt as a Keras model.
 
     Args:

@@ -12,6 +12,7 @@ import pydantic
 
 from vipann_tf import __version__
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 
 SCHEMA = 1
@@ -125,7 +126,7 @@ class ModelInfo(pydantic.BaseModel):
     licence: str | None = None
 
 
-def version_directory(path: str | Path) -> Path:
+def version_directory(path: StrPath) -> Path:
     """The version folder of a model: `path` itself, or its highest numbered child.
 
     Raises:
@@ -149,7 +150,7 @@ def version_directory(path: str | Path) -> Path:
     return max(versions, key=lambda child: int(child.name))
 
 
-def read_model_info(path: str | Path) -> ModelInfo:
+def read_model_info(path: StrPath) -> ModelInfo:
     """Metadata of the model at `path` (NAME or NAME/1).
 
     Raises:
@@ -170,7 +171,7 @@ def read_model_info(path: str | Path) -> ModelInfo:
         ) from error
 
 
-def read_labels(path: str | Path) -> list[str]:
+def read_labels(path: StrPath) -> list[str]:
     """Label names of the model at `path`, in the order of its outputs."""
     with open(version_directory(path) / LABELS_CSV, newline="", encoding="utf-8") as lines:
         return [row["name"] for row in csv.DictReader(lines)]

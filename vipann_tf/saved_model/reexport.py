@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture, Signs
 from vipann_tf.saved_model.export import add_version, check_served
 from vipann_tf.saved_model.load import load_model
@@ -19,8 +20,8 @@ from vipann_tf.saved_model.versions import next_version
 
 
 def reexport(
-    model: str | Path,
-    out: str | Path,
+    model: StrPath,
+    out: StrPath,
     *,
     samples: int | None = None,
     seed: int | None = None,
@@ -30,7 +31,7 @@ def reexport(
     fixed_seconds: float | None = None,
     calibration: Calibration | None = None,
     licence: str | None = None,
-    evaluations: Sequence[str | Path] = (),
+    evaluations: Sequence[StrPath] = (),
     version: int | None = None,
 ) -> Path:
     """Writes a version of a model; what is `None` stays as the model has it.
@@ -96,7 +97,7 @@ def with_signs(architecture: Architecture, signs: Signs | None, name) -> Archite
     return architecture.model_copy(update={"signs": signs})
 
 
-def read_metrics(file: str | Path) -> dict[str, dict]:
+def read_metrics(file: StrPath) -> dict[str, dict]:
     """Metrics with their intervals out of an evaluation's metrics.json, by `<dataset>/<split>`.
 
     Raises:

@@ -3,8 +3,15 @@
 import csv
 import dataclasses
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from vipann_tf.cli.printing import terminal
+
+if TYPE_CHECKING:  # they import TensorFlow
+    from vipann_tf.evaluation.calibrate import Calibrated
+    from vipann_tf.evaluation.comparison_rows import Row
+    from vipann_tf.evaluation.rank import Ranked
 
 
 def print_evaluation(summary: dict) -> None:
@@ -14,7 +21,7 @@ def print_evaluation(summary: dict) -> None:
       summary: The content of metrics.json.
     """
 
-    def row(name, interval):
+    def row(name: str, interval: dict[str, float | None]) -> tuple[str, ...]:
         return (name, *(terminal.number(interval[key]) for key in ("value", "low", "high")))
 
     draws = "1 draw" if summary["draws"] == 1 else f"{summary['draws']} draws"
@@ -23,7 +30,7 @@ def print_evaluation(summary: dict) -> None:
     sets = summary["prediction_sets"]
     if sets is not None:
         rows.append(row(f"coverage of sets (wanted {sets['wanted']:g})", sets["coverage"]))
-        rows.append(("mean labels a set", terminal.number(sets["mean_size"]), "-", "-"))
+        rows.append(("mean labels per set", terminal.number(sets["mean_size"]), "-", "-"))
     for name, found in summary["ood"].items():
         rows += [
             row(f"{name}: AUROC of {score}", x["auroc"]) for score, x in found["scores"].items()
@@ -37,11 +44,11 @@ def print_evaluation(summary: dict) -> None:
         print("Calibrated on these very clips: its confidence and sets look better than they are.")
 
 
-def print_calibration(found) -> None:
+def print_calibration(found: "Calibrated") -> None:
     """Print what a calibration is worth.
 
     Args:
-      found: A `calibrate.Calibrated`.
+      found: What `calibrate.calibrate` returned.
     """
     print(
         f"Temperature {found.calibration.temperature:.3f}, fitted on {found.clips} clips of "
@@ -54,7 +61,7 @@ def print_calibration(found) -> None:
     names = {
         "coverage": f"coverage of sets (wanted {found.sets['wanted']:g})",
         "absent_coverage": "coverage of what is absent",
-        "mean_size": "mean labels a set",
+        "mean_size": "mean labels per set",
         "decided": "share of questions decided",
     }
     rows += [
@@ -69,14 +76,14 @@ def print_calibration(found) -> None:
     )
 
 
-def print_comparison(rows) -> None:
+def print_comparison(rows: Sequence["Row"]) -> None:
     """Print a comparison, dataset by dataset.
 
     Args:
       rows: What `compare.compare` returned.
     """
 
-    def cells(row):
+    def cells(row: "Row") -> tuple[str, ...]:
         ends = (terminal.number(x) for x in (row.found.value, row.found.low, row.found.high))
         return (row.metric, row.model, *ends)
 
@@ -99,7 +106,7 @@ def print_comparison(rows) -> None:
             )
 
 
-def print_ranking(ranked, by: str, style: str) -> None:
+def print_ranking(ranked: Sequence["Ranked"], by: str, style: str) -> None:
     """Print clips in the order in which they should be labelled.
 
     Args:
