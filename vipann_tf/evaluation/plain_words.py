@@ -77,13 +77,13 @@ def _confidence(summary: dict) -> str:
     if ece <= chance["high"]:
         return (
             f"{text}with this many clips that cannot be distinguished from a perfectly calibrated "
-            f"(its calibration error of {percent(ece, 1)} is within what chance explains, up to "
-            f"{percent(chance['high'], 1)})."
+            f"model (its calibration error of {percent(ece, 1)} is within what chance explains, "
+            f"up to {percent(chance['high'], 1)})."
         )
     if confidence > true + ece / 2:
-        verdict = "it claims more than it knows"
+        verdict = "it is overconfident: it claims more than it knows"
     elif confidence < true - ece / 2:
-        verdict = "it knows more than it claims"
+        verdict = "it is underconfident: it knows more than it claims"
     else:
         verdict = "too sure in some places and not sure enough in others"
     return (
