@@ -134,11 +134,12 @@ class TestServer:
         from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
         class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-            failures: list = []  # (code, text) of the next answers
-            requests: list = []
-            silent = threading.Event()
+            def __init__(self):
+                self.failures = []  # (code, text) of the next answers
+                self.requests = []
+                self.silent, self.released = threading.Event(), threading.Event()
 
-            def Predict(self, request, context):
+            def Predict(self, request, context):  # noqa: N802 (gRPC names it)
                 self.requests.append(request)
                 if self.failures:
                     context.abort(*self.failures.pop(0))
@@ -158,8 +159,6 @@ class TestServer:
                 return response
 
         service = Service()
-        service.failures, service.requests = [], []
-        service.silent, service.released = threading.Event(), threading.Event()
         server = grpc.server(
             concurrent.futures.ThreadPoolExecutor(4),
             options=[("grpc.max_receive_message_length", -1)],
