@@ -33,14 +33,18 @@ def current_umask():
     return umask
 
 
+def begin(stage, out, *, overwrite):
+    with stage(out, mark="mark", overwrite=overwrite):
+        raise AssertionError("must not begin")
+
+
 @BOTH
 def test_existing_output_is_kept(tmp_path, stage):
     out = tmp_path / "out"
     with stage(out, mark="mark", overwrite=False) as directory:
         fill(directory, "old")
     with pytest.raises(UserError, match="out exists; choose another .* or add --overwrite"):
-        with stage(out, mark="mark", overwrite=False):
-            raise AssertionError("must not begin")
+        begin(stage, out, overwrite=False)
     assert (out / "mark").read_text() == "old"
 
 
@@ -63,8 +67,7 @@ def test_overwrite_replaces_at_the_end(tmp_path, stage):
 def test_other_peoples_directories_are_never_replaced(tmp_path, stage, overwrite):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(UserError, match="not a directory that this command made .no mark."):
-        with stage(tmp_path, mark="mark", overwrite=overwrite):
-            raise AssertionError("must not begin")
+        begin(stage, tmp_path, overwrite=overwrite)
     assert (tmp_path / "thesis.tex").exists()
 
 
@@ -80,8 +83,7 @@ def test_an_empty_directory_is_as_good_as_none(tmp_path, stage):
 def test_two_runs_at_once(tmp_path, stage):
     with stage(tmp_path / "out", mark="mark", overwrite=False) as directory:
         with pytest.raises(UserError, match="another run is making .*out right now"):
-            with stage(tmp_path / "out", mark="mark", overwrite=False):
-                raise AssertionError("must not begin")
+            begin(stage, tmp_path / "out", overwrite=False)
         fill(directory)
     assert (tmp_path / "out" / "mark").exists() and not leftovers(tmp_path)
 
@@ -113,20 +115,22 @@ def test_leftovers_are_handed_over(tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == ["mark", "part"]
 
 
+def fail(stage, out, error, *, resumed=False):
+    with stage(out, mark="mark", overwrite=False) as directory:
+        assert ("mark" in os.listdir(directory)) == resumed
+        fill(directory)
+        raise error
+
+
 def test_what_a_failure_leaves(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        with staged_directory(tmp_path / "out", mark="mark", overwrite=False):
-            raise KeyboardInterrupt
+        fail(staged_directory, tmp_path / "out", KeyboardInterrupt())
     assert os.listdir(tmp_path) == []
     with pytest.raises(KeyboardInterrupt):
-        with resumable_directory(tmp_path / "out", mark="mark", overwrite=False) as directory:
-            fill(directory)
-            raise KeyboardInterrupt
+        fail(resumable_directory, tmp_path / "out", KeyboardInterrupt())
     assert len(leftovers(tmp_path)) == 1 and not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="nothing usable"):
-        with resumable_directory(tmp_path / "out", mark="mark", overwrite=False) as directory:
-            assert "mark" in os.listdir(directory)
-            raise UserError("nothing usable")
+        fail(resumable_directory, tmp_path / "out", UserError("nothing usable"), resumed=True)
     assert os.listdir(tmp_path) == []
 
 
@@ -134,5 +138,4 @@ def test_what_a_failure_leaves(tmp_path):
 def test_unwritable_place(tmp_path, stage):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="can't write beside .*: (Not a directory|File exists)"):
-        with stage(tmp_path / "file" / "out", mark="mark", overwrite=False):
-            raise AssertionError("must not begin")
+        begin(stage, tmp_path / "file" / "out", overwrite=False)

@@ -12,6 +12,12 @@ from vipann_tf.errors import UserError
 from vipann_tf.files import storage
 
 
+def write_and_fail(path):
+    with storage.open_write(path) as file:
+        file.write(b"other")
+        raise ZeroDivisionError
+
+
 def test_local_files(tmp_path):
     path = storage.join(tmp_path, "a.bin")
     assert storage.size(path) is None and storage.list_names(tmp_path / "none") == []
@@ -19,9 +25,8 @@ def test_local_files(tmp_path):
         file.write(b"half")
         assert not os.path.exists(path)
     assert storage.read_bytes(path) == b"half" and storage.size(path) == 4
-    with pytest.raises(ZeroDivisionError), storage.open_write(path) as file:
-        file.write(b"other")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail(path)
     assert storage.read_bytes(path) == b"half"
     storage.remove(path)
     storage.remove(path)

@@ -60,16 +60,17 @@ def test_int16_is_exact_for_16_bit_pcm_and_saturates():
 
 def split(**changes):
     values = {
-        "clips": 5, "shards": 2, "label_counts": [4, 3], "shard_clips": [3, 2], "shard_bytes": [30, 20],
-        "silent": 0, "clipped": 1, "digest": "ab",
+        "clips": 5, "shards": 2, "label_counts": [4, 3], "shard_clips": [3, 2],
+        "shard_bytes": [30, 20], "silent": 0, "clipped": 1, "digest": "ab",
     }  # fmt: skip
     return schema.SplitInfo(**{**values, **changes})
 
 
 def info(**changes):
     values = {
-        "name": "mine", "task": "multilabel", "labels": ["a", "b"], "sample_rate_hz": 32_000, "clip_seconds": 2.5,
-        "splits": {"train": split(), "eval": split(clips=2)}, "rejected": {"empty": 3},
+        "name": "mine", "task": "multilabel", "labels": ["a", "b"], "sample_rate_hz": 32_000,
+        "clip_seconds": 2.5, "splits": {"train": split(), "eval": split(clips=2)},
+        "rejected": {"empty": 3},
     }  # fmt: skip
     return schema.DatasetInfo(**{**values, **changes})
 

@@ -11,9 +11,7 @@ from vipann_tf.study.recipe import StudyRecipe
 
 @contextlib.contextmanager
 def quickly():
-    """Networks of one block, trainings without graphs, exports without SavedModels, evaluations
-    without their report.
-    """
+    """Use networks of one block, and skip graphs, SavedModels and reports of evaluations."""
     from tests.helpers.tiny_training import eagerly, shallow
     from vipann_tf.evaluation import evaluate
 

@@ -67,7 +67,7 @@ def load(tree: SourceTree, *, seconds: float = WINDOW_SECONDS, folds: int = FOLD
         for place, (_, name, label) in enumerate(sorted(members)):
             split = f"fold{place % folds + 1}"
             length_s = tree.audio_seconds(name)
-            # An unreadable file counts as one window: decoding it will tell why.
+            # An unreadable file counts as one window: decoding it will say why.
             windows = 1 if length_s is None else max(1, int(length_s / seconds + 1e-9))
             for window in range(windows):
                 offset_s = window * seconds
