@@ -36,7 +36,8 @@ def load(tree: SourceTree, *, task: Task = "multiclass") -> Source:
       where there are no split folders.
 
     Raises:
-      UserError: Where there is no audio in folders, or split folders can't be distinguished from classes.
+      UserError: Where there is no audio in folders, or split folders can't be distinguished from
+        class folders.
     """
     check_task(task)
     files = tree.audio_files()
