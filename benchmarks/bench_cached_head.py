@@ -3,10 +3,11 @@
     python -m benchmarks.bench_cached_head --data DIR [--width 1] [--epochs 30] [--repeats 1]
 
 Trains the head on a random deterministic trunk by the same recipe on both paths, one after the
-other, so often. A time begins when the base is in the network and ends with the last step: tracing and the pass
-of the trunk over all clips are in it; building the network and writing it, which are the same on both paths, are not.
-Prints every time, the gain of each pair, and how far apart the losses of the two paths came to be.
-The gain of 30 epochs is less than 30, and the less the smaller the trunk.
+other, so often. A time begins when the base is in the network and ends with the last step: tracing
+and the pass of the trunk over all clips are in it; building the network and writing it, which are
+the same on both paths, are not. Prints every time, the gain of each pair, and how far apart the
+losses of the two paths came to be. The gain of 30 epochs is less than 30, and the less the smaller
+the trunk.
 """
 
 import argparse
@@ -107,7 +108,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = pathlib.Path(folder) / "base"
         write_base(base, args.width)
-        for number in range(args.repeats):
+        for _ in range(args.repeats):
             once, losses = measure(recipe, base, args.data, cached=True)
             again, others = measure(recipe, base, args.data, cached=False)
             gains.append(again / once)

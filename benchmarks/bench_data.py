@@ -164,7 +164,8 @@ def report(found, args) -> str:
     lines = [
         "## Data: preparation and reading",
         "",
-        f"ESC-10 (5 s, Ogg Vorbis at 44.1 kHz) {args.repeat} times over; clips of 10 s for reading.",
+        f"ESC-10 (5 s, Ogg Vorbis at 44.1 kHz) {args.repeat} times over; "
+        "clips of 10 s for reading.",
         "",
         harness.table(["", "clips/s, best round", "worst", "peak MiB of the main process"], rows),
         "",

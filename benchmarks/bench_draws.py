@@ -2,8 +2,9 @@
 
     python -m benchmarks.bench_draws [--model saved_models/esc10-det-flip] [--width 1.0]
 
-A request: `serving_default` of a SavedModel on one 5 s clip. An evaluation: `predict_batches` on 32 clips
-of 10 s by a full-width network with weights by its initializers, against one pass without draws.
+A request: `serving_default` of a SavedModel on one 5 s clip. An evaluation: `predict_batches` on 32
+clips of 10 s by a full-width network with weights by its initializers, against one pass without
+draws.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def request(samples: int, draws: str):
 
 
 def evaluation(head: str, samples: int):
-    """Seconds of `predict_batches` on all clips, traced before, and of drawing the networks alone."""
+    """Seconds of `predict_batches` on all clips, traced before, and of the drawing alone."""
 
     def part(args) -> dict:
         import tensorflow as tf
@@ -107,7 +108,8 @@ def report(found, args) -> str:
     enough = CLIPS * (many - single) / (0.1 * single)
     return "\n".join(
         [
-            f"## Draws of det-flip: requests to {pathlib.Path(args.model).name}; evaluation of {CLIPS} "
+            f"## Draws of det-flip: requests to {pathlib.Path(args.model).name}; "
+            f"evaluation of {CLIPS} "
             f"clips at width {args.width:g}",
             "",
             harness.table(["", "seconds", "peak GiB"], rows),
@@ -120,7 +122,8 @@ def report(found, args) -> str:
                 f"{DRAWS} draws against none, an evaluation", ratio(MANY, SINGLE), most=1.1
             ),
             "",
-            f"Drawing {DRAWS} heads takes {found[MANY].results['drawing']:.2f} s, however many clips there "
+            f"Drawing {DRAWS} heads takes {found[MANY].results['drawing']:.2f} s, however many "
+            "clips there "
             f"are: from {enough:.0f} clips on, the last ratio is below 1.1.",
         ]
     )

@@ -1,4 +1,4 @@
-"""How the cost of Flipout inference grows with draws, batch, clip length, width and number of clips.
+"""How the cost of Flipout inference grows: with draws, batch, clip length, width and clips.
 
     python -m benchmarks.bench_growth
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.bench_inference [--width 1.0] [--clips 32] [--samples 10] [--seconds 10]
 
-Ours draws each network once and asks it about all clips; the comparators draw anew in every layer and
-every call, so that their cost is a pass a draw: they are asked for fewer draws (--comparator-samples) and
-charged for as many as ours. All see the same clips in batches of 8; building, tracing and one warm-up
-batch are not counted. A deterministic pass stands beside it.
+Ours draws each network once and asks it about all clips; the comparators draw anew in every layer
+and every call, so that their cost is a pass a draw: they are asked for fewer draws
+(--comparator-samples) and charged for as many as ours. All see the same clips in batches of 8;
+building, tracing and one warm-up batch are not counted. A deterministic pass stands beside it.
 """
 
 import argparse
@@ -178,8 +178,10 @@ def report(found, args) -> str:
             "",
             harness.table(header, rows),
             "",
-            "The floor is the convolutions' arithmetic at this machine's rate of matrix products. The "
-            f"comparators made {min(args.comparator_samples, args.samples)} draws and are charged for "
+            "The floor is the convolutions' arithmetic at this machine's rate of matrix products. "
+            "The "
+            f"comparators made {min(args.comparator_samples, args.samples)} draws and are charged "
+            "for "
             f"{args.samples}.",
             "",
             harness.bar("Flipout in float32 against TFP's layers", tfp / single.typical, least=2.5),

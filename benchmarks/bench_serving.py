@@ -1,10 +1,11 @@
-"""Latency and throughput of a SavedModel under 1, 4 and 16 callers, and its memory over many requests.
+"""Latency and throughput of a SavedModel under 1, 4 and 16 callers; memory over many requests.
 
-    python -m benchmarks.bench_serving MODEL [--seconds 5] [--clips 200] [--memory 10000] [--server HOST:PORT]
+    python -m benchmarks.bench_serving MODEL [--seconds 5] [--clips 200] [--memory 10000]
+        [--server HOST:PORT]
 
 Each caller sends one clip, waits for the answer and sends the next; no request batching, unless the
-server asked batches. `--memory N` then sends N requests, a fifth of them bad, and compares the resident
-memory after the first thousand with that at the end.
+server asked batches. `--memory N` then sends N requests, a fifth of them bad, and compares the
+resident memory after the first thousand with that at the end.
 """
 
 import argparse
@@ -18,8 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import harness
-from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.connection import LocalModel, model_name
+from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.server import RequestRefused, Server
 
 CALLERS = (1, 4, 16)
@@ -57,7 +58,8 @@ def main():
         refused, first, last = memory(model, waveform, options.memory)
         lines += [
             "",
-            f"{options.memory} requests, {refused} of them refused as bad: {first:.0f} MiB after the first "
+            f"{options.memory} requests, {refused} of them refused as bad: {first:.0f} MiB after "
+            "the first "
             f"{FIRST_REQUESTS}, {last:.0f} MiB after all.",
             "",
             harness.bar("growth of memory after them, %", 100 * (last / first - 1), most=5),
@@ -88,7 +90,7 @@ def drive(model, waveform: np.ndarray, callers: int, requests: int) -> list:
 
 
 def memory(model, waveform: np.ndarray, requests: int) -> tuple[int, float, float]:
-    """Of requests, valid and invalid mixed: those refused, MiB after the first ones and after all."""
+    """Of valid and invalid requests: how many were refused, MiB after the first and after all."""
     bad = [waveform[:0], waveform[:, :100], np.full_like(waveform, np.nan)]
     after_first, refused = None, 0
     for number in range(requests):

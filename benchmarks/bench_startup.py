@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench_startup [--model saved_models/esc10-det-flip]
 
-`vipann-tf predict` on one 5 s file is compared with `import tensorflow` and `tf.saved_model.load` of the
-same model in a fresh interpreter. The memory is that of predict on one 10 s file with the full-width
-Flipout network (weights by its initializers; T = 10).
+`vipann-tf predict` on one 5 s file is compared with `import tensorflow` and `tf.saved_model.load`
+of the same model in a fresh interpreter. The memory is that of predict on one 10 s file with the
+full-width Flipout network (weights by its initializers; T = 10).
 """
 
 import argparse

@@ -1,9 +1,10 @@
 """A training step of the full-width network: ours in two precisions, TFP's layers, the reference's.
 
-    python -m benchmarks.bench_training_step [--kind flipout] [--width 1.0] [--batch 4] [--seconds 10]
+    python -m benchmarks.bench_training_step [--kind flipout] [--width 1.0] [--batch 4]
+        [--seconds 10]
 
-All minimise NLL + KL / N on one batch with Adam, ours with the one that `pretrain` uses. The first two steps, which trace and allocate, are
-not counted. Peak memory is that of the part's own process.
+All minimise NLL + KL / N on one batch with Adam, ours with the one that `pretrain` uses. The first
+two steps, which trace and allocate, are not counted. Peak memory is that of the part's own process.
 """
 
 import argparse

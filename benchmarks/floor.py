@@ -13,8 +13,8 @@ _MATRIX = 4096
 def forward_flop(model: VIPANN, seconds: float) -> float:
     """Floating-point operations of one clip's convolutions and dense layers, one each.
 
-    A multiplication and an addition count as two; BatchNorm, pooling and log-mel are left out (below
-    2 % at full width).
+    A multiplication and an addition count as two; BatchNorm, pooling and log-mel are left out
+    (below 2 % at full width).
     """
     total = 0
     layers = [layer for layer in model.network.parts() if _kernel(layer) is not None]

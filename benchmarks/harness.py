@@ -1,4 +1,4 @@
-"""What the benchmarks share: parts measured in turn, each in a process of its own, and a table of them.
+"""What the benchmarks share: parts measured in turn, a process for each, and a table of them.
 
 A benchmark script names its parts. Asked for all of them (`main`), it starts itself once a part and
 round, so that peak memory is the part's own and a disturbance of the machine falls on all alike. It

@@ -2,9 +2,9 @@
 
     python -m benchmarks.run [--only [NAME ...]]
 
-Each benchmark is a module bench_NAME that prints a section. The sections are kept in `sections/`, so that
-one can be measured anew without the others (`--only` alone puts together what is there); each says when,
-at which commit and under which load.
+Each benchmark is a module bench_NAME that prints a section. The sections are kept in `sections/`,
+so that one can be measured anew without the others (`--only` alone puts together what is there);
+each says when, at which commit and under which load.
 """
 
 import argparse
@@ -118,7 +118,8 @@ def main() -> None:
     found = [SECTIONS / f"{name}.md" for name in NAMES]
     head = (
         "# What was measured\n\n"
-        "Written by `make bench`. Ratios compare what ran in turn, in one run; seconds differ between "
+        "Written by `make bench`. Ratios compare what ran in turn, in one run; seconds differ "
+        "between "
         "machines and hours. In brackets the least and the most.\n\n"
         f"- {machine()}\n- {versions()}\n- matrix products: {rates()}\n"
     )

@@ -1,4 +1,4 @@
-"""Asks TensorFlow Serving about a WAV file, over gRPC.
+"""Ask TensorFlow Serving about a WAV file, over gRPC.
 
     python deploy/ask.py localhost:8500 vipann some.wav
 
@@ -16,7 +16,7 @@ DEADLINE_S = 60.0
 
 
 def ask(address: str, model: str, file: str) -> dict[str, np.ndarray]:
-    """What the signature `wav` answers about one file: its outputs by name, without the batch axis."""
+    """Return what the signature `wav` answers about one file, without the batch axis."""
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = "wav"
@@ -29,6 +29,7 @@ def ask(address: str, model: str, file: str) -> dict[str, np.ndarray]:
 
 
 def main(address: str, model: str, file: str) -> None:
+    """Ask, and print the answer."""
     answer = ask(address, model, file)
     print("probabilities", np.round(answer["probabilities"], 3))
     for name in ("total", "aleatoric", "epistemic"):

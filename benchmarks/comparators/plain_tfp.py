@@ -56,7 +56,7 @@ def training_step(model: PlainVIPANN, optimizer, clips: int):
             kl = tf.add_n(model.losses) / clips if model.losses else 0.0
             loss = tf.reduce_mean(per_label) + kl
         gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
 
     return step

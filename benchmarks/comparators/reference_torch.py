@@ -20,7 +20,7 @@ from vipann_tf.models.architecture import (
 
 
 class Frontend(nn.Module):
-    """torchlibrosa's log-mel with the settings of PANNs: [batch, samples] -> [batch, 1, time, mel]."""
+    """Log-mel of torchlibrosa, set as in PANNs: [batch, samples] -> [batch, 1, time, mel]."""
 
     def __init__(self):
         super().__init__()
@@ -131,7 +131,7 @@ class Network(nn.Module):
             shortcut = x
             if len(block["shortcut"]):
                 shortcut = block["shortcut"][1](self._convolve(block["shortcut"][0], x))
-            for index, (conv, norm) in enumerate(zip(block["convs"], block["norms"])):
+            for index, (conv, norm) in enumerate(zip(block["convs"], block["norms"], strict=True)):
                 x = norm(self._convolve(conv, x))
                 x = functional.relu(x) if index < 2 else x
                 x = functional.dropout(x, 0.1, self.training) if index == 1 else x
