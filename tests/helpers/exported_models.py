@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
-from vipann_tf.models.architecture import Architecture
+from tests.helpers import networks
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
 from vipann_tf.models.vipann import VIPANN
@@ -14,12 +13,12 @@ from vipann_tf.saved_model.metadata import Calibration, ModelInfo, TrainingData
 from vipann_tf.uncertainty import decomposition
 
 LABELS = ["Siren", "Rain, light", "Glöckchen", "dog", "clock tick"]
-# (trunk, head, task): the kinds that pretraining and transfer make.
+# The network, of `networks.KINDS`, and the task: the kinds that pretraining and transfer make.
 KINDS = {
-    "flip": ("flipout", "deterministic", "multilabel"),
-    "det-flip": ("deterministic", "flipout", "multiclass"),
-    "drop": ("dropout", "dropout", "multiclass"),
-    "det": ("deterministic", "deterministic", "multilabel"),
+    "flip": ("imported", "multilabel"),
+    "det-flip": ("det-flip", "multiclass"),
+    "drop": ("dropout", "multiclass"),
+    "det": ("deterministic", "multilabel"),
 }
 SAMPLES, SEED, TEMPERATURE = 3, 11, 1.7
 # Rounding of float32 convolutions that are summed in another order.
@@ -49,20 +48,13 @@ class Exported:
 
 def small_model(kind: str) -> VIPANN:
     """A network of a kind whose every variable has an effect on the output."""
-    trunk, head, task = KINDS[kind]
-    architecture = Architecture(
-        depth=22, width=1 / 16, trunk=trunk, head=head, labels=len(LABELS), task=task
-    )
-    model = VIPANN(architecture, seed=3)
-    rng = np.random.default_rng(5)
-    for name, variable in model.named_variables().items():
-        if name.endswith("gamma"):
-            variable.assign(rng.uniform(0.5, 1.5, variable.shape))  # 0 in a new residual branch
-        elif name == "bn0/moving_mean":
-            variable.assign(np.full(variable.shape, -30.0))  # dB, where log-mel values lie
-        elif name == "bn0/moving_variance":
-            variable.assign(np.full(variable.shape, 300.0))
-    return model
+    network, _ = KINDS[kind]
+    return networks.network(network, changes_of(kind), seed=3)
+
+
+def changes_of(kind: str) -> dict[str, str]:
+    """Return how the architecture of a kind differs from that of its network."""
+    return {"task": KINDS[kind][1], "signs": "channel"}
 
 
 def ask(model, signature, **inputs):

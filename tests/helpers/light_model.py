@@ -9,12 +9,12 @@ from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.saved_model.metadata import SAVED_MODEL_PB, ModelInfo, TrainingData, write_metadata
+from vipann_tf.saved_model.versions import next_version
 
 
 def light_version(model: VIPANN, directory, info: ModelInfo, labels, *, version=None):
-    """Stands in for `export.add_version`."""
-    folders = [child for child in pathlib.Path(directory).glob("*") if child.name.isdecimal()]
-    folder = pathlib.Path(directory) / str(version or len(folders) + 1)
+    """Write a version folder, all but the graph of the SavedModel, in place of `add_version`."""
+    folder = pathlib.Path(directory) / str(version or next_version(directory))
     named = model.named_variables()
     write_metadata(folder, info.model_copy(update={"variables": list(named)}), labels)
     values = tf.train.Checkpoint(network_variables=list(named.values()))

@@ -8,11 +8,11 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
+from tests.helpers.light_model import light_version
 from vipann_tf.models.architecture import STAGE_BLOCKS
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.load import read_variables
-from vipann_tf.saved_model.metadata import write_metadata
-from vipann_tf.saved_model.versions import finished_versions, next_version
+from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.training import fit, transfer
 from vipann_tf.training.loop import Loop
 
@@ -36,13 +36,7 @@ def light_export(model, directory, info, labels, *, overwrite=False, extras=None
     Writing the graph takes longer than these trainings.
     """
     old = finished_versions(directory)
-    version = pathlib.Path(directory) / str(next_version(directory))
-    version.mkdir(parents=True)
-    named = model.named_variables()
-    write_metadata(version, info.model_copy(update={"variables": list(named)}), labels)
-    values = tf.train.Checkpoint(network_variables=list(named.values()))
-    values.write(str(version / "variables" / "variables"))
-    (version / "saved_model.pb").touch()
+    version = light_version(model, directory, info, labels)
     for name, source in (extras or {}).items():
         copy = shutil.copytree if source.is_dir() else shutil.copyfile
         copy(source, version / "assets.extra" / name)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import networks
 from tests.helpers.exported_models import (
     CLOSE,
     KINDS,
@@ -14,11 +15,11 @@ from tests.helpers.exported_models import (
     SAMPLES,
     TEMPERATURE,
     Exported,
+    changes_of,
     small_info,
     small_model,
 )
 from vipann_tf.errors import UserError
-from vipann_tf.models.architecture import Architecture
 from vipann_tf.saved_model import export as export_module
 from vipann_tf.saved_model import reexport as reexport_module
 from vipann_tf.saved_model.export import (
@@ -281,10 +282,7 @@ class TestSettings:
         ],
     )
     def test_a_small_random_head_is_stored(self, kind, width, samples, draws):
-        trunk, head, task = KINDS[kind]
-        architecture = Architecture(
-            depth=22, width=width, trunk=trunk, head=head, labels=5, task=task
-        )
+        architecture = networks.architecture(KINDS[kind][0], width=width, **changes_of(kind))
         assert default_draws(architecture, samples) == draws
 
     @pytest.mark.parametrize("samples", [0, 1001])
