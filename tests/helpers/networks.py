@@ -25,8 +25,17 @@ def architecture(kind="flipout", **changes):
 def network(kind="flipout", changes=None, **kwargs):
     """A network with all variables away from where they start: there, residual branches are 0."""
     model = VIPANN(architecture(kind, **(changes or {})), **kwargs)
+    variables = model.named_variables()
+    randomise(variables)
+    variables["bn0/moving_mean"].assign(np.full(64, -30.0))  # about that of the clips, in dB
+    variables["bn0/moving_variance"].assign(np.full(64, 100.0))
+    return model
+
+
+def randomise(variables):
+    """Moves variables, by names that end with what they are, away from where they start."""
     random = np.random.default_rng(5)
-    for name, variable in model.named_variables().items():
+    for name, variable in variables.items():
         shape, kind = variable.shape, name.rpartition("/")[-1]
         if kind in ("gamma", "moving_variance"):
             variable.assign(random.uniform(0.5, 1.5, shape))
@@ -34,10 +43,6 @@ def network(kind="flipout", changes=None, **kwargs):
             variable.assign(random.normal(0, 0.2, shape))
         elif kind == "kernel_rho":
             variable.assign(random.normal(-2.5, 0.3, shape))
-    variables = model.named_variables()
-    variables["bn0/moving_mean"].assign(np.full(64, -30.0))  # about that of the clips, in dB
-    variables["bn0/moving_variance"].assign(np.full(64, 100.0))
-    return model
 
 
 def waveforms(batch, samples=32000, seed=2):

@@ -198,7 +198,7 @@ def test_two_replicas_train_as_one_device(monkeypatch):
             first = context.replica_id_in_sync_group * size
             return {name: value[first : first + size] for name, value in BATCH.items()}
 
-        def step(batch):
+        def step(batch, strategy=strategy, model=model):
             results = strategy.run(model.train_step, args=(batch,))
             return {name: strategy.reduce("SUM", v, axis=None) for name, v in results.items()}
 

@@ -219,7 +219,7 @@ def test_named_variables(tiny, kind):
     for layer, names in expected.items():
         have = {name.rpartition("/")[-1] for name in named if name.rpartition("/")[0] == layer}
         assert have == names, layer
-    trunk = {layer.name for layer in model.trunk_variable_layers()}
+    trunk = {layer.name for layer in model.network.parts(stop="pooled") if layer.weights}
     assert trunk == {name.rpartition("/")[0] for name in named} - {"fc1", "fc_out"}
 
 

@@ -1,0 +1,1 @@
+"""Layers and networks, and the randomness that they share."""

@@ -10,7 +10,7 @@ Kind = Literal["deterministic", "dropout", "flipout"]
 Depth = Literal[22, 38, 54]
 Signs = Literal["channel", "activation"]
 
-# Channels of the published network at width 1.0 (Kong et al., PANNs, arXiv 1912.10211, section III-A).
+# Channels of the published network at width 1.0 (Kong et al., arXiv 1912.10211, section III-A).
 STEM_FILTERS = 64
 STAGE_PLANES = (64, 128, 256, 512)
 TOP_FILTERS = 2048
@@ -62,7 +62,7 @@ class Architecture(pydantic.BaseModel):
         return width
 
     def channels(self, published: int) -> int:
-        """The channel count of a layer that has `published` channels at width 1.0."""
+        """Return the channel count of a layer that has `published` channels at width 1.0."""
         return int(published * self.width)
 
     @property
@@ -81,7 +81,7 @@ class Architecture(pydantic.BaseModel):
         return self.trunk != "deterministic" or self.head != "deterministic"
 
     def draw_indices(self, num_draws: int) -> range:
-        """Return the numbers of the draws to make: 1 to `num_draws`, or 1 alone if nothing is random.
+        """Return the numbers of the draws to make: 1 to `num_draws`, or 1 if nothing is random.
 
         >>> Architecture(labels=10, task="multiclass", head="flipout").draw_indices(20)
         range(1, 21)

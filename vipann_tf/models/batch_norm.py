@@ -1,4 +1,7 @@
-"""BatchNorm that replicas can share without losing digits, and that a drawn kernel can take over."""
+"""BatchNorm that replicas share without losing digits, and that can be part of a drawn kernel."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -6,44 +9,58 @@ import tf_keras
 from vipann_tf.models.randomness import Draw, current_randomness
 
 
+@tf_keras.utils.register_keras_serializable("vipann_tf")
 class BatchNorm(tf_keras.layers.BatchNormalization):
     """Keras's layer, with other arithmetic where it is `synchronized` or folded.
 
-    Keras shares sums of x and of x^2 and computes the variance as E[x^2] - E[x]^2. Of decibels, whose
-    mean is far from 0, that leaves half the digits of float32. Here the mean is shared first, and the
-    squared distances from it second, as on one device.
+    Keras shares sums of x and of x^2 and computes the variance as E[x^2] - E[x]^2. That leaves half
+    the digits of float32 where the mean is far from 0, as that of decibels is. Here the mean is
+    shared first, and then the squared distances from it, as on one device.
 
-    With its stored statistics the layer is a factor and an offset a channel. Where a `Draw` has its
-    offset, the factor is in the drawn kernel of the convolution before it, and the offset is all there is
-    to do.
+    With its stored statistics the layer is a factor and an offset per channel. If a `Draw` has the
+    layer's offset, then the drawn kernel of the convolution before it contains the factor, and the
+    layer adds the offset alone.
 
     Args:
       after: Name of the convolution before it, if there is one.
-
-    Other args, call arguments, shapes: Of `tf_keras.layers.BatchNormalization`.
+      **kwargs: Those of `tf_keras.layers.BatchNormalization`, as are the call arguments and the
+        shapes.
     """
 
-    def __init__(self, *, after: str | None = None, **kwargs):
+    def __init__(self, *, after: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.after = after
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Normalise the inputs, or add the offset of a draw."""
         context = current_randomness()
         if isinstance(context, Draw) and self.name in context.offsets:
             offset = context.offsets[self.name]
             return tf.nn.bias_add(inputs, tf.cast(offset, inputs.dtype))
         return super().call(inputs, training=training, mask=mask)
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {**super().get_config(), "after": self.after, "synchronized": self.synchronized}
+
     def folded(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Factor and offset of the stored statistics, float32 [channels]."""
+        """Return factor and offset of the stored statistics, float32 [channels]."""
         factor = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
         return factor, self.beta - self.moving_mean * factor
 
-    def _sync_calculate_mean_and_var(self, x, reduction_axes, keep_dims, mask=None):
+    def _sync_calculate_mean_and_var(
+        self,
+        x: tf.Tensor,
+        reduction_axes: Sequence[int],
+        keep_dims: bool,
+        mask: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         replica = tf.distribute.get_replica_context()
         replicas = replica.num_replicas_in_sync
 
-        def mean_over_replicas(values):
+        def mean_over_replicas(values: tf.Tensor) -> tf.Tensor:
             # Every replica has as many rows.
             mean = tf.reduce_mean(values, reduction_axes, keepdims=True)
             return replica.all_reduce(tf.distribute.ReduceOp.SUM, mean) / replicas

@@ -8,13 +8,14 @@ import tensorflow as tf
 import tf_keras
 
 
+@tf_keras.utils.register_keras_serializable("vipann_tf")
 class Chain(tf_keras.layers.Layer):
     """Layers called one after another, each of which casts its inputs itself.
 
     Args:
       layers: The layers, in order.
       stages: Names of values between the layers, and the number of layers before each.
-      name, trainable, dtype: As in every Keras layer.
+      **kwargs: `name`, `trainable` and `dtype`, as in every Keras layer.
 
     Call arguments:
       inputs: The values at `start`.
@@ -31,7 +32,7 @@ class Chain(tf_keras.layers.Layer):
         layers: Sequence[tf_keras.layers.Layer],
         stages: Mapping[str, int] | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.layers = list(layers)
         # A read-only view, since Keras would wrap an attribute that is a dict.
@@ -44,16 +45,28 @@ class Chain(tf_keras.layers.Layer):
         stop: str | None = None,
         training: bool | None = None,
     ) -> tf.Tensor:
+        """Call the layers between two stages."""
         first = self._depth(start) if start else 0
         last = self._depth(stop) if stop else len(self.layers)
         if last < first:
             raise ValueError(
-                f"stop is {stop!r}, which lies before start, {start!r}; the stages of this network are, "
-                f"in their order, {', '.join(self.stages)}"
+                f"stop is {stop!r}, which lies before start, {start!r}; the stages of this network "
+                f"are, in their order, {', '.join(self.stages)}"
             )
         for layer in self.layers[first:last]:
             inputs = layer(inputs)
         return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        layers = [tf_keras.layers.serialize(layer) for layer in self.layers]
+        return {**super().get_config(), "layers": layers, "stages": dict(self._depths)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Chain":
+        """Make a chain of what `get_config` returned."""
+        layers = [tf_keras.layers.deserialize(layer) for layer in config["layers"]]
+        return cls(**{**config, "layers": layers})
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -75,6 +88,6 @@ class Chain(tf_keras.layers.Layer):
 
 
 def parts(layers: Sequence[tf_keras.layers.Layer]) -> list[tf_keras.layers.Layer]:
-    """Return the layers that are not made of others: some of those given, and parts of the blocks."""
+    """Return the layers that are not made of others: of those given, or inside of them."""
     found = [part for layer in layers for part in layer._flatten_layers()]
     return [part for part in found if not any(part._flatten_layers(include_self=False))]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class CompiledNetwork:
     """What all draws share, the draws, and the logits of each, as compiled functions.
 
-    A network keeps its own (`VIPANN.compiled_network`): tracing takes seconds, and another dataset, or the
-    same one after more training, needs none of it anew. Variables are read when a function is called.
+    A network keeps its own (`VIPANN.compiled_network`): tracing takes seconds, and is not repeated
+    for another dataset or after more training. Variables are read when a function is called.
 
     Args:
       model: The network.
@@ -49,7 +49,8 @@ class CompiledNetwork:
         """Sample a network of the posterior; see `VIPANN.draw`.
 
         Args:
-          seed, index: int64 scalars.
+          seed: int64 scalar.
+          index: int64 scalar.
         """
         return Draw(seed, index, *self._draw(seed, index))
 
@@ -72,5 +73,5 @@ class CompiledNetwork:
         return self._model.run(shared, start="shared", draw=Draw(*draw))
 
 
-def _compiled(function: Callable[..., Any], signature: list[tf.TensorSpec]) -> Callable[..., Any]:
+def _compiled(function: Callable[..., Any], signature: list[tf.TensorSpec]) -> Any:
     return tf.function(function, input_signature=signature, autograph=False)

@@ -1,16 +1,18 @@
 """Convolution of stride 1 with SAME padding, and the deterministic layer that does it."""
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
-# Numbers in a kernel from which it is multiplied as it lies in memory. TensorFlow's CPU convolution
-# brings a kernel into another order in each call, which for the last block's, of 38 million numbers and
-# few pixels, takes longer than the arithmetic; see docs/decisions.md.
+# A kernel of at least so many numbers is multiplied as it lies in memory. TensorFlow's CPU
+# convolution reorders a kernel in each call. For the last block's kernel of 38 million numbers and
+# few pixels, that takes longer than the arithmetic; see docs/decisions.md.
 LARGE_KERNEL = 2**22
 
 
 def convolve(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """[batch, time, frequency, channels] -> [batch, time, frequency, filters].
+    """Convolve with stride 1 and SAME padding: [batch, time, frequency, filters].
 
     Args:
       inputs: [batch, time, frequency, channels].
@@ -41,8 +43,8 @@ class Conv2D(tf_keras.layers.Conv2D):
     Args:
       filters: Number of output channels.
       kernel_size: One int, or (time, frequency).
-      kernel_initializer, name, trainable, dtype: As in `tf_keras.layers.Conv2D`. Its other arguments are
-        not taken: they would not be heeded.
+      kernel_initializer, name, trainable, dtype: As in `tf_keras.layers.Conv2D`. The layer refuses
+        its other arguments, since it would ignore them.
 
     Call arguments:
       inputs: [batch, time, frequency, channels].
@@ -55,13 +57,13 @@ class Conv2D(tf_keras.layers.Conv2D):
     def __init__(
         self,
         filters: int,
-        kernel_size,
+        kernel_size: int | tuple[int, int],
         *,
-        kernel_initializer="glorot_uniform",
+        kernel_initializer: Any = "glorot_uniform",
         name: str | None = None,
         trainable: bool = True,
-        dtype=None,
-    ):
+        dtype: Any = None,
+    ) -> None:
         super().__init__(
             filters,
             kernel_size,
@@ -73,10 +75,12 @@ class Conv2D(tf_keras.layers.Conv2D):
             dtype=dtype,
         )
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Convolve; `call` is Keras's."""
         return convolve(inputs, kernel)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
         config = super().get_config()
         arguments = ("filters", "kernel_size", "kernel_initializer", "name", "trainable", "dtype")
         return {argument: config[argument] for argument in arguments}

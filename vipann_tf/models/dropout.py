@@ -1,5 +1,7 @@
 """Dropout whose masks come from the `randomness` context."""
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
@@ -8,16 +10,17 @@ from vipann_tf.models.randomness import TrainingNoise, current_randomness, per_e
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class Dropout(tf_keras.layers.Layer):
-    """Sets a share of the activations to 0 and scales the others by 1 / (1 - rate).
+    """A layer that sets a share of the activations to 0 and scales the others by 1 / (1 - rate).
 
-    In training every example has a mask of its own. With `monte_carlo`, a draw of the posterior fixes
-    one mask, shared by all examples (Gal and Ghahramani, arXiv 1506.02142: the masks are the random
-    part of the network); without it, dropout is a regulariser of training alone, and a layer that is
-    frozen (`trainable=False`) leaves it out.
+    In training every example has a mask of its own. With `monte_carlo`, a draw of the posterior
+    fixes one mask, which all examples share (Gal and Ghahramani, arXiv 1506.02142: the masks are
+    the random part of the network). Without it, dropout only regularises training, and a frozen
+    layer (`trainable=False`) does nothing.
 
     Args:
       rate: Share of activations set to 0, at least 0 and below 1.
       monte_carlo: Whether draws have masks.
+      **kwargs: `name`, `trainable` and `dtype`, as in every Keras layer.
 
     Call arguments:
       inputs: [batch, ...].
@@ -28,23 +31,24 @@ class Dropout(tf_keras.layers.Layer):
     Output shape: as the input.
     """
 
-    def __init__(self, rate: float, *, monte_carlo: bool = False, **kwargs):
+    def __init__(self, rate: float, *, monte_carlo: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"rate is {rate}; a dropout rate is at least 0 and below 1")
         self.rate = rate
         self.monte_carlo = monte_carlo
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Drop activations as the `randomness` context says."""
         context = current_randomness(training)
         if context is None or self.rate == 0:
             return inputs
-        in_training = isinstance(context, TrainingNoise)
-        if not self.monte_carlo and not (in_training and self.trainable):
+        regularises = self.trainable and isinstance(context, TrainingNoise)
+        if not self.monte_carlo and not regularises:
             return inputs
         seed = context.layer_seed(self.name)
         shape = tf.shape(inputs)[1:]
-        if in_training:
+        if isinstance(context, TrainingNoise):
             numbers = per_example(lambda s: uniform(s, seed), inputs, context, shape)
         else:
             numbers = uniform(tf.concat([[1], shape], 0), seed)
@@ -53,5 +57,6 @@ class Dropout(tf_keras.layers.Layer):
         outputs.set_shape(inputs.shape)  # lost where the mask's shape is computed
         return outputs
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
         return {**super().get_config(), "rate": self.rate, "monte_carlo": self.monte_carlo}

@@ -1,8 +1,7 @@
 """Bayesian layers: mean-field normal posteriors over kernels, trained by Flipout.
 
-Both layers extend the layers of TensorFlow Probability, whose `call` draws stateful random numbers
-and fails under a mixed-precision policy. Here the numbers come from the context of
-`vipann_tf.models.randomness`, which also chooses among the three modes:
+The random numbers come from the context of `vipann_tf.models.randomness`, which also chooses among
+the three modes:
 
 * training: the Flipout estimator of Wen et al., "Flipout" (arXiv 1803.04386), equation 4,
   y = x * mu + ((x . r) * (sigma . eps)) . s, with * the convolution or matrix product, r and s
@@ -10,8 +9,10 @@ and fails under a mixed-precision policy. Here the numbers come from the context
 * draw: y = x * (mu + sigma . eps), one network for every example;
 * mean: y = x * mu.
 
-Posterior, prior and divergence are in `vipann_tf.models.posterior`.
+Posterior, prior, divergence and the choice of the mode are in `vipann_tf.models.posterior`.
 """
+
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -20,26 +21,28 @@ import tf_keras
 from vipann_tf.models.architecture import Signs
 from vipann_tf.models.convolution import convolve
 from vipann_tf.models.flipout_convolution import flipout_convolution
-from vipann_tf.models.posterior import INITIAL_STDDEV, KernelPosterior
-from vipann_tf.models.randomness import (
-    Draw,
-    TrainingNoise,
-    current_randomness,
-    per_example,
-    rademacher,
-)
+from vipann_tf.models.posterior import INITIAL_STDDEV, KernelPosterior, Prior
+from vipann_tf.models.randomness import Draw, TrainingNoise, per_example, rademacher
 
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
-    """Convolution without bias whose kernel has a normal posterior a weight.
+    """Convolution without bias, with an independent normal posterior over each kernel weight.
+
+    It extends TFP's layer, although it replaces `build`, `call` and the config: TFP's draws
+    stateful random numbers, fails under a mixed-precision policy, adds the divergence in each call
+    and stores lambdas. What is kept is the type and its interface, so that the layer can stand
+    where TFP's does: code that walks a model finds it by `isinstance`, `kernel_posterior` and
+    `kernel_prior` are distributions of TFP, and `filters`, `kernel_size` and `compute_output_shape`
+    are TFP's.
 
     Args:
       filters: Number of output channels.
       kernel_size: One int, or (time, frequency).
-      signs: `channel` draws a sign an example and channel, as the Flipout paper says; `activation`
-        draws one an example, pixel and channel, as the published VI-PANN weights were trained. With
-        `activation` a draw fixes the kernel's perturbation and the sign fields, shared by all clips.
+      signs: `channel` draws a sign per example and channel, as the Flipout paper says; `activation`
+        draws one per example, pixel and channel, as the published VI-PANN weights were trained.
+        With `activation` a draw fixes the kernel's perturbation and the signs, which all clips
+        share.
       prior: `normal` is N(0, prior_stddev^2); `pretrained` is whatever `set_prior_to_posterior`
         stored.
       prior_stddev, initial_stddev: Standard deviations of the prior and of the initial posterior.
@@ -59,17 +62,17 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
     def __init__(
         self,
         filters: int,
-        kernel_size,
+        kernel_size: int | tuple[int, int],
         *,
         signs: Signs = "channel",
-        prior: str = "normal",
+        prior: Prior = "normal",
         prior_stddev: float = 1.0,
         initial_stddev: float = INITIAL_STDDEV,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
-        dtype=None,
-    ):
+        dtype: Any = None,
+    ) -> None:
         super().__init__(
             filters, kernel_size, padding="same", name=name, trainable=trainable, dtype=dtype
         )
@@ -78,48 +81,35 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
         self.signs = signs
         self._configure(prior, prior_stddev, initial_stddev, seed)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
+        """Create the variables.
+
+        Args:
+          input_shape: Shape of the inputs; its last axis must be known.
+        """
         channels = int(tf.TensorShape(input_shape)[-1])
         self._build_posterior((*self.kernel_size, channels, self.filters))
         self.input_spec = tf_keras.layers.InputSpec(ndim=4, axes={-1: channels})
         self.built = True
 
-    def call(self, inputs, training=None):
-        inputs = tf.cast(inputs, self.compute_dtype)
-        context = current_randomness(training)
-        if context is None:
-            return self._convolve(inputs, self.kernel_loc)
-        if isinstance(context, Draw):
-            drawn = context.kernels.get(self.name)
-            if drawn is None:
-                # Only when its turn comes: else the kernels of all layers are in memory at once.
-                with tf.control_dependencies([inputs]):
-                    drawn = self.drawn_kernel(context)
-            if self.signs == "channel":
-                return self._convolve(inputs, drawn)
-            perturbation = drawn
-        else:
-            perturbation = self.training_perturbation(context)
+    def _apply(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return convolve(inputs, tf.cast(kernel, self.compute_dtype))
+
+    def _flipout(
+        self, inputs: tf.Tensor, perturbation: tf.Tensor, context: TrainingNoise | Draw
+    ) -> tf.Tensor:
         sign_in, sign_out = self._signs(inputs, context)
         if self.signs == "channel":
             return flipout_convolution(inputs, self.kernel_loc, perturbation, sign_in, sign_out)
-        outputs = self._convolve(inputs, self.kernel_loc)
-        return outputs + self._convolve(inputs * sign_in, perturbation) * sign_out
+        outputs = self._apply(inputs, self.kernel_loc)
+        return outputs + self._apply(inputs * sign_in, perturbation) * sign_out
 
-    def drawn_kernel(self, draw: Draw) -> tf.Tensor:
-        """What `Draw.kernels` holds for this layer: its kernel; sigma . eps for `activation`."""
-        seed = draw.layer_seed(self.name)
-        if self.signs == "channel":
-            return self.sample_kernel(seed)
-        return self.kernel_perturbation(seed)
+    def _signs(
+        self, inputs: tf.Tensor, context: TrainingNoise | Draw
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return signs for the inputs and outputs of the perturbation, broadcastable to them."""
 
-    def _convolve(self, inputs, kernel):
-        return convolve(inputs, tf.cast(kernel, self.compute_dtype))
-
-    def _signs(self, inputs, context):
-        """Signs for the inputs and outputs of the perturbation, broadcastable to them."""
-
-        def signs(channels, which):
+        def signs(channels: int, which: str) -> tf.Tensor:
             seed = context.layer_seed(f"{self.name}/{which}")
             pixels = [1, 1] if self.signs == "channel" else tf.unstack(tf.shape(inputs)[1:3])
             shape = tf.stack([*pixels, channels])
@@ -138,7 +128,8 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
 
         return signs(inputs.shape[-1], "sign_in"), signs(self.filters, "sign_out")
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
         return {
             "filters": self.filters,
             "kernel_size": self.kernel_size,
@@ -149,7 +140,9 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
-    """Dense layer whose kernel has a normal posterior a weight; the bias is deterministic.
+    """Dense layer with an independent normal posterior over each kernel weight..
+
+    The bias is deterministic. The layer extends TFP's for the reasons given at `FlipoutConv2D`.
 
     Args:
       units: Number of outputs.
@@ -170,19 +163,24 @@ class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
         units: int,
         *,
         use_bias: bool = True,
-        prior: str = "normal",
+        prior: Prior = "normal",
         prior_stddev: float = 1.0,
         initial_stddev: float = INITIAL_STDDEV,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
-        dtype=None,
-    ):
+        dtype: Any = None,
+    ) -> None:
         super().__init__(units, name=name, trainable=trainable, dtype=dtype)
         self.use_bias = use_bias
         self._configure(prior, prior_stddev, initial_stddev, seed)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
+        """Create the variables.
+
+        Args:
+          input_shape: Shape of the inputs; its last axis must be known.
+        """
         features = int(tf.TensorShape(input_shape)[-1])
         self._build_posterior((features, self.units))
         self.bias = (
@@ -199,39 +197,26 @@ class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
         self.input_spec = tf_keras.layers.InputSpec(ndim=2, axes={-1: features})
         self.built = True
 
-    def call(self, inputs, training=None):
-        inputs = tf.cast(inputs, self.compute_dtype)
-        context = current_randomness(training)
-        if context is None:
-            outputs = self._multiply(inputs, self.kernel_loc)
-        elif isinstance(context, Draw):
-            kernel = context.kernels.get(self.name)
-            outputs = self._multiply(
-                inputs, self.drawn_kernel(context) if kernel is None else kernel
-            )
-        else:
-            outputs = self._flipout(inputs, context)
-        return outputs if self.bias is None else outputs + tf.cast(self.bias, self.compute_dtype)
+    def _apply(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return tf.linalg.matmul(inputs, tf.cast(kernel, self.compute_dtype))
 
-    def drawn_kernel(self, draw: Draw) -> tf.Tensor:
-        """What `Draw.kernels` holds for this layer: its kernel."""
-        return self.sample_kernel(draw.layer_seed(self.name))
-
-    def _flipout(self, inputs, noise: TrainingNoise):
+    def _flipout(
+        self, inputs: tf.Tensor, perturbation: tf.Tensor, context: TrainingNoise | Draw
+    ) -> tf.Tensor:
+        assert isinstance(context, TrainingNoise)  # a draw is a kernel
         features = self.kernel_loc.shape[0]
+        seed = context.layer_seed(f"{self.name}/signs")
         signs = per_example(
-            lambda s: rademacher(s, noise.layer_seed(f"{self.name}/signs"), self.compute_dtype),
+            lambda shape: rademacher(shape, seed, self.compute_dtype),
             inputs,
-            noise,
+            context,
             [features + self.units],
         )
         signs.set_shape([None, features + self.units])
         sign_in, sign_out = signs[:, :features], signs[:, features:]
-        perturbed = self._multiply(inputs * sign_in, self.training_perturbation(noise)) * sign_out
-        return self._multiply(inputs, self.kernel_loc) + perturbed
+        perturbed = self._apply(inputs * sign_in, perturbation) * sign_out
+        return self._apply(inputs, self.kernel_loc) + perturbed
 
-    def _multiply(self, inputs, kernel):
-        return tf.linalg.matmul(inputs, tf.cast(kernel, self.compute_dtype))
-
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
         return {"units": self.units, "use_bias": self.use_bias, **self._own_config()}

@@ -1,19 +1,22 @@
 """The convolution of a Flipout training step, in whichever of its two forms costs less.
 
-With x_b an example, mu and P = sigma . eps the mean and the perturbation of a kernel, and signs r_b, s_b
-a channel, Flipout (Wen et al., arXiv 1803.04386, equation 4) computes
+With an example x_b, a kernel's mean mu and perturbation P = sigma . eps, and signs r_b, s_b per
+channel, Flipout (Wen et al., arXiv 1803.04386, equation 4) computes
 
     y_b = x_b * mu + ((x_b . r_b) * P) . s_b:
 
-two convolutions of the batch, six with their gradients. Signs of channels move from the images to the
-kernel, W_b[.., i, j] = mu[.., i, j] + r_b[i] P[.., i, j] s_b[j], so that
+two convolutions of the batch, six with their gradients. Signs per channel can move from the images
+to the kernel, W_b[.., i, j] = mu[.., i, j] + r_b[i] P[.., i, j] s_b[j], so that
 
     y_b = x_b * W_b
 
-is the same number by one convolution of each example, three with gradients. In return a kernel is
-written, and its gradient read, once an example: worth it where an example has many more pixels than such
-a pass over memory takes in products. docs/decisions.md has the measurements.
+is the same number by one convolution per example, three with gradients. In return a kernel is
+written, and its gradient read, once per example. That pays where an example has many pixels, whose
+products take longer than such a pass over memory. docs/decisions.md has the measurements.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -32,40 +35,55 @@ def flipout_convolution(
     sign_in: tf.Tensor,
     sign_out: tf.Tensor,
 ) -> tf.Tensor:
-    """X * mu + ((x . r) * P) . s, stride 1, SAME padding: [batch, time, frequency, filters].
+    """Compute x * mu + ((x . r) * P) . s with stride 1 and SAME padding.
+
+    Returns [batch, time, frequency, filters].
 
     Args:
       inputs: [batch, time, frequency, channels], of the dtype to compute in.
-      mean, perturbation: float32 [height, width, channels, filters].
+      mean: float32 [height, width, channels, filters].
+      perturbation: float32, likewise.
       sign_in: [batch, 1, 1, channels] of the inputs' dtype.
       sign_out: [batch, 1, 1, filters], likewise.
     """
-    form = _form(inputs.shape, mean.shape)
-    return form(inputs, tf.convert_to_tensor(mean), perturbation, sign_in, sign_out)
+    compute = _fastest(inputs.shape, mean.shape)
+    return compute(inputs, tf.convert_to_tensor(mean), perturbation, sign_in, sign_out)
 
 
-def _form(inputs: tf.TensorShape, kernel: tf.TensorShape):
-    """What computes inputs and kernels of these shapes fastest."""
+def _fastest(inputs: tf.TensorShape, kernel: tf.TensorShape) -> Any:
+    """Return the function that is fastest for inputs and kernels of these shapes."""
     pixels = inputs[1:3].num_elements()
     if pixels is None or pixels < MIN_PIXELS:
-        return _two_kernels
+        return _batched
     if kernel[:2].num_elements() == 1:
-        return _matrix_an_example
+        return _pointwise_per_example
     # One example at a time may leave a GPU idle. That was not measured, so it is not done there.
     if pixels * inputs[-1] < MIN_NUMBERS or tf.config.list_logical_devices("GPU"):
-        return _two_kernels
-    return _kernel_an_example
+        return _batched
+    return tf.custom_gradient(_looped_per_example)
 
 
-def _two_kernels(inputs, mean, perturbation, sign_in, sign_out):
-    """The equation as it stands."""
+def _batched(
+    inputs: tf.Tensor,
+    mean: tf.Tensor,
+    perturbation: tf.Tensor,
+    sign_in: tf.Tensor,
+    sign_out: tf.Tensor,
+) -> tf.Tensor:
+    """Compute the equation as it stands."""
     outputs = convolve(inputs, tf.cast(mean, inputs.dtype))
     perturbed = convolve(inputs * sign_in, tf.cast(perturbation, inputs.dtype))
     return outputs + perturbed * sign_out
 
 
-def _matrix_an_example(inputs, mean, perturbation, sign_in, sign_out):
-    """Of 1 x 1 kernels: products of pixels and matrices."""
+def _pointwise_per_example(
+    inputs: tf.Tensor,
+    mean: tf.Tensor,
+    perturbation: tf.Tensor,
+    sign_in: tf.Tensor,
+    sign_out: tf.Tensor,
+) -> tf.Tensor:
+    """Multiply pixels by a matrix per example: for 1 x 1 kernels."""
     batch, time, frequency, channels = tf.unstack(tf.shape(inputs))
     filters = mean.shape[-1]
     signs = _kernel_signs(sign_in[:, 0, 0], sign_out[:, 0, 0])
@@ -76,17 +94,22 @@ def _matrix_an_example(inputs, mean, perturbation, sign_in, sign_out):
     return outputs
 
 
-@tf.custom_gradient
-def _kernel_an_example(inputs, mean, perturbation, sign_in, sign_out):
-    """One example after another. The gradient makes the kernels again: all of them are not kept."""
+def _looped_per_example(
+    inputs: tf.Tensor,
+    mean: tf.Tensor,
+    perturbation: tf.Tensor,
+    sign_in: tf.Tensor,
+    sign_out: tf.Tensor,
+) -> tuple[tf.Tensor, Callable[..., Any]]:
+    """Convolve one example after another; the gradient, returned too, makes the kernels again."""
     count, dtype = tf.shape(inputs)[0], inputs.dtype
     sign_in, sign_out = sign_in[:, 0, 0], sign_out[:, 0, 0]
 
-    def kernel_of(index):
+    def kernel_of(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         signs = _kernel_signs(sign_in[index], sign_out[index])
         return signs, tf.cast(mean + perturbation * signs, dtype)
 
-    def output_of(index):
+    def output_of(index: tf.Tensor) -> tf.Tensor:
         _, kernel = kernel_of(index)
         return convolve(inputs[index : index + 1], kernel)[0]
 
@@ -99,8 +122,13 @@ def _kernel_an_example(inputs, mean, perturbation, sign_in, sign_out):
     )
     outputs.set_shape([inputs.shape[0], *shape])
 
-    def gradient(upstream):
-        def add(index, of_inputs, of_mean, of_perturbation):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+        def add(
+            index: tf.Tensor,
+            of_inputs: tf.TensorArray,
+            of_mean: tf.Tensor,
+            of_perturbation: tf.Tensor,
+        ) -> tuple[Any, ...]:
             signs, kernel = kernel_of(index)
             example = inputs[index : index + 1]
             sides = {
@@ -134,6 +162,6 @@ def _kernel_an_example(inputs, mean, perturbation, sign_in, sign_out):
     return outputs, gradient
 
 
-def _kernel_signs(sign_in, sign_out):
-    """float32 [..., channels, filters]: what Flipout's signs do to a kernel."""
+def _kernel_signs(sign_in: tf.Tensor, sign_out: tf.Tensor) -> tf.Tensor:
+    """Return what Flipout's signs do to a kernel: float32 [..., channels, filters]."""
     return tf.cast(sign_in[..., :, tf.newaxis] * sign_out[..., tf.newaxis, :], tf.float32)

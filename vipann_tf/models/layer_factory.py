@@ -1,6 +1,8 @@
 """The layers of one network: what they have in common is said once."""
 
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import tf_keras
 
@@ -15,7 +17,7 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 class LayerFactory:
-    """Makes the layers of one network: what they have in common is said once.
+    """A maker of the layers of one network; it holds what they have in common.
 
     Args:
       architecture: The network.
@@ -33,17 +35,34 @@ class LayerFactory:
         seed: int = 0,
         dtype: str = "float32",
         synchronized: bool = False,
-        conv_flipout: dict | None = None,
-        dense_flipout: dict | None = None,
-    ):
+        conv_flipout: Mapping[str, Any] | None = None,
+        dense_flipout: Mapping[str, Any] | None = None,
+    ) -> None:
         self.architecture = architecture
         self.dtype = dtype
         self._seed = seed
         self._synchronized = synchronized
-        self._conv_flipout = conv_flipout or {}
-        self._dense_flipout = dense_flipout or {}
+        self._conv_flipout = dict(conv_flipout or {})
+        self._dense_flipout = dict(dense_flipout or {})
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, as JSON has them."""
+        return {
+            "architecture": self.architecture.model_dump(mode="json"),
+            "seed": self._seed,
+            "dtype": self.dtype,
+            "synchronized": self._synchronized,
+            "conv_flipout": dict(self._conv_flipout),
+            "dense_flipout": dict(self._dense_flipout),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LayerFactory":
+        """Make a factory of what `get_config` returned."""
+        return cls(**{**config, "architecture": Architecture(**config["architecture"])})
 
     def conv(self, filters: int, size: int, name: str) -> tf_keras.layers.Layer:
+        """Make a convolution of stride 1, of the trunk's kind."""
         seed = self._layer_seed(name)
         if self.architecture.trunk == "flipout":
             return FlipoutConv2D(
@@ -64,6 +83,7 @@ class LayerFactory:
         )
 
     def dense(self, units: int, name: str, dtype: str | None = None) -> tf_keras.layers.Layer:
+        """Make a dense layer of the head's kind."""
         seed = self._layer_seed(name)
         dtype = dtype or self.dtype
         if self.architecture.head == "flipout":
@@ -82,7 +102,7 @@ class LayerFactory:
         scale: float = 1.0,
         dtype: str | None = None,
     ) -> BatchNorm:
-        """BatchNorm, of what `conv` gives where there is one."""
+        """Make a BatchNorm for the outputs of `conv`, if there is one."""
         return BatchNorm(
             after=conv and conv.name,
             momentum=BATCH_NORM_MOMENTUM,
@@ -94,6 +114,7 @@ class LayerFactory:
         )
 
     def dropout(self, rate: float, kind: Kind, name: str) -> Dropout:
+        """Make a dropout layer, which has a mask per draw where the kind is `dropout`."""
         return Dropout(rate, monte_carlo=kind == "dropout", name=name, dtype=self.dtype)
 
     def _layer_seed(self, name: str) -> int:

@@ -2,8 +2,8 @@
 
 loss = NLL + weight * KL(posterior || prior) / N,
 
-with N the number of training clips (Blundell et al., arXiv 1505.05424, equation 8, for minibatches of
-equal size). The KL term is scaled here and nowhere else.
+with N the number of training clips (Blundell et al., arXiv 1505.05424, equation 8, for minibatches
+of equal size). The KL term is scaled here and nowhere else.
 """
 
 import tensorflow as tf

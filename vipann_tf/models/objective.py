@@ -34,7 +34,8 @@ class Objective(pydantic.BaseModel):
     def _cycles_rise(self) -> "Objective":
         if self.kl_cycle_steps and not 0 < self.kl_warmup_steps <= self.kl_cycle_steps:
             raise ValueError(
-                f"kl_cycle_steps is {self.kl_cycle_steps} and kl_warmup_steps {self.kl_warmup_steps}; "
-                "a cycle needs a rise of at least one step that fits into it"
+                f"kl_cycle_steps is {self.kl_cycle_steps} and kl_warmup_steps "
+                f"{self.kl_warmup_steps}; a cycle needs a rise of at least one step that "
+                "fits into it"
             )
         return self

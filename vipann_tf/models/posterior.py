@@ -2,32 +2,95 @@
 
 import math
 import zlib
+from collections.abc import Callable
+from typing import Any, Literal
 
+import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
 
-from vipann_tf.models.randomness import TrainingNoise, normal
+from vipann_tf.models.architecture import Signs
+from vipann_tf.models.randomness import Draw, TrainingNoise, current_randomness, normal
 
 # softplus(-3): the published initial rho as a standard deviation.
 INITIAL_STDDEV = math.log1p(math.exp(-3.0))
 
+Prior = Literal["normal", "pretrained"]
+
 
 class KernelPosterior:
-    """What the dense and convolution layers share: a mixin for a Keras layer with a `kernel_loc`.
+    """What the dense and convolution layers share: a mixin for a Keras layer.
 
-    Posterior and prior are normal with a mean and a standard deviation a weight; the posterior's is
-    softplus(rho). The divergence is not added as a Keras loss in each call: `kl` gives it, once a
-    step, in float32.
+    Posterior and prior are normal with a mean and a standard deviation per weight; the posterior's
+    is softplus(rho). The divergence is not added as a Keras loss in each call: `kl` returns it,
+    once per step, in float32.
+
+    A layer of one kind says what it does with a kernel (`_apply`) and how it perturbs the examples
+    of a batch in training (`_flipout`).
     """
 
-    def _configure(self, prior: str, prior_stddev: float, initial_stddev: float, seed: int | None):
+    # What the Keras layer has.
+    name: str
+    trainable: bool
+    compute_dtype: str
+    dtype_policy: Any
+    weights: list[tf.Variable]
+    add_weight: Callable[..., tf.Variable]
+
+    # What a layer of one kind may have.
+    signs: Signs = "channel"
+    bias: tf.Variable | None = None
+
+    def _apply(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Return the layer's outputs with this kernel, without a bias."""
+        raise NotImplementedError
+
+    def _flipout(
+        self, inputs: tf.Tensor, perturbation: tf.Tensor, context: TrainingNoise | Draw
+    ) -> tf.Tensor:
+        """Return the outputs with random signs of the perturbation, without a bias."""
+        raise NotImplementedError
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Compute in the mode that the `randomness` context says; see the module `flipout`."""
+        inputs = tf.cast(inputs, self.compute_dtype)
+        context = current_randomness(training)
+        if context is None:
+            outputs = self._apply(inputs, self.kernel_loc)
+        elif isinstance(context, TrainingNoise):
+            outputs = self._flipout(inputs, self.training_perturbation(context), context)
+        else:
+            drawn = context.kernels.get(self.name)
+            if drawn is None:
+                # Only when its turn comes: else the kernels of all layers are in memory at once.
+                with tf.control_dependencies([inputs]):
+                    drawn = self.drawn_kernel(context)
+            if self.signs == "channel":
+                outputs = self._apply(inputs, drawn)
+            else:
+                outputs = self._flipout(inputs, drawn, context)
+        return outputs if self.bias is None else outputs + tf.cast(self.bias, self.compute_dtype)
+
+    def drawn_kernel(self, draw: Draw) -> tf.Tensor:
+        """Return what `Draw.kernels` holds for this layer, float32.
+
+        It is the kernel or, where signs are drawn per `activation`, its perturbation sigma . eps.
+        """
+        seed = draw.layer_seed(self.name)
+        return (
+            self.sample_kernel(seed) if self.signs == "channel" else self.kernel_perturbation(seed)
+        )
+
+    def _configure(
+        self, prior: Prior, prior_stddev: float, initial_stddev: float, seed: int | None
+    ) -> None:
         if prior not in ("normal", "pretrained"):
             raise ValueError(f"prior is {prior!r}; allowed are 'normal' and 'pretrained'")
         for name, value in (("prior_stddev", prior_stddev), ("initial_stddev", initial_stddev)):
             if not value > 0:
                 raise ValueError(f"{name} is {value}; a standard deviation must be above 0")
-        self.prior = prior
+        self.prior: Prior = prior
         self.prior_stddev = float(prior_stddev)
         self.initial_stddev = float(initial_stddev)
         self.seed = seed
@@ -36,7 +99,11 @@ class KernelPosterior:
         # Two layers of one shape must not start alike, so an absent seed comes from the name.
         seed = zlib.crc32(self.name.encode()) if self.seed is None else self.seed
         # Variables are cast by hand in `call`: sums and products of a posterior stay in float32.
-        weight = {"shape": shape, "dtype": tf.float32, "experimental_autocast": False}
+        weight: dict[str, Any] = {
+            "shape": shape,
+            "dtype": tf.float32,
+            "experimental_autocast": False,
+        }
         self.kernel_loc = self.add_weight(
             name="kernel_loc",
             initializer=tf_keras.initializers.GlorotUniform(seed=seed % 2**31),
@@ -64,17 +131,22 @@ class KernelPosterior:
             self.kernel_loc, tfp.util.DeferredTensor(self.kernel_rho, tf.nn.softplus)
         )
 
+    @property
+    def kernel_prior(self) -> tfp.distributions.Normal:
+        """The prior of the kernel's weights."""
+        return tfp.distributions.Normal(self.kernel_prior_loc, self.kernel_prior_stddev)
+
     def stored_variables(self) -> list[tf.Variable]:
         """Return the layer's variables without those of its prior."""
         prior = (self.kernel_prior_loc, self.kernel_prior_stddev)
         return [weight for weight in self.weights if not any(weight is part for part in prior)]
 
     def kernel_stddev(self) -> tf.Tensor:
-        """The posterior standard deviation, softplus(rho), float32."""
+        """Return the posterior standard deviation, softplus(rho), float32."""
         return tf.nn.softplus(self.kernel_rho)
 
     def sample_kernel(self, seed: tf.Tensor) -> tf.Tensor:
-        """One kernel of the posterior, float32.
+        """Draw a kernel of the posterior, float32.
 
         Args:
           seed: int64 [2].
@@ -82,23 +154,31 @@ class KernelPosterior:
         return self.kernel_loc + self.kernel_perturbation(seed)
 
     def kernel_perturbation(self, seed: tf.Tensor) -> tf.Tensor:
-        """Sigma . eps of one draw, float32."""
+        """Draw sigma . eps, float32.
+
+        Args:
+          seed: int64 [2].
+        """
         return self.kernel_stddev() * normal(self.kernel_loc.shape, seed)
 
     def training_perturbation(self, noise: TrainingNoise) -> tf.Tensor:
-        """Sigma . eps of a training step, float32."""
+        """Draw sigma . eps of a training step, float32."""
         stddev = noise.stddevs.get(self.name)
         if stddev is None:
             stddev = self.kernel_stddev()
         return stddev * normal(self.kernel_loc.shape, noise.layer_seed(self.name))
 
-    def set_posterior(self, loc, stddev) -> None:
-        """Assigns the posterior's mean and standard deviation (arrays of the kernel's shape)."""
+    def set_posterior(self, loc: npt.ArrayLike, stddev: npt.ArrayLike) -> None:
+        """Assign the posterior's mean and standard deviation (arrays of the kernel's shape)."""
         self.kernel_loc.assign(loc)
         self.kernel_rho.assign(inverse_softplus(tf.convert_to_tensor(stddev, tf.float32)))
 
     def set_prior_to_posterior(self) -> None:
-        """Makes the present posterior the prior; the layer must have `prior="pretrained"`."""
+        """Make the present posterior the prior.
+
+        Raises:
+          ValueError: The layer was not built with `prior="pretrained"`.
+        """
         if self.prior != "pretrained":
             raise ValueError(
                 f"layer {self.name} has prior {self.prior!r}; build it with prior='pretrained'"
@@ -107,13 +187,13 @@ class KernelPosterior:
         self.kernel_prior_stddev.assign(self.kernel_stddev())
 
     def kl(self, stddev: tf.Tensor | None = None) -> tf.Tensor:
-        """KL(posterior || prior) summed over the kernel's weights: a float32 scalar, in nats.
+        """Return KL(posterior || prior) summed over the kernel's weights: float32 scalar, in nats.
 
         The closed form for two normal distributions:
         log(s0 / s) + (s^2 + (m - m0)^2) / (2 s0^2) - 1/2.
 
         Args:
-          stddev: `kernel_stddev()`, where it is at hand.
+          stddev: Precomputed `kernel_stddev()`; computed if `None`.
         """
         stddev = self.kernel_stddev() if stddev is None else stddev
         prior_stddev = tf.convert_to_tensor(self.kernel_prior_stddev)
@@ -123,7 +203,7 @@ class KernelPosterior:
             0.5 * (tf.square(ratio) + tf.square(scaled_shift) - 1.0) - tf.math.log(ratio)
         )
 
-    def _own_config(self) -> dict:
+    def _own_config(self) -> dict[str, Any]:
         return {
             "prior": self.prior,
             "prior_stddev": self.prior_stddev,
@@ -135,12 +215,13 @@ class KernelPosterior:
         }
 
     @classmethod
-    def from_config(cls, config: dict):
+    def from_config(cls, config: dict[str, Any]) -> "KernelPosterior":
+        """Make a layer of the arguments that `get_config` returned."""
         return cls(**config)
 
 
-def inverse_softplus(stddev):
-    """Rho such that softplus(rho) is `stddev` (above 0): stddev + log(1 - exp(-stddev)).
+def inverse_softplus(stddev: float | tf.Tensor) -> float | tf.Tensor:
+    """Return rho such that softplus(rho) is `stddev` (above 0): stddev + log(1 - exp(-stddev)).
 
     Args:
       stddev: Python float (gives a float) or float32 tensor.

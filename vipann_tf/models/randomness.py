@@ -6,15 +6,16 @@ Bayesian layers are in one of three modes, which the surrounding context sets:
 * `Draw(seed, index)`: one network of the posterior, the same for every example of every batch;
 * no context: the posterior mean.
 
-All numbers are stateless functions of the context and the layer's name. A step or a draw can thus be
-repeated anywhere: after a restart, in another process, in an exported SavedModel.
+All numbers are stateless functions of the context and the layer's name. A step or a draw can thus
+be repeated anywhere: after a restart, in another process, in an exported SavedModel.
 """
 
 import contextlib
 import contextvars
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,8 +29,8 @@ class TrainingNoise:
       step: int64 scalar, the optimizer step.
       example_offset: int32 scalar, position of this replica's first example in the global batch,
         so that replicas together draw what one device would draw.
-      stddevs: Posterior standard deviations of kernels, by layer name, where they have been computed
-        already; the KL needs them too.
+      stddevs: Precomputed posterior standard deviations of kernels, by layer name, which the KL
+        needs too; a layer that is not in it computes its own.
     """
 
     seed: tf.Tensor
@@ -38,6 +39,7 @@ class TrainingNoise:
     stddevs: Mapping[str, tf.Tensor] = field(default_factory=dict)
 
     def layer_seed(self, name: str) -> tf.Tensor:
+        """Return the key of a layer's random numbers, int64 [2]."""
         return _fold(self.seed, self.step, name)
 
 
@@ -50,7 +52,8 @@ class Draw:
       index: int64 scalar, number of the draw.
       kernels: Kernels already sampled for this draw, by layer name; a layer that is not in it
         samples its kernel when it is called.
-      offsets: Of the BatchNorm layers whose factors are in `kernels`, by layer name: float32 [channels].
+      offsets: Offsets, float32 [channels], of the BatchNorm layers whose factors are in `kernels`,
+        by layer name.
     """
 
     seed: tf.Tensor
@@ -59,8 +62,12 @@ class Draw:
     offsets: Mapping[str, tf.Tensor] = field(default_factory=dict)
 
     def layer_seed(self, name: str) -> tf.Tensor:
+        """Return the key of a layer's random numbers, int64 [2]."""
         return _fold(self.seed, self.index, name)
 
+
+# A shape as TensorFlow's operations take it: a list, a TensorShape or a tensor.
+Shape = Any
 
 # Of tf.random.Algorithm, as the operations take it.
 _PHILOX = tf.random.Algorithm.PHILOX.value
@@ -72,7 +79,7 @@ _current: contextvars.ContextVar[Randomness] = contextvars.ContextVar("randomnes
 
 @contextlib.contextmanager
 def randomness(context: Randomness) -> Iterator[None]:
-    """Sets what the layers called inside the `with` block use; `None` is the posterior mean."""
+    """Set what the layers called inside the `with` block use; `None` is the posterior mean."""
     token = _current.set(context)
     try:
         yield
@@ -81,7 +88,7 @@ def randomness(context: Randomness) -> Iterator[None]:
 
 
 def current_randomness(training: bool | None = None) -> Randomness:
-    """The context in force; a layer called with `training=True` outside any gets fresh noise."""
+    """Return the context in force; outside any, `training=True` gives fresh noise."""
     context = _current.get()
     if context is None and training:
         fresh = tf.random.uniform([2], maxval=tf.int64.max, dtype=tf.int64)
@@ -89,8 +96,8 @@ def current_randomness(training: bool | None = None) -> Randomness:
     return context
 
 
-def rademacher(shape, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Random signs -1 and +1, each with probability one half.
+def rademacher(shape: Shape, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """Draw signs -1 and +1, each with probability one half.
 
     Args:
       shape: Shape of the result.
@@ -102,18 +109,23 @@ def rademacher(shape, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     return tf.cast(2 * tf.bitwise.right_shift(bits, 31) + 1, dtype)
 
 
-def normal(shape, seed: tf.Tensor) -> tf.Tensor:
-    """Standard normal float32 numbers; lower precisions cast them, so that a draw is one draw."""
+def normal(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
+    """Draw standard normal float32 numbers; lower precisions cast them: a draw is one draw."""
     return _philox(tf.raw_ops.StatelessRandomNormalV2, shape, seed, tf.float32)
 
 
-def uniform(shape, seed: tf.Tensor) -> tf.Tensor:
-    """Uniform float32 numbers in [0, 1)."""
+def uniform(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
+    """Draw uniform float32 numbers in [0, 1)."""
     return _philox(tf.raw_ops.StatelessRandomUniformV2, shape, seed, tf.float32)
 
 
-def per_example(sample, inputs: tf.Tensor, noise: TrainingNoise, shape) -> tf.Tensor:
-    """Random numbers with one row an example, the rows being those of the global batch.
+def per_example(
+    sample: Callable[[tf.Tensor], tf.Tensor],
+    inputs: tf.Tensor,
+    noise: TrainingNoise,
+    shape: Shape,
+) -> tf.Tensor:
+    """Draw random numbers with one row per example, the rows being those of the global batch.
 
     Args:
       sample: Function of a shape whose first rows do not depend on the number of rows.
@@ -129,17 +141,20 @@ def per_example(sample, inputs: tf.Tensor, noise: TrainingNoise, shape) -> tf.Te
 
 
 def _fold(seed: tf.Tensor, index: tf.Tensor, name: str) -> tf.Tensor:
-    """What `tf.random.fold_in` makes of (seed, index) and the name."""
+    """Return what `tf.random.fold_in` makes of (seed, index) and the name."""
     base = tf.stack([tf.cast(seed, tf.int64), tf.cast(index, tf.int64)])
     mixed = _philox(tf.raw_ops.StatelessRandomUniformFullIntV2, [], base, tf.int64)
     return tf.stack([mixed, tf.constant(zlib.crc32(name.encode()), tf.int64)])
 
 
-def _philox(operation, shape, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """What `tf.random.stateless_*` gives for alg="philox", by three operations.
+def _philox(
+    operation: Callable[..., tf.Tensor], shape: Shape, seed: tf.Tensor, dtype: tf.DType
+) -> tf.Tensor:
+    """Return what `tf.random.stateless_*` does for alg="philox", by three operations.
 
     Those functions scramble the seed by some sixty operations in the graph. A Flipout network has
-    four hundred such calls: they were two thirds of the graph of a training step, and of the time to
+    four hundred such calls: they were two thirds of the graph of a training step, and of the time
+    to
     trace and optimise it.
     """
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)

@@ -1,7 +1,7 @@
-"""The residual networks of PANNs (Kong et al., arXiv 1912.10211), as a chain of layers with named stages.
+"""The residual networks of PANNs (Kong et al., arXiv 1912.10211), as a chain with named stages.
 
-Every layer that holds weights has a name that is unique in the network ("stage2.block0.conv1"): it keys
-the layer's variables and its random numbers.
+Every layer that holds weights has a name that is unique in the network ("stage2.block0.conv1"): it
+keys the layer's variables and its random numbers.
 """
 
 import tf_keras
@@ -61,12 +61,12 @@ def network(make: LayerFactory) -> Chain:
 
 
 def trunk(make: LayerFactory) -> list[tf_keras.layers.Layer]:
-    """Layers from log-mel [batch, frames, mels] to pooled features [batch, 2048 x width]."""
+    """Make the layers from log-mel [batch, frames, mels] to features [batch, 2048 x width]."""
     architecture = make.architecture
     channels = architecture.channels
     block = Bottleneck if architecture.depth == 54 else BasicBlock
 
-    def dropout(name):
+    def dropout(name: str) -> Dropout:
         return make.dropout(architecture.dropout_conv, architecture.trunk, name)
 
     layers = [

@@ -12,12 +12,12 @@ import tf_keras
 from vipann_tf.audio.logmel import LogMel
 from vipann_tf.models import resnet
 from vipann_tf.models.architecture import Architecture
-from vipann_tf.models.batch_norm import BatchNorm
 from vipann_tf.models.compiled_network import CompiledNetwork
 from vipann_tf.models.layer_factory import LayerFactory
 from vipann_tf.models.objective import Objective
 from vipann_tf.models.posterior import KernelPosterior
 from vipann_tf.models.randomness import Draw, randomness
+from vipann_tf.models.sampling import sample_draw
 from vipann_tf.models.training_step import Augmentation, Stage, TrainingStep
 
 
@@ -25,8 +25,8 @@ from vipann_tf.models.training_step import Augmentation, Stage, TrainingStep
 class VIPANN(tf_keras.Model):
     """A residual audio network whose trunk and head may each be Bayesian.
 
-    The network is a list of layers with named stages between them. Up to the stage "shared" nothing is
-    random: that part is computed once for all draws, and the rest once per draw.
+    The network is a list of layers with named stages between them. Up to the stage "shared" nothing
+    is random: that part is computed once for all draws, and the rest once per draw.
 
     Args:
       architecture: What to build.
@@ -54,7 +54,7 @@ class VIPANN(tf_keras.Model):
         synchronized: bool = False,
         flipout: Mapping[str, Any] | None = None,
         trunk_flipout: Mapping[str, Any] | None = None,
-    ):
+    ) -> None:
         super().__init__(name="vipann")
         self.architecture = architecture
         self._initial_seed = seed
@@ -76,9 +76,11 @@ class VIPANN(tf_keras.Model):
         self(tf.zeros([1, 32000]))  # creates the variables
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Compute logits from waveforms."""
         return self.network(self.frontend(inputs), training=training)
 
     def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, as JSON has them."""
         return {
             "architecture": self.architecture.model_dump(mode="json"),
             "seed": self._initial_seed,
@@ -90,12 +92,13 @@ class VIPANN(tf_keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VIPANN":
+        """Make a network of what `get_config` returned."""
         return cls(**{**config, "architecture": Architecture(**config["architecture"])})
 
     # From stage to stage.
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> tuple[str, ...]:
         """The names of the stages, in the order of this network."""
         return ("waveform", *self.network.stages)
 
@@ -118,12 +121,13 @@ class VIPANN(tf_keras.Model):
         | embedding | float32 [batch, 2048 x width], the first dense layer's output |
         | logits | float32 [batch, labels] |
 
-        Where "shared" lies depends on what is random: before "pooled" with a random trunk, after it where
-        the head alone is random, at "logits" where nothing is. `stages` says it.
+        Where "shared" lies depends on what is random: before "pooled" with a random trunk, after it
+        if the head alone is random, at "logits" if nothing is. `stages` has the order.
 
         Args:
           x: The values at `start`.
-          start, stop: Names of stages.
+          start: Name of a stage.
+          stop: Name of a stage, which does not lie before `start`.
           draw: The network out of the posterior; `None` is the posterior mean.
 
         Returns:
@@ -148,30 +152,16 @@ class VIPANN(tf_keras.Model):
         return [part for part in self.network.parts() if isinstance(part, KernelPosterior)]
 
     def draw(self, seed: tf.Tensor | int, index: tf.Tensor | int) -> Draw:
-        """Sample the kernels of network number `index` of a seed: worth it for several batches.
+        """Sample the kernels of network number `index` of a seed, for several batches.
 
-        In lower precision BatchNorm is folded into the kernels. TensorFlow does that itself to float32
-        convolutions, and to no others.
+        In lower precision BatchNorm is folded into the kernels; for float32, TensorFlow does it
+        itself.
 
         Args:
-          seed, index: int scalars.
+          seed: int scalar.
+          index: int scalar.
         """
-        draw = Draw(seed, index)
-        norms = {
-            part.after: part
-            for part in self.network.parts()
-            if isinstance(part, BatchNorm) and part.compute_dtype != "float32"
-        }
-        kernels, offsets = {}, {}
-        for layer in self.bayesian_layers:
-            kernel = layer.drawn_kernel(draw)
-            # Signs an activation have a second kernel, the mean's.
-            if layer.name in norms and layer.signs == "channel":
-                norm = norms[layer.name]
-                factor, offsets[norm.name] = norm.folded()
-                kernel *= factor
-            kernels[layer.name] = tf.cast(kernel, layer.compute_dtype)
-        return Draw(seed, index, kernels, offsets)
+        return sample_draw(self.network.parts(), seed, index)
 
     @functools.cached_property
     def compiled_network(self) -> CompiledNetwork:
@@ -181,7 +171,7 @@ class VIPANN(tf_keras.Model):
     def kl(
         self, reduction: str = "sum", stddevs: Mapping[str, tf.Tensor] | None = None
     ) -> tf.Tensor:
-        """Return the KL of the layers being trained, in nats: float32 scalar, 0 where none is Bayesian.
+        """Return the KL of the layers being trained: float32 scalar in nats, 0 if none is Bayesian.
 
         Args:
           reduction: Over the weights of a layer, `sum` or `mean`; layers are summed.
@@ -232,7 +222,7 @@ class VIPANN(tf_keras.Model):
 
         Args:
           dtype: Keras dtype policy to compute with; by default the network's.
-          architecture: One with the same variables, as with other `signs`; by default the network's.
+          architecture: One with the same variables, for example with other `signs`.
         """
         twin = VIPANN(
             architecture or self.architecture, dtype=dtype or self.network.dtype_policy.name
@@ -243,10 +233,6 @@ class VIPANN(tf_keras.Model):
     def trunk_layers(self) -> list[tf_keras.layers.Layer]:
         """Return the layers up to the pooled features."""
         return self.network.until("pooled")
-
-    def trunk_variable_layers(self) -> list[tf_keras.layers.Layer]:
-        """Return the trunk's layers that hold variables, whatever block they are in."""
-        return [part for part in self.network.parts(stop="pooled") if part.weights]
 
     def freeze_trunk(self) -> None:
         """Keep the trunk as it is: no gradient, stored BatchNorm statistics, no KL term."""
@@ -274,8 +260,8 @@ class VIPANN(tf_keras.Model):
           objective: The loss.
           clips: Number of training clips, the N of KL / N.
           seed: Of all noise and augmentation in training.
-          augment_waveform, augment_log_mel: Change a batch and its labels, before and after the
-            front end.
+          augment_waveform: Changes a batch and its labels before the front end.
+          augment_log_mel: Changes them after it.
           start: The stage that batches hold: `waveform`, or another one as `features`.
           **kwargs: Other arguments of `tf_keras.Model.compile`.
         """
@@ -293,7 +279,8 @@ class VIPANN(tf_keras.Model):
         """Take one optimizer step on a batch; inside a strategy, on this replica's part of it.
 
         Args:
-          data: `waveform` [batch, samples] (or `features` [batch, ...]) and `labels` [batch, labels].
+          data: `labels` [batch, labels], and `waveform` [batch, samples] or `features` [batch,
+            ...].
 
         Returns:
           `loss`, `nll`, `kl` (as reduced, unscaled) and `kl_scale`: float32 scalars that replicas

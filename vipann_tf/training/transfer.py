@@ -61,7 +61,7 @@ def transfer(
     clips = training_clips(recipe, data, dataset, splits, held_out)
     distribution = distribution or tf.distribute.get_strategy()
     model = fit.build(architecture, recipe, distribution)
-    trunk = {layer.name for layer in model.trunk_variable_layers()}
+    trunk = {layer.name for layer in model.network.parts(stop="pooled")}
     start_from(
         model,
         read_variables(base),

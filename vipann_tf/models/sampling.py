@@ -1,0 +1,42 @@
+"""A network of the posterior, its kernels sampled beforehand."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tf_keras
+
+from vipann_tf.models.batch_norm import BatchNorm
+from vipann_tf.models.posterior import KernelPosterior
+from vipann_tf.models.randomness import Draw
+
+
+def sample_draw(
+    layers: Sequence[tf_keras.layers.Layer], seed: tf.Tensor | int, index: tf.Tensor | int
+) -> Draw:
+    """Sample the kernels of network number `index` of a seed.
+
+    In lower precision BatchNorm is folded into the kernels; TensorFlow does it itself for float32.
+
+    Args:
+      layers: All layers of the network; see `Chain.parts`.
+      seed: int scalar.
+      index: int scalar.
+    """
+    draw = Draw(seed, index)
+    norms = {
+        layer.after: layer
+        for layer in layers
+        if isinstance(layer, BatchNorm) and layer.compute_dtype != "float32"
+    }
+    kernels, offsets = {}, {}
+    for layer in layers:
+        if not isinstance(layer, KernelPosterior):
+            continue
+        kernel = layer.drawn_kernel(draw)
+        # With signs per activation there is a second kernel, the mean's.
+        if layer.name in norms and layer.signs == "channel":
+            norm = norms[layer.name]
+            factor, offsets[norm.name] = norm.folded()
+            kernel *= factor
+        kernels[layer.name] = tf.cast(kernel, layer.compute_dtype)
+    return Draw(seed, index, kernels, offsets)
