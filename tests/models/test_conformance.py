@@ -310,20 +310,34 @@ def test_compiled_and_reloaded_are_eager(name, tmp_path):
     assert_same(loaded.answer(asked[0][:2], *asked[1:]), another_batch)
 
 
+def arithmetic(operation, shape, seed, dtype):
+    """Stands in for `randomness._philox`: numbers of variance 1 by arithmetic alone.
+
+    XLA keys Philox otherwise, and makes other floating-point numbers of its bits
+    (test_randomness.py): its draws are others. With these numbers the rest of what it computes can
+    be compared.
+    """
+    count = tf.reduce_prod(tf.cast(tf.convert_to_tensor(shape, tf.int32), tf.int64))
+    bits = seed[0] + 7 * seed[1] + tf.range(count)
+    for multiplier in (6364136223846793005, 2862933555777941757):
+        bits = tf.bitwise.bitwise_xor(bits * multiplier + 1442695040888963407, bits // 2**33)
+    bits = tf.reshape(bits, shape)
+    if not dtype.is_floating:
+        return tf.cast(bits // 2 ** (64 - 8 * dtype.size), dtype)
+    numbers = tf.cast(bits // 2**40, tf.float32) / 2.0**24 + 0.5
+    return (
+        numbers if operation is tf.raw_ops.StatelessRandomUniformV2 else 12**0.5 * (numbers - 0.5)
+    )
+
+
 @every_case
 @pytest.mark.usefixtures("shallow")
-def test_compiled_by_xla_is_eager(name):
+def test_compiled_by_xla_is_eager(name, monkeypatch):
+    monkeypatch.setattr("vipann_tf.models.randomness._philox", arithmetic)
     called, case, asked = built(name)
     answer = answers(called, case.contexts)
     compiled = tf.function(answer, jit_compile=True, autograph=False)
-    ours, expected = compiled(*asked), answer(*asked)
-    assert_same({"mean": ours["mean"]}, {"mean": expected["mean"]})
-    # XLA makes other random numbers of a seed: a draw is another network of the posterior then,
-    # the same in every call, and as far from the mean.
-    assert_same(compiled(*asked), ours)
-    for kind in case.contexts[1:]:
-        ratio = np.std(ours[kind] - ours["mean"]) / np.std(expected[kind] - expected["mean"])
-        assert 0.4 < ratio < 2.5, (kind, ratio)
+    assert_same(compiled(*asked), answer(*asked))
 
 
 @every_case

@@ -74,6 +74,23 @@ def test_set_posterior_takes_standard_deviations():
     np.testing.assert_array_equal(layer.kernel_posterior.stddev(), layer.kernel_stddev())
 
 
+@pytest.mark.parametrize(
+    ("kind", "parent", "inputs"),
+    [
+        ("dense", tfp.layers.DenseFlipout, (2, 4)),
+        ("conv", tfp.layers.Convolution2DFlipout, (2, 5, 7, 2)),
+    ],
+)
+@pytest.mark.parametrize("prior", ["normal", "pretrained"])
+def test_layers_stand_where_tfps_do(kind, parent, inputs, prior):
+    layer = randomise(make(kind, prior=prior, prior_stddev=0.5), 3)
+    assert isinstance(layer, parent)
+    divergence = tfp.distributions.kl_divergence(layer.kernel_posterior, layer.kernel_prior)
+    assert float(tf.reduce_sum(divergence)) == pytest.approx(float(layer.kl()), rel=1e-5)
+    assert layer.kernel_posterior.sample(seed=1).shape == layer.kernel_loc.shape
+    assert layer.compute_output_shape(inputs) == layer(tf.zeros(inputs)).shape
+
+
 @pytest.mark.parametrize("stddev", [1e-6, 0.05, 1.0, 40.0])
 def test_inverse_softplus(stddev):
     assert np.logaddexp(0, inverse_softplus(stddev)) == pytest.approx(stddev, rel=1e-6)

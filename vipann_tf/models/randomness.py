@@ -7,7 +7,9 @@ Bayesian layers are in one of three modes, which the surrounding context sets:
 * no context: the posterior mean.
 
 All numbers are stateless functions of the context and the layer's name. A step or a draw can thus
-be repeated anywhere: after a restart, in another process, in an exported SavedModel.
+be repeated anywhere: after a restart, in another process, in an exported SavedModel. Under XLA
+(`jit_compile=True`) TensorFlow's random operations give other numbers: a draw is then another
+network of the same posterior.
 """
 
 import contextlib

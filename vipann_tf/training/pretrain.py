@@ -66,7 +66,7 @@ def pretrain(
         clips,
         out,
         distribution=distribution,
-        base=None if start is None else start.info,
+        base=start and start.info,
         overwrite=overwrite,
         on_progress=on_progress,
     )
