@@ -66,7 +66,7 @@ def pretrain(
         clips,
         out,
         distribution=distribution,
-        base=start and start.info,
+        base=None if start is None else start.info,
         overwrite=overwrite,
         on_progress=on_progress,
     )

@@ -58,13 +58,13 @@ class Validation:
         self._splits = dataset.check_splits(settings.splits)
         if both := set(splits) & set(self._splits):
             raise UserError(
-                f"validation.splits has {', '.join(sorted(both))}, which data.train has too; a split "
-                "is either learned from or validated on"
+                f"validation.splits has {', '.join(sorted(both))}, which data.train has too; "
+                "train on a split, or validate on it"
             )
         if settings.patience and (both := set(held_out) & set(self._splits)):
             raise UserError(
-                f"validation.patience would choose the network by {', '.join(sorted(both))}, which is "
-                "held out for its evaluation; validate on another split"
+                f"validation.patience would choose the network by {', '.join(sorted(both))}, which "
+                "is held out for its evaluation; validate on another split"
             )
         if settings.metric not in METRICS[dataset.task]:
             raise UserError(
@@ -125,20 +125,24 @@ class Validation:
             self._best_value.assign(value)
             self._best_step.assign(step)
             self._worse.assign(0)
-            for best, weight in zip(self._best_weights, self._model.weights):
-                best.assign(weight)
+            self._keep_weights()
         else:
             self._worse.assign_add(1)
         return scores
 
     def restore_best(self) -> None:
-        """Gives the scored network the weights of its best score, where they were kept."""
-        if int(self._best_step):
-            for best, weight in zip(self._best_weights, self._model.weights):
+        """Give the scored network the weights of its best score, where they were kept."""
+        if self._best_weights and int(self._best_step):
+            for best, weight in zip(self._best_weights, self._model.weights, strict=True):
                 weight.assign(best)
 
+    def _keep_weights(self) -> None:
+        if self._best_weights:
+            for best, weight in zip(self._best_weights, self._model.weights, strict=True):
+                best.assign(weight)
+
     def outcome(self) -> dict[str, float | int]:
-        """What is worth telling of it in the end."""
+        """Return what the metadata of the model say of the validation."""
         return {
             "validation_metric": self._settings.metric,
             "best_value": float(self._best_value),
