@@ -1,7 +1,8 @@
 """Asking a Keras model for its draws: the loop over draws is outermost.
 
-Features that all draws share are computed once a clip, kernels are drawn once a draw, and only sums over
-draws are kept: the cost of drawing does not grow with the clips, nor the memory with the draws.
+Features that all draws share are computed once a clip, kernels are drawn once a draw, and only sums
+over draws are kept: the cost of drawing does not grow with the clips, nor the memory with the
+draws.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,8 @@ from vipann_tf.uncertainty.draws import probability_standard_error
 
 # Features held at once; beyond it clips are taken in portions, each of which draws anew.
 FEATURE_BYTES = 512 * 2**20
+
+Batch = dict[str, tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Predictions:
 
 def predict_batches(
     model: VIPANN,
-    batches: Iterable[dict[str, tf.Tensor]],
+    batches: Iterable[Batch],
     *,
     samples: int,
     seed: int,
@@ -53,7 +56,7 @@ def predict_batches(
     on_progress: Callable[[int, int], None] | None = None,
     clips: int = 0,
 ) -> Predictions:
-    """Averages a model's draws over clips.
+    """Average a model's draws over clips.
 
     Args:
       model: The network.
@@ -63,11 +66,10 @@ def predict_batches(
       temperature: Divides the logits.
       keep_draws: Whether to return the logits of every draw, before the temperature: memory then
         grows with the draws.
-      on_progress: Called with the number of clips answered, those of a part of the draws in part, and
-        `clips`.
+      on_progress: Called with the number of clips answered, those of a part of the draws in part,
+        and `clips`.
       clips: Number of clips in all, for `on_progress`.
     """
-    seed = tf.constant(seed, tf.int64)
     indices = model.architecture.draw_indices(samples)
     task, network = model.architecture.task, model.compiled_network
 
@@ -79,7 +81,7 @@ def predict_batches(
         moments = decomposition.start([clips_here, model.architecture.labels])
         logits_sum, draws = 0.0, []
         for drawn, index in enumerate(tf.constant(indices, tf.int64), start=1):
-            draw = network.draw(seed, index)
+            draw = network.draw(tf.constant(seed, tf.int64), index)
             logits = tf.concat([network.logits(batch["shared"], draw) for batch in portion], 0)
             moments = decomposition.add(moments, probabilities(logits / temperature, task))
             logits_sum += logits.numpy()
@@ -96,20 +98,23 @@ def predict_batches(
             )
         )
         kept.append(draws)
-    results, logits, errors = zip(*parts)
+    results, logits, errors = zip(*parts, strict=True)
     return Predictions(
         tuple(clip_ids),
         np.concatenate(truth),
-        decomposition.Decomposition(*(np.concatenate(field) for field in zip(*results))),
+        decomposition.Decomposition(
+            *(np.concatenate(field) for field in zip(*results, strict=True))
+        ),
         np.concatenate(logits),
         None if errors[0] is None else np.concatenate(errors),
         np.concatenate(kept, axis=1) if keep_draws else None,
     )
 
 
-def _portions(batches, network: CompiledNetwork) -> Iterator[list[dict[str, tf.Tensor]]]:
-    """Batches with `shared` in place of `waveform`, in lists of at most `FEATURE_BYTES`."""
-    portion, size = [], 0
+def _portions(batches: Iterable[Batch], network: CompiledNetwork) -> Iterator[list[Batch]]:
+    """Yield batches with `shared` in place of `waveform`, in lists of at most `FEATURE_BYTES`."""
+    portion: list[Batch] = []
+    size = 0
     with damage_as_user_error():
         for batch in batches:
             batch = dict(batch)

@@ -32,8 +32,8 @@ def import_checkpoint(
       checkpoint: The .pth file.
       out: Model directory to make.
       labels: CSV of label names; by default AudioSet's 527.
-      signs: Where the Flipout layers draw their signs; by default as the weights were trained, which
-        is a sign per `activation` for the published Flipout file.
+      signs: Where the Flipout layers draw their signs; by default as the weights were trained,
+        which is a sign per `activation` for the published Flipout file.
       samples: Draws of `serving_default`.
       overwrite: Whether to replace a model that is there.
 

@@ -1,0 +1,1 @@
+"""Model directories: written, read, asked."""

@@ -1,6 +1,7 @@
 """The model card: README.md of a version folder, written from its metadata alone.
 
-The sections follow Mitchell et al. 2019, "Model Cards for Model Reporting" (arXiv 1810.03993), section 4.
+The sections follow Mitchell et al. 2019, "Model Cards for Model Reporting" (arXiv 1810.03993),
+section 4.
 """
 
 from typing import Any
@@ -14,12 +15,12 @@ _LABELS_SHOWN = 20
 
 
 def model_card(info: ModelInfo, labels: list[str], *, name: str) -> str:
-    """The Markdown text of a model's card.
+    """Return the Markdown text of a model's card.
 
     Args:
       info: The model.
       labels: Label names in the order of the outputs.
-      name: Of the model directory.
+      name: Name of the model directory.
     """
     sections = {
         f"# {name}": _summary(info, labels),
@@ -33,7 +34,7 @@ def model_card(info: ModelInfo, labels: list[str], *, name: str) -> str:
     return "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items()) + "\n"
 
 
-def _summary(info, labels) -> str:
+def _summary(info: ModelInfo, labels: list[str]) -> str:
     network = info.architecture
     shown = ", ".join(labels[:_LABELS_SHOWN])
     more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
@@ -52,14 +53,14 @@ def _summary(info, labels) -> str:
     )
 
 
-def _data(info) -> str:
+def _data(info: ModelInfo) -> str:
     if info.data is None:
         text = "Not known: the weights were imported."
     else:
         held = f", with {', '.join(info.data.held_out)} held out" if info.data.held_out else ""
         text = (
-            f"Trained on {info.data.dataset}: {info.data.clips} clips of {info.clip_seconds:g} s, splits "
-            f"{', '.join(info.data.splits)}{held}."
+            f"Trained on {info.data.dataset}: {info.data.clips} clips of {info.clip_seconds:g} s, "
+            f"splits {', '.join(info.data.splits)}{held}."
         )
     base = (info.base or {}).get("data")
     if base:
@@ -69,7 +70,7 @@ def _data(info) -> str:
     return text
 
 
-def _recipe(info) -> str:
+def _recipe(info: ModelInfo) -> str:
     text = f"```yaml\n{yaml.safe_dump(info.recipe, sort_keys=False).strip()}\n```"
     if info.training:
         outcome = ", ".join(f"{name} {_number(value)}" for name, value in info.training.items())
@@ -92,15 +93,16 @@ def _metrics(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _limits(info) -> str:
+def _limits(info: ModelInfo) -> str:
     length = (
         f"exactly {info.fixed_seconds:g} s" if info.fixed_seconds else f"{MIN_SECONDS:g} s or more"
     )
     lines = [
         f"It hears mono sound at {info.sample_rate_hz} Hz, {length}; it was trained on clips of "
         f"{info.clip_seconds:g} s, and much longer ones may be answered worse.",
-        "It knows its labels and no others: a sound of another kind gets one of them all the same. A "
-        "high epistemic uncertainty hints at that; it is no proof of the contrary where it is low.",
+        "It knows its labels and no others: a sound of another kind gets one of them all the same. "
+        "A high epistemic uncertainty hints at that; it is no proof "
+        "of the contrary where it is low.",
     ]
     if not info.architecture.stochastic:
         lines.append(
@@ -111,17 +113,17 @@ def _limits(info) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _licence(info) -> str:
+def _licence(info: ModelInfo) -> str:
     if info.licence:
         return f"The weights: {info.licence}"
     dataset = info.data.dataset if info.data else "the published weights"
     return (
-        "The program that made it is under the MIT licence. Weights may carry conditions of what they "
-        f"were trained on: see the licence of {dataset}."
+        "The program that made it is under the MIT licence. Weights may carry conditions of what "
+        f"they were trained on: see the licence of {dataset}."
     )
 
 
-def _how_to_ask(info, name) -> str:
+def _how_to_ask(info: ModelInfo, name: str) -> str:
     wav = (
         "\nA 16-bit PCM WAV file, by the signature `wav`:\n\n"
         "```\n"
@@ -132,10 +134,11 @@ def _how_to_ask(info, name) -> str:
     )
     return (
         f"```\nvipann-tf predict {name} some.wav\n```\n\n"
-        "TensorFlow Serving takes the directory as it is. Signatures: `serving_default`, `monte_carlo`, "
-        "`embed`, `posterior_mean`, `wav`; label names in `assets/labels.csv`.\n" + wav
+        "TensorFlow Serving takes the directory as it is. Signatures: `serving_default`, "
+        "`monte_carlo`, `embed`, `posterior_mean`, `wav`; label names in `assets/labels.csv`.\n"
+        + wav
     ).rstrip()
 
 
-def _number(value) -> str:
+def _number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

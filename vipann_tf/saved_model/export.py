@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model.card import model_card
@@ -39,22 +40,22 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 def export(
     model: VIPANN,
-    directory: str | Path,
+    directory: StrPath,
     info: ModelInfo,
     labels: list[str],
     *,
     overwrite: bool = False,
     extras: Mapping[str, Path] | None = None,
 ) -> Path:
-    """Writes a new model directory; its version appears when it is complete.
+    """Write a new model directory; its version appears when it is complete.
 
     Args:
       model: The network, of any precision; the SavedModel computes as `info.precision` says.
       directory: NAME of the model; the version folder is NAME/1.
       info: Metadata. `variables` is filled in here.
       labels: Label names in the order of the outputs.
-      overwrite: Whether to replace the versions that are there. The new one then has the next number,
-        since a server does not load a number anew; it is there before the others go.
+      overwrite: Whether to replace the versions that are there. The new one then has the next
+        number, since a server does not load a number anew; it is there before the others go.
       extras: Files and folders to copy to assets.extra, by their names there.
 
     Returns:
@@ -73,18 +74,22 @@ def export(
 
 def add_version(
     model: VIPANN,
-    directory: str | Path,
+    directory: StrPath,
     info: ModelInfo,
     labels: list[str],
     *,
     version: int | None = None,
     extras: Mapping[str, Path] | None = None,
 ) -> Path:
-    """Writes one more version of a model, beside those that are there.
+    """Write one more version of a model, beside those that are there.
 
     Args:
-      model, directory, info, labels, extras: As `export` takes them.
+      model: The network, as `export` takes it.
+      directory: NAME of the model.
+      info: Metadata. `variables` is filled in here.
+      labels: Label names in the order of the outputs.
       version: Its number; by default one more than the highest.
+      extras: Files and folders to copy to assets.extra, by their names there.
 
     Returns:
       The version folder.
@@ -113,9 +118,10 @@ def add_version(
 
 
 def default_draws(architecture: Architecture, samples: int) -> Draws:
-    """`stored` where a model has but a small random head, else `sampled`.
+    """Return `stored` if a model has a small random head alone, else `sampled`.
 
-    Such a head is cheaper to read from memory than to draw: with 100 draws of the ESC-10 model a request
+    Such a head is cheaper to read from memory than to draw: with 100 draws of the ESC-10 model a
+    request
     then takes about what it takes with one (benchmarks/RESULTS.md, draws).
     """
     head_alone = architecture.trunk == "deterministic" and architecture.head == "flipout"
@@ -125,18 +131,18 @@ def default_draws(architecture: Architecture, samples: int) -> Draws:
 
 
 def check_served(info: ModelInfo) -> None:
-    """Raises a `UserError` where a SavedModel cannot be as `info` says."""
+    """Raise a `UserError` if a SavedModel cannot be as `info` says."""
     if not 1 <= info.samples <= MAX_SAMPLES:
         raise UserError(f"samples is {info.samples}; use 1 to {MAX_SAMPLES}")
     if info.fixed_seconds is not None and not info.fixed_seconds >= MIN_SECONDS:
         raise UserError(
-            f"a length of {info.fixed_seconds:g} s is too short for the network; use {MIN_SECONDS:g} s "
-            "or more"
+            f"a length of {info.fixed_seconds:g} s is too short for the network; use "
+            f"{MIN_SECONDS:g} s or more"
         )
     kinds = (info.architecture.trunk, info.architecture.head)
     if info.draws == "stored" and ("flipout" not in kinds or "dropout" in kinds):
         raise UserError(
-            f"draws 'stored' needs a Flipout model; this one has a {kinds[0]} trunk and a {kinds[1]} "
-            "head: dropout masks depend on the clip's length and a deterministic network has no draws. "
-            "Use 'sampled'"
+            f"draws 'stored' needs a Flipout model; this one has a {kinds[0]} trunk and a "
+            f"{kinds[1]} head: dropout masks depend on the clip's length, and a deterministic "
+            "network has no draws. Use 'sampled'"
         )

@@ -1,17 +1,23 @@
 """Reading model directories: the SavedModel to ask, or its network as a Keras model to train."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.metadata import ModelInfo, read_model_info, version_directory
 
+if TYPE_CHECKING:
+    from vipann_tf.models.vipann import VIPANN
+
 _KEY = "network_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def load_signatures(path: StrPath):
-    """The SavedModel at `path` (NAME or NAME/1); its functions are in `.signatures`.
+def load_signatures(path: StrPath) -> Any:
+    """Load the SavedModel at `path` (NAME or NAME/1); its functions are in `.signatures`.
 
     Keep the returned object: the functions live as long as it does.
     """
@@ -21,8 +27,8 @@ def load_signatures(path: StrPath):
         raise UserError(f"{path} can't be loaded: its SavedModel is damaged ({error})") from error
 
 
-def read_variables(path: StrPath) -> dict[str, np.ndarray]:
-    """The stored variables of the model at `path`, by `<layer>/<variable>`."""
+def read_variables(path: StrPath) -> dict[str, npt.NDArray[np.float32]]:
+    """Read the stored variables of the model at `path`, by `<layer>/<variable>`."""
     info = read_model_info(path)
     try:
         reader = tf.train.load_checkpoint(str(version_directory(path) / "variables" / "variables"))
@@ -31,8 +37,8 @@ def read_variables(path: StrPath) -> dict[str, np.ndarray]:
         raise UserError(f"{path} can't be loaded: its variables are damaged ({error})") from error
 
 
-def load_model(path: StrPath, *, dtype: str = "float32"):
-    """The network at `path` rebuilt as a Keras model.
+def load_model(path: StrPath, *, dtype: str = "float32") -> "tuple[VIPANN, ModelInfo]":
+    """Rebuild the network at `path` as a Keras model.
 
     Args:
       path: NAME or NAME/1.
@@ -41,9 +47,9 @@ def load_model(path: StrPath, *, dtype: str = "float32"):
     Returns:
       The `VIPANN` and its `ModelInfo`.
     """
-    from vipann_tf.models.vipann import VIPANN
+    from vipann_tf.models.vipann import VIPANN  # not needed to ask a SavedModel
 
-    info: ModelInfo = read_model_info(path)
+    info = read_model_info(path)
     model = VIPANN(info.architecture, dtype=dtype)
     model.assign(read_variables(path))
     return model, info

@@ -15,7 +15,6 @@ from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 
-SCHEMA = 1
 MIN_SECONDS = 1.0  # the shortest waveform that an exported model takes
 MAX_SAMPLES = 1000  # the most draws that one request can ask for
 LABELS_CSV = Path("assets") / "labels.csv"
@@ -74,7 +73,7 @@ class Calibration(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    temperature: float = pydantic.Field(1.0, gt=0)
+    temperature: float = pydantic.Field(default=1.0, gt=0)
     conformal: ConformalThresholds | None = None
     fitted_on: list[str] = []
 
@@ -92,7 +91,8 @@ class ModelInfo(pydantic.BaseModel):
       samples, seed: Draws and seed of `serving_default`.
       draws: Whether those draws are `sampled` in each request or `stored` in the SavedModel.
       precision: What the SavedModel computes with.
-      fixed_seconds: The one length of waveform that the SavedModel takes; absent where it takes any.
+      fixed_seconds: The one length of waveform that the SavedModel takes; absent where it takes
+        any.
       calibration: Applied to the logits of every draw.
       variables: Names of the stored variables, in order.
       data: What it was trained on; absent for imported weights.
@@ -105,7 +105,7 @@ class ModelInfo(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     created_by: str = f"vipann-tf {__version__}"
     origin: Literal["pretrain", "transfer", "import"]
     architecture: Architecture
@@ -127,7 +127,7 @@ class ModelInfo(pydantic.BaseModel):
 
 
 def version_directory(path: StrPath) -> Path:
-    """The version folder of a model: `path` itself, or its highest numbered child.
+    """Return the version folder of a model: `path` itself, or its highest numbered child.
 
     Raises:
       UserError: There is no such directory, or no SavedModel in it.
@@ -145,13 +145,14 @@ def version_directory(path: StrPath) -> Path:
     if not versions:
         hint = "; its training has not finished" if (path / "training").is_dir() else ""
         raise UserError(
-            f"no model at {path}: neither {SAVED_MODEL_PB} nor a version folder such as 1/ in it{hint}"
+            f"no model at {path}: neither {SAVED_MODEL_PB} nor a version folder such as 1/ in it"
+            f"{hint}"
         )
     return max(versions, key=lambda child: int(child.name))
 
 
 def read_model_info(path: StrPath) -> ModelInfo:
-    """Metadata of the model at `path` (NAME or NAME/1).
+    """Read the metadata of the model at `path` (NAME or NAME/1).
 
     Raises:
       UserError: It is no model directory of this package, or of a version that cannot be read.
@@ -167,18 +168,19 @@ def read_model_info(path: StrPath) -> ModelInfo:
         first = error.errors()[0]
         raise UserError(
             f"{file} can't be read ({'.'.join(map(str, first['loc']))}: {first['msg']}): "
-            f"this is {ModelInfo.model_fields['created_by'].default}; was it written by a newer one?"
+            f"this is {ModelInfo.model_fields['created_by'].default}; was it written by a newer "
+            "one?"
         ) from error
 
 
 def read_labels(path: StrPath) -> list[str]:
-    """Label names of the model at `path`, in the order of its outputs."""
+    """Return the label names of the model at `path`, in the order of its outputs."""
     with open(version_directory(path) / LABELS_CSV, newline="", encoding="utf-8") as lines:
         return [row["name"] for row in csv.DictReader(lines)]
 
 
 def write_metadata(directory: Path, info: ModelInfo, labels: list[str]) -> None:
-    """Writes labels.csv and vipann.json into a version folder."""
+    """Write labels.csv and vipann.json into a version folder."""
     for file in (LABELS_CSV, METADATA_JSON):
         (directory / file).parent.mkdir(parents=True, exist_ok=True)
     with open(directory / LABELS_CSV, "w", newline="", encoding="utf-8") as lines:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
@@ -34,12 +35,13 @@ def reexport(
     evaluations: Sequence[StrPath] = (),
     version: int | None = None,
 ) -> Path:
-    """Writes a version of a model; what is `None` stays as the model has it.
+    """Write a version of a model; what is `None` stays as the model has it.
 
     Args:
       model: Model directory to read.
       out: Model directory to add the version to; it may be the same.
-      samples, seed: Draws and seed of `serving_default`.
+      samples: Number of draws of `serving_default`.
+      seed: Seed of those draws.
       precision: What the SavedModel computes with; its variables are float32 in both.
       draws: `sampled` draws the kernels in each request, `stored` keeps them in the SavedModel.
       signs: Where Flipout convolutions draw their signs; the posterior over weights is the same.
@@ -54,7 +56,8 @@ def reexport(
       The version folder.
 
     Raises:
-      UserError: No model is there, or it cannot be served so, or the number is not above the others.
+      UserError: No model is there, or it cannot be served so, or the number is not above the
+        others.
     """
     chosen = {
         "samples": samples,
@@ -81,8 +84,8 @@ def reexport(
     return add_version(network, out, info, read_labels(model), version=version)
 
 
-def with_signs(architecture: Architecture, signs: Signs | None, name) -> Architecture:
-    """The architecture with signs drawn elsewhere; as it is for `None`.
+def with_signs(architecture: Architecture, signs: Signs | None, name: StrPath) -> Architecture:
+    """Return the architecture with signs drawn elsewhere; as it is for `None`.
 
     Raises:
       UserError: It has no Flipout convolutions.
@@ -97,8 +100,8 @@ def with_signs(architecture: Architecture, signs: Signs | None, name) -> Archite
     return architecture.model_copy(update={"signs": signs})
 
 
-def read_metrics(file: StrPath) -> dict[str, dict]:
-    """Metrics with their intervals out of an evaluation's metrics.json, by `<dataset>/<split>`.
+def read_metrics(file: StrPath) -> dict[str, dict[str, Any]]:
+    """Read metrics with intervals from an evaluation's metrics.json, by `<dataset>/<split>`.
 
     Raises:
       UserError: It is no such file.

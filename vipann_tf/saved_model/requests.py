@@ -1,7 +1,7 @@
 """Checks of a request inside the graph: a bad one gets an InvalidArgument that says what is wrong.
 
-An `Assert` op carries its text through TensorFlow Serving to the caller. Every check stands before the
-op that would fail on the same request in words of its own.
+An `Assert` op carries its text through TensorFlow Serving to the caller. Every check stands before
+the op that would fail on the same request in words of its own.
 """
 
 import tensorflow as tf
@@ -10,15 +10,15 @@ from vipann_tf.saved_model.metadata import MAX_SAMPLES
 
 
 def checked_waveform(waveform: tf.Tensor, *, least: int, exactly: int | None = None) -> tf.Tensor:
-    """The waveforms [batch, samples], once they are known to be some that the network can answer.
+    """Return the waveforms [batch, samples] after checks that the network can answer them.
 
     Args:
       waveform: float32; of any shape when the graph runs, whatever is known of it now.
       least: Number of samples that the network needs.
       exactly: Number of samples of an export for one length.
     """
-    # TensorFlow Serving does not compare a request's rank with the signature's, and what is known of
-    # the rank when tracing would remove the check.
+    # TensorFlow Serving does not compare a request's rank with the signature's, and what is known
+    # of the rank when tracing would remove the check.
     waveform = tf.compat.v1.placeholder_with_default(waveform, shape=None)
     shape = tf.shape(waveform)
     waveform = require(
@@ -60,7 +60,7 @@ def checked_waveform(waveform: tf.Tensor, *, least: int, exactly: int | None = N
 
 
 def checked_samples(num_samples: tf.Tensor) -> tf.Tensor:
-    """The number of draws asked for, an int32 scalar, once it is known to be allowed."""
+    """Return the number of draws asked for, an int32 scalar, after a check that it is allowed."""
     return require(
         tf.reshape(num_samples, []),
         tf.logical_and(tf.reduce_all(num_samples >= 1), tf.reduce_all(num_samples <= MAX_SAMPLES)),
@@ -69,8 +69,8 @@ def checked_samples(num_samples: tf.Tensor) -> tf.Tensor:
     )
 
 
-def require(value: tf.Tensor, holds: tf.Tensor, text: str, received) -> tf.Tensor:
-    """`value`, after a check: what is computed from the result waits for it."""
+def require(value: tf.Tensor, holds: tf.Tensor, text: str, received: object) -> tf.Tensor:
+    """Return `value` after a check: what is computed from the result waits for it."""
     check = tf.debugging.Assert(holds, [text, received], summarize=8)
     with tf.control_dependencies([check]):
         return tf.identity(value)

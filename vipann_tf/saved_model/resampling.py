@@ -2,10 +2,11 @@
 
 Output sample n lies at the time n / TO_HZ. With x the input at r Hz and fc the cutoff,
 
-    y[n] = sum_k x[k] h(n / TO_HZ - k / r),   h(t) = (2 fc / r) sinc(2 fc t) kaiser(t / half length).
+    y[n] = sum_k x[k] h(n / TO_HZ - k / r),   h(t) = (2 fc / r) sinc(2 fc t) kaiser(t / half
+    length).
 
-20 ms hold a whole number of samples at every rate here (441 at 22.05 kHz), so the same filters serve
-each block of 20 ms: a block's output is its input, with some overlap, times one matrix.
+20 ms hold a whole number of samples at every rate here (441 at 22.05 kHz), so the same filters
+serve each block of 20 ms: a block's output is its input, with some overlap, times one matrix.
 """
 
 import math
@@ -15,12 +16,12 @@ import tensorflow as tf
 RATES_HZ = (8000, 16000, 22050, 32000, 44100, 48000)
 TO_HZ = 32000
 BLOCKS_PER_S = 50
-BLOCK = TO_HZ // BLOCKS_PER_S  # output samples a block
+BLOCK = TO_HZ // BLOCKS_PER_S  # output samples per block
 
-# soxr's HQ filters, found by least squares on its answers to impulses (soxr 1.1): the cutoff as a share
-# of the lower Nyquist frequency, half the length in samples of the lower rate, and Kaiser's beta. The
-# two rates of the compact disc's family get another than the rest; what is left is below -70 dB for
-# those, -135 dB for 16 and 48 kHz.
+# soxr's HQ filters, found by least squares on its answers to impulses (soxr 1.1): the cutoff as a
+# share of the lower Nyquist frequency, half the length in samples of the lower rate, and Kaiser's
+# beta. The two rates of the compact disc's family get another than the rest; what is left is below
+# -70 dB for those, -135 dB for 16 and 48 kHz.
 _CUTOFF = (0.956872, 0.95684)
 _HALF_LENGTH = (97.2, 110.2)
 _BETA = (13.04, 16.03)
@@ -28,7 +29,7 @@ _OTHER_FAMILY_HZ = 11025
 
 
 def resample(waveform: tf.Tensor, rate_hz: tf.Tensor) -> tf.Tensor:
-    """A waveform at 32 kHz.
+    """Resample a waveform to 32 kHz.
 
     Args:
       waveform: float32 [samples].
@@ -40,7 +41,7 @@ def resample(waveform: tf.Tensor, rate_hz: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.equal(rate_hz, TO_HZ), lambda: waveform, lambda: _resample(waveform, rate_hz))
 
 
-def _resample(waveform, rate_hz):
+def _resample(waveform: tf.Tensor, rate_hz: tf.Tensor) -> tf.Tensor:
     rate = tf.cast(rate_hz, tf.float64)
     lower_hz = tf.minimum(rate, float(TO_HZ))
     other = tf.equal(rate_hz % _OTHER_FAMILY_HZ, 0)
@@ -51,10 +52,10 @@ def _resample(waveform, rate_hz):
     half_s = half_length / lower_hz
     cutoff_hz = cutoff * lower_hz / 2
     half = tf.cast(tf.math.ceil(half_s * rate), tf.int32)  # input samples on either side
-    step = rate_hz // BLOCKS_PER_S  # input samples a block
+    step = rate_hz // BLOCKS_PER_S  # input samples per block
 
-    # Times in units of 1 / (rate x BLOCK) seconds, of which a step of the input has BLOCK and a step
-    # of the output has `step`: the filter is needed at whole numbers of them only.
+    # Times in units of 1 / (rate x BLOCK) seconds. A step of the input has BLOCK of them, and a
+    # step of the output has `step`: the filter is needed at whole numbers of them only.
     taps = 2 * half + step
     reach = half * BLOCK + step * BLOCK
     grid = tf.cast(tf.range(-reach, reach + 1), tf.float64) / (rate * BLOCK)  # seconds
@@ -72,8 +73,10 @@ def _resample(waveform, rate_hz):
     return tf.reshape(tf.matmul(frames, matrix), [-1])[:length]
 
 
-def _filter(seconds, half_s, cutoff_hz, beta):
-    """h(t) times the input rate, float64."""
+def _filter(
+    seconds: tf.Tensor, half_s: tf.Tensor, cutoff_hz: tf.Tensor, beta: tf.Tensor
+) -> tf.Tensor:
+    """Compute h(t) times the input rate, float64."""
     inside = tf.maximum(1 - tf.square(seconds / half_s), 0)
     window = tf.math.bessel_i0(beta * tf.sqrt(inside)) / tf.math.bessel_i0(beta)
     window = tf.where(tf.abs(seconds) <= half_s, window, tf.zeros_like(window))

@@ -1,14 +1,18 @@
 """The functions of an exported model, as TensorFlow Serving sees them: core TensorFlow ops only.
 
-Each part of the network is traced once and called by every signature that needs it: the SavedModel's
-graph is then a third of what signatures that trace for themselves would write.
+Each part of the network is traced once and called by every signature that needs it: the
+SavedModel's graph is then a third of what signatures that trace for themselves would write.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
+from vipann_tf.models.training_step import Stage
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model import wav
 from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
@@ -26,14 +30,17 @@ OUTPUTS = (
     "epistemic",
 )
 
+# Outputs of a signature by name.
+Answer = dict[str, tf.Tensor]
+
 
 class Signatures:
     """A model and its signatures.
 
     Args:
       model: The network; its dtype policy is what the SavedModel computes with.
-      info: Says the draws of `serving_default` (`samples`, `seed`, whether they are stored), the sample
-        rate, the calibration, and the length where the export is for one.
+      info: Says the draws of `serving_default` (`samples`, `seed`, whether they are stored), the
+        sample rate, the calibration, and the length where the export is for one.
     """
 
     def __init__(self, model: VIPANN, info: ModelInfo):
@@ -46,7 +53,8 @@ class Signatures:
         self._least = int(MIN_SECONDS * info.sample_rate_hz)
         self._stored = self._draw_all() if info.draws == "stored" else None
         # Up to here nothing is random and nothing pooled, so all signatures have it in common.
-        self._common = min("shared", "pooled", key=model.stages.index)
+        stages: tuple[Stage, Stage] = ("shared", "pooled")
+        self._common = min(stages, key=model.stages.index)
         waveforms = tf.TensorSpec([None, length], tf.float32, name="waveform")
         samples = tf.TensorSpec([], tf.int32, name="num_samples")
         seed = tf.TensorSpec([], tf.int64, name="seed")
@@ -63,7 +71,7 @@ class Signatures:
         }
 
     def module(self) -> tf.Module:
-        """What to save beside the functions: the variables alone, in `named_variables` order.
+        """Return what to save beside the functions: the variables, in `named_variables` order.
 
         The Keras model itself would bring its layers and their metadata into the SavedModel.
         """
@@ -74,22 +82,22 @@ class Signatures:
 
     # The signatures.
 
-    def _serving_default(self, waveform):
+    def _serving_default(self, waveform: tf.Tensor) -> Answer:
         return self._decompose(self._default(self._checked(waveform)))
 
-    def _monte_carlo(self, waveform, num_samples, seed):
+    def _monte_carlo(self, waveform: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor) -> Answer:
         probs = self._sample(self._checked(waveform), checked_samples(num_samples), seed)
         return {**self._decompose(probs), "sample_probabilities": tf.transpose(probs, [1, 0, 2])}
 
-    def _embed(self, waveform):
+    def _embed(self, waveform: tf.Tensor) -> Answer:
         embedding, _ = self._mean(self._checked(waveform))
         return {"embedding": embedding}
 
-    def _posterior_mean(self, waveform):
+    def _posterior_mean(self, waveform: tf.Tensor) -> Answer:
         _, logits = self._mean(self._checked(waveform))
         return {"logits": logits, "probabilities": self._probabilities(logits)}
 
-    def _wav(self, wav_files):
+    def _wav(self, wav_files: tf.Tensor) -> Answer:
         probs = wav.answer_by_length(
             wav_files,
             lambda waveform: self._default(self._checked(waveform)),
@@ -100,35 +108,38 @@ class Signatures:
 
     # Their parts.
 
-    def _features_of(self, waveform) -> tf.Tensor:
+    def _features_of(self, waveform: tf.Tensor) -> tf.Tensor:
         return self._model.run(waveform, stop=self._common)
 
-    def _mean_of(self, waveform) -> tuple[tf.Tensor, tf.Tensor]:
-        """Embedding and logits, float32, of the posterior-mean network."""
+    def _mean_of(self, waveform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Compute embedding and logits, float32, of the posterior-mean network."""
         features = self._features(waveform)
         embedding = self._model.run(features, start=self._common, stop="embedding")
         return embedding, self._model.run(embedding, start="embedding")
 
-    def _default_of(self, waveform) -> tf.Tensor:
-        """Probabilities [T, batch, labels] of the draws chosen at export."""
+    def _default_of(self, waveform: tf.Tensor) -> tf.Tensor:
+        """Compute probabilities [T, batch, labels] of the draws chosen at export."""
         seed = tf.constant(self._info.seed, tf.int64)
         if self._stored is None:
             return self._sample(waveform, tf.constant(self._info.samples), seed)
 
-        drawn = dict(zip((layer.name for layer in self._model.bayesian_layers), self._stored))
+        drawn = dict(
+            zip((layer.name for layer in self._model.bayesian_layers), self._stored, strict=True)
+        )
         if self._common == "pooled":
             return self._all_heads(waveform, drawn)
 
-        def draw_of(index):
+        def draw_of(index: tf.Tensor) -> Draw:
             kernels = {name: tf.gather(stored, index - 1) for name, stored in drawn.items()}
             return Draw(seed, index, kernels)
 
         return self._over_draws(waveform, tf.constant(self._info.samples), draw_of)
 
-    def _all_heads(self, waveform, drawn: dict[str, tf.Variable]) -> tf.Tensor:
-        """Probabilities [T, batch, labels] of stored heads on a deterministic trunk, all at once.
+    def _all_heads(self, waveform: tf.Tensor, drawn: dict[str, tf.Variable]) -> tf.Tensor:
+        """Compute probabilities [T, batch, labels] of stored heads, all at once.
 
-        A head is two small products: one after another they would cost more than the trunk.
+        The trunk is deterministic. A head is two small products: one after another they would cost
+          more than the trunk.
         """
         features = self._shared(waveform)
         return tf.vectorized_map(
@@ -136,11 +147,16 @@ class Signatures:
             {name: tf.convert_to_tensor(stored) for name, stored in drawn.items()},
         )
 
-    def _sample_of(self, waveform, num_samples, seed) -> tf.Tensor:
-        """Probabilities [num_samples, batch, labels] of draws 1 to num_samples."""
+    def _sample_of(self, waveform: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return self._over_draws(waveform, num_samples, lambda index: Draw(seed, index))
 
-    def _over_draws(self, waveform, num_samples, draw_of) -> tf.Tensor:
+    def _over_draws(
+        self,
+        waveform: tf.Tensor,
+        num_samples: tf.Tensor,
+        draw_of: Callable[[tf.Tensor], Draw],
+    ) -> tf.Tensor:
+        """Return the probabilities [num_samples, batch, labels] of draws 1 to num_samples."""
         features = self._shared(waveform)
         if not self._model.architecture.stochastic:
             probs = self._answer(features, None)
@@ -153,20 +169,20 @@ class Signatures:
             parallel_iterations=1,
         )
 
-    def _shared(self, waveform) -> tf.Tensor:
-        """What all draws have in common."""
+    def _shared(self, waveform: tf.Tensor) -> tf.Tensor:
+        """Return what all draws have in common."""
         return self._model.run(self._features(waveform), start=self._common, stop="shared")
 
-    def _answer(self, shared, draw: Draw | None) -> tf.Tensor:
-        """Probabilities [batch, labels] of one network."""
+    def _answer(self, shared: tf.Tensor, draw: Draw | None) -> tf.Tensor:
+        """Compute probabilities [batch, labels] of one network."""
         return self._probabilities(self._model.run(shared, start="shared", draw=draw))
 
-    def _probabilities(self, logits) -> tf.Tensor:
+    def _probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         temperature = self._info.calibration.temperature
         return probabilities(logits / temperature, self._model.architecture.task)
 
     def _draw_all(self) -> list[tf.Variable]:
-        """The kernels of every draw of the export, [T, *kernel], of each Bayesian layer."""
+        """Draw the kernels of every draw of the export, [T, *kernel] for each Bayesian layer."""
         drawn = [
             np.zeros([self._info.samples, *layer.kernel_loc.shape], np.float32)
             for layer in self._model.bayesian_layers
@@ -178,13 +194,13 @@ class Signatures:
         dtype = self._model.network.compute_dtype
         return [tf.Variable(tf.cast(stored, dtype), trainable=False) for stored in drawn]
 
-    def _decompose(self, probs) -> dict[str, tf.Tensor]:
+    def _decompose(self, probs: tf.Tensor) -> Answer:
         result = decomposition.decompose(probs, self._model.architecture.task)
         return {name: getattr(result, name) for name in OUTPUTS}
 
-    def _checked(self, waveform) -> tf.Tensor:
+    def _checked(self, waveform: tf.Tensor) -> tf.Tensor:
         return checked_waveform(waveform, least=self._least, exactly=self._length)
 
 
-def _traced(function, *specs):
+def _traced(function: Callable[..., Any], *specs: tf.TensorSpec) -> Any:
     return tf.function(function, input_signature=list(specs), autograph=False)

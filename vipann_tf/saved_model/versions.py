@@ -1,4 +1,4 @@
-"""Version folders of a model directory. TensorFlow Serving polls it and loads the highest number."""
+"""Version folders of a model directory, of which TensorFlow Serving loads the highest number."""
 
 import os
 import shutil
@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
 from vipann_tf.files.storage import is_remote
 
 
-def finished_versions(directory: str | Path) -> list[Path]:
-    """The version folders of a model directory, oldest first."""
+def finished_versions(directory: StrPath) -> list[Path]:
+    """Return the version folders of a model directory, oldest first."""
     path = Path(directory)
     if not path.is_dir():
         return []
@@ -22,16 +23,16 @@ def finished_versions(directory: str | Path) -> list[Path]:
     )
 
 
-def check_vacant(directory: str | Path, *, overwrite: bool) -> None:
-    """Raises a `UserError` where a finished model is in the way."""
+def check_vacant(directory: StrPath, *, overwrite: bool) -> None:
+    """Raise a `UserError` if a finished model is in the way."""
     versions = finished_versions(directory)
     if versions and not overwrite:
         raise UserError(f"{directory} holds a model already; choose another --out, or --overwrite")
     _check_directory(directory)
 
 
-def next_version(directory: str | Path, version: int | None = None) -> int:
-    """The number of the next version.
+def next_version(directory: StrPath, version: int | None = None) -> int:
+    """Return the number of the next version.
 
     A number is never used twice, and never goes back: a server that has loaded 3 does not look at a
     new 2, nor at another 3.
@@ -50,40 +51,40 @@ def next_version(directory: str | Path, version: int | None = None) -> int:
         return highest + 1
     if version <= highest:
         raise UserError(
-            f"version {version} is not above {highest}, the highest version in {directory}; versions "
-            f"only increase: use {highest + 1} or more"
+            f"version {version} is not above {highest}, the highest version in {directory}; "
+            f"versions only increase: use {highest + 1} or more"
         )
     return version
 
 
 @contextmanager
-def staged_version(directory: str | Path, version: int) -> Iterator[Path]:
-    """A directory to fill, which becomes the version when the block ends well.
+def staged_version(directory: StrPath, version: int) -> Iterator[Path]:
+    """Give a directory to fill, which becomes the version when the block ends well.
 
-    Until then its name is hidden from TensorFlow Serving, which looks for numbers. Nothing is left of
-    it where the block fails.
+    Until then its name is hidden from TensorFlow Serving, which looks for numbers. If the block
+    fails, nothing is left of it.
     """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=".export-", dir=directory))
+    path = Path(directory)
+    path.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=".export-", dir=path))
     try:
         content = stage / str(version)
         yield content
         try:
-            os.rename(content, directory / str(version))
+            os.rename(content, path / str(version))
         except OSError as error:
-            if not (directory / str(version)).exists():
+            if not (path / str(version)).exists():
                 raise
             raise UserError(
-                f"{directory / str(version)} appeared while it was being written by another "
+                f"{path / str(version)} appeared while it was being written by another "
                 "export; run this one again for the next version"
             ) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def check_local(directory: str | Path) -> None:
-    """Raises a `UserError` where a model directory would lie in an object store."""
+def check_local(directory: StrPath) -> None:
+    """Raise a `UserError` if a model directory would lie in an object store."""
     if is_remote(directory):
         raise UserError(
             f"{directory} is in an object store, where nothing can be renamed or locked; choose a "
@@ -91,7 +92,7 @@ def check_local(directory: str | Path) -> None:
         )
 
 
-def _check_directory(directory: str | Path) -> None:
+def _check_directory(directory: StrPath) -> None:
     check_local(directory)
     path = Path(directory)
     if path.exists() and not path.is_dir():

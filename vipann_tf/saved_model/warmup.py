@@ -1,13 +1,15 @@
 """Requests that TensorFlow Serving asks a version of, before it shows the version to clients.
 
 The file holds TFRecords of `PredictionLog` (tensorflow_serving/apis/prediction_log.proto). Its few
-messages are written here in protobuf's wire format around TensorFlow's own `TensorProto`, so that an
-export needs no tensorflow-serving-api; the tests read the file with it.
+messages are written here in protobuf's wire format around TensorFlow's own `TensorProto`, so that
+an export needs no tensorflow-serving-api; the tests read the file with it.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from vipann_tf.saved_model.metadata import MIN_SECONDS, WARMUP, ModelInfo
@@ -22,8 +24,8 @@ _MAP_KEY, _MAP_VALUE = 1, 2
 _LENGTH_DELIMITED = 2
 
 
-def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Asks a SavedModel what a client would, and records the requests beside it.
+def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, npt.NDArray[Any]]]]:
+    """Ask a SavedModel what a client would, and records the requests beside it.
 
     Args:
       version: Version folder, complete but for the record.
@@ -51,10 +53,11 @@ def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, np
     return asked
 
 
-def requests(info: ModelInfo) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """Requests of one row: (signature, inputs by name).
+def requests(info: ModelInfo) -> list[tuple[str, dict[str, npt.NDArray[Any]]]]:
+    """Return requests of one row: (signature, inputs by name).
 
-    `monte_carlo` is left out: a server with request batching refuses its scalars, and a version whose
+    `monte_carlo` is left out: a server with request batching refuses its scalars, and a version
+    whose
     warm-up fails is not served. A larger batch might be over the server's limit. The waveforms are
     constant: TensorFlow's protos hold such a tensor in a few bytes, and computing is the same for
     them as for any sound.
@@ -69,8 +72,8 @@ def requests(info: ModelInfo) -> list[tuple[str, dict[str, np.ndarray]]]:
     return asked
 
 
-def prediction_log(signature: str, inputs: dict[str, np.ndarray]) -> bytes:
-    """A serialised `PredictionLog` of one request without its response."""
+def prediction_log(signature: str, inputs: dict[str, npt.NDArray[Any]]) -> bytes:
+    """Serialise a `PredictionLog` of one request without its response."""
     request = _field(
         _PREDICT_REQUEST_MODEL_SPEC, _field(_MODEL_SPEC_SIGNATURE_NAME, signature.encode())
     )
@@ -82,23 +85,24 @@ def prediction_log(signature: str, inputs: dict[str, np.ndarray]) -> bytes:
     return _field(_PREDICTION_LOG_PREDICT_LOG, _field(_PREDICT_LOG_REQUEST, request))
 
 
-def tensor_proto(value: np.ndarray) -> bytes:
-    """A serialised `TensorProto`; an array of one repeated number is stored as that number."""
+def tensor_proto(value: npt.NDArray[Any]) -> bytes:
+    """Serialise a `TensorProto`; an array of one repeated number is stored as that number."""
     value = np.asarray(value)
     if value.size > 1 and value.dtype == np.float32 and (value == value.flat[0]).all():
         proto = tf.make_tensor_proto(value.flat[0], shape=value.shape)
     else:
         proto = tf.make_tensor_proto(value)
-    return proto.SerializeToString()
+    serialised: bytes = proto.SerializeToString()
+    return serialised
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited field of a protobuf message."""
+    """Return a length-delimited field of a protobuf message."""
     return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(content)) + content
 
 
 def _varint(value: int) -> bytes:
-    """An unsigned number, seven bits a byte, the lowest first."""
+    """Return an unsigned number, seven bits per byte, the lowest first."""
     pieces = []
     while value > 0x7F:
         pieces.append(value & 0x7F | 0x80)

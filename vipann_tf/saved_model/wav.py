@@ -10,7 +10,7 @@ from vipann_tf.saved_model.resampling import RATES_HZ, TO_HZ, resample
 
 
 def decode(contents: tf.Tensor) -> tf.Tensor:
-    """The waveform of a WAV file: float32 [samples] at 32 kHz, the mean of its channels.
+    """Read a WAV file: float32 [samples] at 32 kHz, the mean of its channels.
 
     Args:
       contents: string scalar: a whole file, 16-bit PCM, at one of `RATES_HZ`.
@@ -46,7 +46,7 @@ def answer_by_length(
     rate_hz: int,
     shape: list[int | None],
 ) -> tf.Tensor:
-    """Answers WAV files of any lengths, those of one length together.
+    """Answer WAV files of any lengths, those of one length together.
 
     Padding them to one length would change their answers.
 
@@ -83,7 +83,9 @@ def answer_by_length(
     starts, lengths = ends[:-1], ends[1:] - ends[:-1]
     distinct = tf.unique(lengths)
 
-    def answer_group(group, answers, order):
+    def answer_group(
+        group: tf.Tensor, answers: tf.Tensor, order: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         rows = tf.where(tf.equal(distinct.idx, group))[:, 0]
         steps = tf.range(distinct.y[group])
         waveforms = tf.gather(samples, tf.gather(starts, rows)[:, tf.newaxis] + steps)
@@ -100,6 +102,9 @@ def answer_by_length(
     return tf.gather(answers, tf.math.invert_permutation(order), axis=1)
 
 
-def _append(samples, ends, row, waveform):
+def _append(
+    samples: tf.Tensor, ends: tf.Tensor, row: tf.Tensor, waveform: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Add a waveform and its end to those that lie end to end."""
     samples = tf.concat([samples, waveform], 0)
     return row + 1, samples, tf.concat([ends, [tf.size(samples)]], 0)

@@ -107,7 +107,7 @@ class Validation:
         return patience is not None and int(self._worse) >= patience
 
     def score(self, step: int) -> dict[str, float]:
-        """Scores the network after a step.
+        """Score the network after a step.
 
         Returns:
           The task's metrics; those that the clips do not define are left out.
@@ -119,7 +119,8 @@ class Validation:
             seed=self._seed,
         )
         found = metrics(answers.decomposition.probabilities, answers.truth, self._task)
-        scores = {name: found[name] for name in METRICS[self._task] if found[name] is not None}
+        values = {name: found[name] for name in METRICS[self._task]}
+        scores = {name: value for name, value in values.items() if value is not None}
         value = scores.get(self._settings.metric, math.nan)
         if self._better(value):
             self._best_value.assign(value)
@@ -141,7 +142,7 @@ class Validation:
             for best, weight in zip(self._best_weights, self._model.weights, strict=True):
                 best.assign(weight)
 
-    def outcome(self) -> dict[str, float | int]:
+    def outcome(self) -> dict[str, float | int | str]:
         """Return what the metadata of the model say of the validation."""
         return {
             "validation_metric": self._settings.metric,

@@ -33,7 +33,7 @@ def start_from(
       UserError: The base lacks a variable of a wanted layer, or is deterministic where the layer is
         Flipout and `moped_delta` is not given.
     """
-    bayesian = {layer.name: layer for layer in model.bayesian_layers if wanted(layer.name)}
+    bayesian = [part for part in model.bayesian_layers if wanted(part.name)]
     values = {}
     for name in model.named_variables():
         layer, _, variable = name.rpartition("/")
@@ -52,11 +52,10 @@ def start_from(
                 "posterior starts, e.g. variational.moped_delta=0.1"
             )
     model.assign(values, partial=True)
-    for name, layer in bayesian.items():
-        if f"{name}/kernel_loc" not in base:
-            kernel = base[f"{name}/kernel"]
-            layer.set_posterior(
-                kernel, np.maximum(variational.moped_delta * np.abs(kernel), MIN_STDDEV)
-            )
+    for part in bayesian:
+        if variational.moped_delta is not None and f"{part.name}/kernel_loc" not in base:
+            kernel = base[f"{part.name}/kernel"]
+            stddev = np.maximum(variational.moped_delta * np.abs(kernel), MIN_STDDEV)
+            part.set_posterior(kernel, stddev)
         if variational.prior == "pretrained":
-            layer.set_prior_to_posterior()
+            part.set_prior_to_posterior()
