@@ -26,6 +26,7 @@ NAMES = (
     "inference",
     "training_step",
     "draws",
+    "validation",
     "growth",
     "logmel",
     "data",

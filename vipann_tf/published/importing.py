@@ -26,7 +26,7 @@ def import_checkpoint(
     samples: int = DEFAULT_SAMPLES,
     overwrite: bool = False,
 ) -> Path:
-    """Reads a PANNs or VI-PANN checkpoint and writes its model directory.
+    """Read a PANNs or VI-PANN checkpoint and write its model directory.
 
     Args:
       checkpoint: The .pth file.

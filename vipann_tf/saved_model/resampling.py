@@ -2,8 +2,8 @@
 
 Output sample n lies at the time n / TO_HZ. With x the input at r Hz and fc the cutoff,
 
-    y[n] = sum_k x[k] h(n / TO_HZ - k / r),   h(t) = (2 fc / r) sinc(2 fc t) kaiser(t / half
-    length).
+    y[n] = sum_k x[k] h(n / TO_HZ - k / r),
+    h(t) = (2 fc / r) sinc(2 fc t) kaiser(t / half length).
 
 20 ms hold a whole number of samples at every rate here (441 at 22.05 kHz), so the same filters
 serve each block of 20 ms: a block's output is its input, with some overlap, times one matrix.

@@ -139,7 +139,7 @@ class Signatures:
         """Compute probabilities [T, batch, labels] of stored heads, all at once.
 
         The trunk is deterministic. A head is two small products: one after another they would cost
-          more than the trunk.
+        more than the trunk.
         """
         features = self._shared(waveform)
         return tf.vectorized_map(
