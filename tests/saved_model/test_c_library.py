@@ -1,4 +1,4 @@
-"""The SavedModel without Python: loaded and asked by TensorFlow's own C library, as a server does."""
+"""The SavedModel without Python: loaded and run by TensorFlow's C library, as a server does."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Model directories: written whole or not at all, versions that only rise, round trips, settings."""
+"""Model directories: written whole or not at all, rising versions, round trips, settings."""
 
 import json
 import os
@@ -56,7 +56,8 @@ def stub(monkeypatch):
 
 
 class _NoSignatures:
-    functions = {}
+    def __init__(self):
+        self.functions = {}
 
     def module(self):
         return None

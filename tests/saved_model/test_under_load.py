@@ -1,4 +1,4 @@
-"""What a server needs of a SavedModel: the trunk once a request, requests in parallel, flat memory."""
+"""What a server needs of a SavedModel: one trunk per request, parallel requests, flat memory."""
 
 import concurrent.futures
 import time
@@ -48,7 +48,7 @@ def _calls(node, function: str) -> bool:
 
 
 def test_a_hundred_stored_draws_cost_little_more_than_one(exported):
-    """At most 1.3 times; 0.2 more for a machine with other work. The best of several is compared."""
+    """At most 1.3 times; 0.2 more for a busy machine. The best of several is compared."""
     model = exported("det-flip")
     clips = tf.constant(np.random.default_rng(0).normal(0, 0.1, [1, 160_000]).astype(np.float32))
     settings = {"draws": "stored", "seed": 1}

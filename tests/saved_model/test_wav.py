@@ -1,4 +1,4 @@
-"""The `wav` signature: parsing, resampling against soxr, lengths mixed in one request, bad files."""
+"""The `wav` signature: parsing, resampling against soxr, mixed lengths, bad files."""
 
 import numpy as np
 import pytest
