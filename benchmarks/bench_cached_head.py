@@ -37,7 +37,7 @@ def write_base(directory: pathlib.Path, width: float) -> None:
         architecture=model.architecture,
         sample_rate_hz=32000,
         clip_seconds=5.0,
-        samples=1,
+        num_draws=1,
         seed=0,
         variables=list(named),
     )

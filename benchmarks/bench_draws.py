@@ -32,7 +32,7 @@ def request(samples: int, draws: str):
 
         out = pathlib.Path(args.scratch) / f"{draws}-{samples}"
         if not out.exists():
-            reexport(args.model, out, samples=samples, draws=draws)
+            reexport(args.model, out, num_draws=samples, draw_storage=draws)
         loaded = load_signatures(out)
         ask = loaded.signatures["serving_default"]
         noise = np.random.default_rng(0).normal(0, 0.1, [1, 160_000]).astype("float32")
@@ -74,9 +74,9 @@ def evaluation(head: str, samples: int):
             }
             for start in range(0, CLIPS, BATCH)
         ]
-        predict_batches(model, batches[:1], samples=1, seed=1)
+        predict_batches(model, batches[:1], num_draws=1, seed=1)
         began = time.perf_counter()
-        predict_batches(model, batches, samples=samples, seed=0)
+        predict_batches(model, batches, num_draws=samples, seed=0)
         elapsed = time.perf_counter() - began
         began = time.perf_counter()
         for index in range(1, samples + 1):

@@ -56,7 +56,7 @@ def inference(setting: dict):
                 for _ in range(clips // setting["batch"])
             ]
             began = time.perf_counter()
-            predict_batches(model, batches, samples=draws, seed=0)
+            predict_batches(model, batches, num_draws=draws, seed=0)
             return time.perf_counter() - began
 
         tracing = ask(setting["batch"], 1)

@@ -60,9 +60,9 @@ def ours(kind: str, precision: str):
                 }
 
         samples = args.samples if kind == "flipout" else 1
-        predict_batches(model, batches(args.batch), samples=1, seed=1)
+        predict_batches(model, batches(args.batch), num_draws=1, seed=1)
         began = time.perf_counter()
-        answer = predict_batches(model, batches(args.clips), samples=samples, seed=0)
+        answer = predict_batches(model, batches(args.clips), num_draws=samples, seed=0)
         elapsed = time.perf_counter() - began
         dtype = tf.bfloat16 if "bfloat16" in precision else tf.float32
         return {
@@ -195,7 +195,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--clips", type=int, default=32)
-    parser.add_argument("--samples", type=int, default=10)
+    parser.add_argument("--num-draws", type=int, default=10)
     parser.add_argument("--comparator-samples", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--batch", type=int, default=8)

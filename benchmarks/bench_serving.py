@@ -49,7 +49,7 @@ def main():
     shape = info.architecture
     lines = [
         f"## Serving: {name}, width {shape.width:g}, {shape.trunk} trunk, {shape.head} head, "
-        f"{info.samples} draws {info.draws}, clips of {options.seconds:g} s",
+        f"{info.num_draws} draws {info.draw_storage}, clips of {options.seconds:g} s",
         "",
         harness.table(["callers", "p50 ms", "p90 ms", "p99 ms", "clips/s"], rows),
     ]
@@ -67,10 +67,10 @@ def main():
     print("\n".join(lines))
 
 
-def clip(seconds: float, rate_hz: int) -> np.ndarray:
+def clip(seconds: float, sample_rate_hz: int) -> np.ndarray:
     """A clip of noise, float32 [1, samples]."""
     rng = np.random.default_rng(0)
-    return rng.normal(0, 0.1, [1, int(seconds * rate_hz)]).astype(np.float32)
+    return rng.normal(0, 0.1, [1, int(seconds * sample_rate_hz)]).astype(np.float32)
 
 
 def drive(model, waveform: np.ndarray, callers: int, requests: int) -> list:

@@ -91,7 +91,7 @@ def write_model(directory: str) -> None:
         architecture=architecture,
         sample_rate_hz=32000,
         clip_seconds=10.0,
-        samples=MEMORY_SAMPLES,
+        num_draws=MEMORY_SAMPLES,
         seed=0,
         variables=[],
     )

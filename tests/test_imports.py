@@ -13,6 +13,7 @@ PROMISES = [
     "audio.decoding",
     "audio.windows",
     "choices",
+    "former_names",
     "cli",
     "datasets",
     "errors",

@@ -79,7 +79,7 @@ def test_evaluate_prints_and_writes_the_same_numbers(made):
 
 
 def test_predict_formats_agree(made):
-    asked = ["predict", made / "model", made / "clip.wav", "--samples", 3, "--top", 10]
+    asked = ["predict", made / "model", made / "clip.wav", "--num-draws", 3, "--top", 10]
     answer = json.loads(run(*asked, "--format", "json").stdout)
     rows = list(csv.DictReader(io.StringIO(run(*asked, "--format", "csv").stdout)))
     table = run(*asked).stdout
@@ -93,7 +93,7 @@ def test_predict_formats_agree(made):
 def test_predict_answers_the_good_files_and_names_the_bad(made):
     (made / "text.wav").write_text("not a sound")
     files = [made / "missing.wav", made / "clip.wav", made / "text.wav"]
-    result = run("predict", made / "model", *files, "--samples", 1, "--format", "csv", status=1)
+    result = run("predict", made / "model", *files, "--num-draws", 1, "--format", "csv", status=1)
     assert {row["file"] for row in csv.DictReader(io.StringIO(result.stdout))} == {str(files[1])}
     assert "missing.wav: missing-file" in result.stderr
     assert "text.wav: undecodable" in result.stderr
@@ -102,14 +102,23 @@ def test_predict_answers_the_good_files_and_names_the_bad(made):
 def test_predict_and_evaluate_agree(made):
     """The SavedModel's draws are the Keras model's."""
     results = made / "agree"
-    run("evaluate", made / "model", "--data", made / "multiclass", "--out", results, "--samples", 3)
+    run(
+        "evaluate",
+        made / "model",
+        "--data",
+        made / "multiclass",
+        "--out",
+        results,
+        "--num-draws",
+        3,
+    )
     from vipann_tf.datasets import synthetic
 
     with open(results / "predictions.csv", newline="") as lines:
         row = next(csv.DictReader(lines))
     index = next(i for i, clip in enumerate(_fold5(synthetic)) if clip.clip_id == row["clip_id"])
     synthetic.write_wav(made / "same.wav", "multiclass", index, seconds=1.0)
-    asked = ["predict", made / "model", made / "same.wav", "--samples", 3, "--top", 10]
+    asked = ["predict", made / "model", made / "same.wav", "--num-draws", 3, "--top", 10]
     answer = json.loads(run(*asked, "--format", "json").stdout)
     for label in answer["labels"]:
         assert label["probability"] == pytest.approx(float(row[f"p:{label['label']}"]), abs=1e-4)
@@ -171,7 +180,7 @@ def test_debug_shows_the_traceback():
 
 def test_evaluate_out_of_distribution(made):
     run("prepare", "synthetic", made / "ood", "--task", "ood", "--clips", 10, "--seconds", 1)
-    model = ["evaluate", made / "model", "--data", made / "multiclass", "--samples", 2]
+    model = ["evaluate", made / "model", "--data", made / "multiclass", "--num-draws", 2]
     shown = run(*model, "--ood", made / "ood", "--out", made / "outside")
     results = json.loads((made / "outside" / "metrics.json").read_text())
     scores = results["ood"]["synthetic-ood"]["scores"]

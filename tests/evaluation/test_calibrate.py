@@ -164,7 +164,7 @@ def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch, capsy
         ({"splits": ["fold2"]}, "split fold2 of synthetic-multiclass trained the model.*use fold5"),
         ({"coverage": 1.5}, "coverage is 1.5; it must lie between 0 and 1"),
         ({"method": "raps"}, "method is 'raps'; it must be one of aps, threshold"),
-        ({"samples": 0}, "samples is 0; use 1 or more"),
+        ({"num_draws": 0}, "num_draws is 0; use 1 or more"),
     ],
 )
 def test_wrong_arguments_are_named(made, arguments, message):
@@ -175,8 +175,8 @@ def test_wrong_arguments_are_named(made, arguments, message):
 
 def test_too_many_draws_are_refused_before_they_are_drawn(made, monkeypatch):
     monkeypatch.setattr(calibration, "MAX_LOGIT_BYTES", 4 * 4 * 10 * 50)
-    with pytest.raises(UserError, match="100 draws of 4 clips .* use at most --samples 50"):
-        calibration.calibrate(made / "model", made / "data", made / "out", samples=100)
+    with pytest.raises(UserError, match="100 draws of 4 clips .* use at most --num-draws 50"):
+        calibration.calibrate(made / "model", made / "data", made / "out", num_draws=100)
 
 
 def test_clips_that_trained_the_base_are_refused(made):

@@ -43,7 +43,7 @@ def batches():
         }
 
 def peak_mb(samples):
-    found = predict_batches(Model, batches(), samples=samples, seed=0)
+    found = predict_batches(Model, batches(), num_draws=samples, seed=0)
     assert found.decomposition.probabilities.shape == (80, 10)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

@@ -22,7 +22,7 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("under_test")
     source = datasets.load("synthetic", None, task="multiclass", clips=10, seconds=1.0)
     dataset = prepare(source, root / "data", workers=1)
-    prepare(source, root / "slow", rate_hz=16_000, workers=1)
+    prepare(source, root / "slow", sample_rate_hz=16_000, workers=1)
     for precision in ("float32", "bfloat16"):
         write_light_model(root / precision, dataset, precision=precision)
     return root
@@ -47,17 +47,17 @@ def test_clips_of_another_rate_are_refused(made, tmp_path, command):
 
 def test_draws_are_those_of_the_export_unless_chosen(made):
     tested = ModelUnderTest.open(made / "float32")
-    assert (tested.samples, tested.seed, tested.draws) == (2, 4, 2)
-    tested = ModelUnderTest.open(made / "float32", samples=1, seed=0)
-    assert (tested.samples, tested.seed, tested.draws) == (1, 0, 1)
-    with pytest.raises(UserError, match="samples is 0; use 1 or more"):
-        ModelUnderTest.open(made / "float32", samples=0)
+    assert (tested.num_draws, tested.seed, tested.num_networks) == (2, 4, 2)
+    tested = ModelUnderTest.open(made / "float32", num_draws=1, seed=0)
+    assert (tested.num_draws, tested.seed, tested.num_networks) == (1, 0, 1)
+    with pytest.raises(UserError, match="num_draws is 0; use 1 or more"):
+        ModelUnderTest.open(made / "float32", num_draws=0)
 
 
 def test_a_deterministic_network_has_one_draw(made, tmp_path):
     dataset = ModelUnderTest.open(made / "float32").check(made / "data")
     write_light_model(tmp_path / "one", dataset, head="deterministic")
-    assert ModelUnderTest.open(tmp_path / "one", samples=7).draws == 1
+    assert ModelUnderTest.open(tmp_path / "one", num_draws=7).num_networks == 1
 
 
 def test_other_labels_are_refused_unless_they_do_not_matter(made, tmp_path):
@@ -75,7 +75,7 @@ def test_a_model_computes_in_the_precision_of_its_export(made):
     found, expected = {}, {}
     (batch,) = evaluation_batches(made / "data", ["fold5"], 10)
     for precision, policy in {"float32": "float32", "bfloat16": "mixed_bfloat16"}.items():
-        tested = ModelUnderTest.open(made / precision, samples=3)
+        tested = ModelUnderTest.open(made / precision, num_draws=3)
         predictions = tested.predict(made / "data", ["fold5"])
         found[precision] = predictions.decomposition.probabilities
         network = tested.network.twin(dtype=policy)

@@ -72,7 +72,7 @@ def test_the_clips_named_are_the_most_uncertain_unseen_ones(made):
     expected = predict_batches(
         network,
         batches,
-        samples=3,
+        num_draws=3,
         seed=info.seed,
         clips=10,
         on_progress=lambda *done: progress.append(done),
@@ -81,7 +81,7 @@ def test_the_clips_named_are_the_most_uncertain_unseen_ones(made):
     for by in ("epistemic", "aleatoric", "total"):
         scores = getattr(expected.decomposition, by)
         order = np.argsort(-scores)[:6]
-        found = rank(made / "model", made / "data", by=by, top=6, samples=3)
+        found = rank(made / "model", made / "data", by=by, top=6, num_draws=3)
         assert [clip.clip_id for clip in found] == [expected.clip_ids[i] for i in order]
         np.testing.assert_allclose([getattr(clip, by) for clip in found], scores[order], rtol=1e-4)
         assert [clip.rank for clip in found] == [1, 2, 3, 4, 5, 6]
@@ -113,8 +113,8 @@ def test_the_command_prints_csv_and_a_table(made):
     [
         ("model", {"by": "doubt"}, "by is 'doubt'; it must be one of total, aleatoric, epistemic"),
         ("model", {"top": 0}, "top is 0; use 1 or more"),
-        ("model", {"samples": 0}, "samples is 0; use 1 or more"),
-        ("model", {"samples": 1}, "one network has no epistemic uncertainty .* or --by total"),
+        ("model", {"num_draws": 0}, "num_draws is 0; use 1 or more"),
+        ("model", {"num_draws": 1}, "one network has no epistemic uncertainty .* or --by total"),
         ("one", {}, "one network has no epistemic uncertainty"),
     ],
 )

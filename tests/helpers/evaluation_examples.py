@@ -39,7 +39,7 @@ def example_results(task: str, clips: int = 40, draws: int = 6, **changes) -> Re
         "labels": LABELS,
         "answers": _answers(rng, logits, draws, task, "clip"),
         "truth": truth,
-        "draws": draws,
+        "num_draws": draws,
         "seed": 3,
         "command": "vipann-tf evaluate saved_models/a --data b --split fold5 --out c",
         "description": {"strategy": "det-flip"},

@@ -20,7 +20,7 @@ KINDS = {
     "drop": ("dropout", "multiclass"),
     "det": ("deterministic", "multilabel"),
 }
-SAMPLES, SEED, TEMPERATURE = 3, 11, 1.7
+NUM_DRAWS, SEED, TEMPERATURE = 3, 11, 1.7
 # Rounding of float32 convolutions that are summed in another order.
 CLOSE = {"rtol": 0, "atol": 1e-5}
 
@@ -34,10 +34,10 @@ class Exported:
     info: ModelInfo
     signatures: dict
 
-    def expected(self, waveforms, samples=SAMPLES, seed=SEED) -> decomposition.Decomposition:
+    def expected(self, waveforms, num_draws=NUM_DRAWS, seed=SEED) -> decomposition.Decomposition:
         """What the Keras model says, draw by draw, without any graph of the export's."""
         waveforms = tf.constant(waveforms)
-        draws = [Draw(tf.constant(seed, tf.int64), tf.constant(i)) for i in range(1, samples + 1)]
+        draws = [Draw(tf.constant(seed, tf.int64), tf.constant(i)) for i in range(1, num_draws + 1)]
         task = self.info.architecture.task
         probs = [
             probabilities(self.keras.run(waveforms, draw=draw) / TEMPERATURE, task)
@@ -75,5 +75,5 @@ def small_info(model: VIPANN, **settings) -> ModelInfo:
         recipe={"model": {"depth": 22}},
         training={"steps": 7, "seconds": 1.5, "loss": 0.25},
         metrics={"tiny/fold5": {"accuracy": {"value": 0.8, "low": 0.7, "high": 0.9}, "nll": 0.61}},
-        **{"samples": SAMPLES, "seed": SEED, **settings},
+        **{"num_draws": NUM_DRAWS, "seed": SEED, **settings},
     )

@@ -45,7 +45,7 @@ def write_light_model(
         architecture=architecture,
         sample_rate_hz=32000,
         clip_seconds=1.0,
-        samples=2,
+        num_draws=2,
         seed=4,
         precision=precision,
         variables=[],

@@ -63,7 +63,7 @@ def write_cell(directory: StudyDirectory, cell: Cell) -> Results:
         labels=LABELS,
         answers=_answers(rng, skill * truth, draws, [f"clip{first + i}" for i in range(FOLD)]),
         truth=truth,
-        draws=draws,
+        num_draws=draws,
         seed=0,
         command="",
         # As the data sets call themselves, which is not what the study calls them.
@@ -94,7 +94,7 @@ def write_upstream(directory: StudyDirectory, name: str) -> Results:
             [f"t{i}" for i in range(14)], decompose(samples, "multilabel")
         ),
         truth=truth,
-        draws=2,
+        num_draws=2,
         seed=0,
         command="",
     )

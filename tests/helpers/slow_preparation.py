@@ -11,18 +11,18 @@ from vipann_tf.datasets.base import Clip, Source
 CLIPS = 60
 
 
-def decode(clip: Clip, rate_hz: int) -> np.ndarray:
+def decode(clip: Clip, sample_rate_hz: int) -> np.ndarray:
     """A waveform that follows from the clip's id alone."""
     time.sleep(0.02)
     rng = np.random.default_rng(int(clip.clip_id))
-    return rng.uniform(-0.5, 0.5, rate_hz // 2).astype(np.float32)
+    return rng.uniform(-0.5, 0.5, sample_rate_hz // 2).astype(np.float32)
 
 
-def dying(clip: Clip, rate_hz: int) -> np.ndarray:
+def dying(clip: Clip, sample_rate_hz: int) -> np.ndarray:
     """As `decode`, but one clip takes the process with it."""
     if clip.clip_id == "13":
         os._exit(7)
-    return decode(clip, rate_hz)
+    return decode(clip, sample_rate_hz)
 
 
 def source(decode_with=decode) -> Source:

@@ -16,9 +16,9 @@ def waveform(clip_id: str) -> np.ndarray:
     )
 
 
-def decode(clip: Clip, rate_hz: int) -> np.ndarray:
+def decode(clip: Clip, sample_rate_hz: int) -> np.ndarray:
     """As `Source.decode`."""
-    assert rate_hz == RATE_HZ
+    assert sample_rate_hz == RATE_HZ
     return waveform(clip.clip_id)
 
 
@@ -36,4 +36,4 @@ def write(directory, clips_of_split, *, shards=3, labels=labels_of, task="multil
             number += 1
     names = sorted({label for clip in clips for label in clip.labels})
     source = Source("small", task, tuple(names), clips, SAMPLES / RATE_HZ, decode=decode)
-    return prepare(source, directory, rate_hz=RATE_HZ, shards=shards, workers=1)
+    return prepare(source, directory, sample_rate_hz=RATE_HZ, shards=shards, workers=1)

@@ -18,7 +18,7 @@ from vipann_tf.training.loop import Loop
 
 KINDS = ("deterministic", "dropout", "flipout")
 NETWORK = ("model.depth=22", "model.width=0.0625")
-SHORT = ("training.steps=2", "training.batch_size=4", "export.samples=2")
+SHORT = ("training.steps=2", "training.batch_size=4", "export.num_draws=2")
 
 
 def pretrain_recipe(kind: str, *settings: str, path=None) -> PretrainRecipe:

@@ -133,7 +133,7 @@ def test_exported_model(network, golden, waveforms, tmp_path):
         architecture=network.architecture,
         sample_rate_hz=32000,
         clip_seconds=10.0,
-        samples=1,
+        num_draws=1,
         seed=0,
         variables=[],
     )

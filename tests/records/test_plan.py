@@ -99,7 +99,7 @@ def test_contradictions_are_rejected_by_name():
         ({"seconds": 0.01}, "seconds is 0.01; use a length from 0.1 to 600"),
         ({"seconds": float("nan")}, "seconds is nan"),
         ({"seconds": 1e6}, "seconds is 1000000.0"),
-        ({"rate_hz": 10}, "rate_hz is 10; use a sample rate from 1000 to 192000"),
+        ({"sample_rate_hz": 10}, "sample_rate_hz is 10; use a sample rate from 1000 to 192000"),
         ({"shards": 0}, "shards is 0; use 1 to 99999"),
     ],
 )

@@ -73,7 +73,7 @@ def recordings(tmp_path):
 
 def test_records_hold_the_recordings(recordings, tmp_path):
     source = datasets.load("folder", recordings)
-    info = prepare(source, tmp_path / "out", seconds=1.0, rate_hz=16_000)
+    info = prepare(source, tmp_path / "out", seconds=1.0, sample_rate_hz=16_000)
     found = records(tmp_path / "out", "train")
     assert sorted(found) == ["cat/loud.wav", "cat/silent.wav", "dog/long.wav", "dog/short.flac"]
     for name, feature in found.items():
@@ -168,11 +168,11 @@ def test_killed_again_and_again(tmp_path):
 decoded: list[str] = []
 
 
-def counting(clip, rate_hz):
+def counting(clip, sample_rate_hz):
     decoded.append(clip.clip_id)
     if len(decoded) == 33:
         raise KeyboardInterrupt
-    return slow_preparation.decode(clip, rate_hz)
+    return slow_preparation.decode(clip, sample_rate_hz)
 
 
 def test_an_interrupted_run_is_gone_on_with(tmp_path):
@@ -221,7 +221,7 @@ def test_a_worker_that_dies_is_noticed(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def disk_full(clip, rate_hz):
+def disk_full(clip, sample_rate_hz):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -230,7 +230,7 @@ def test_a_full_disk_is_named(tmp_path):
         prepare(slow_preparation.source(disk_full), tmp_path / "out")
 
 
-def broken(clip, rate_hz):
+def broken(clip, sample_rate_hz):
     raise ZeroDivisionError("a bug of ours")
 
 
@@ -239,13 +239,15 @@ def test_our_own_mistakes_are_not_rejections(tmp_path):
         prepare(slow_preparation.source(broken), tmp_path / "out")
 
 
-def unusable(clip, rate_hz):
+def unusable(clip, sample_rate_hz):
     raise DecodeError("empty", "0 samples")
 
 
-def half_usable(clip, rate_hz):
+def half_usable(clip, sample_rate_hz):
     return (
-        unusable(clip, rate_hz) if clip.split == "eval" else slow_preparation.decode(clip, rate_hz)
+        unusable(clip, sample_rate_hz)
+        if clip.split == "eval"
+        else slow_preparation.decode(clip, sample_rate_hz)
     )
 
 

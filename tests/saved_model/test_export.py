@@ -12,7 +12,7 @@ from tests.helpers.exported_models import (
     CLOSE,
     KINDS,
     LABELS,
-    SAMPLES,
+    NUM_DRAWS,
     TEMPERATURE,
     Exported,
     changes_of,
@@ -25,7 +25,7 @@ from vipann_tf.saved_model import reexport as reexport_module
 from vipann_tf.saved_model.export import (
     add_version,
     check_served,
-    default_draws,
+    default_draw_storage,
     export,
 )
 from vipann_tf.saved_model.load import load_model, load_signatures, read_variables
@@ -195,8 +195,8 @@ class TestSettings:
         self, exported, waveforms, tmp_path
     ):
         model = exported("flip")
-        version = reexport(model.path, tmp_path / "stored", draws="stored")
-        assert read_model_info(version).draws == "stored"
+        version = reexport(model.path, tmp_path / "stored", draw_storage="stored")
+        assert read_model_info(version).draw_storage == "stored"
         loaded = load_signatures(version)
         answer = loaded.signatures["serving_default"](waveform=tf.constant(waveforms[:2]))
         expected = model.expected(waveforms[:2])
@@ -209,7 +209,7 @@ class TestSettings:
         # Any other draws can still be asked for.
         asked = {"num_samples": tf.constant(5), "seed": tf.constant(9, tf.int64)}
         other = loaded.signatures["monte_carlo"](waveform=tf.constant(waveforms[:1]), **asked)
-        expected = model.expected(waveforms[:1], samples=5, seed=9)
+        expected = model.expected(waveforms[:1], num_draws=5, seed=9)
         np.testing.assert_allclose(other["total"], expected.total, **CLOSE)
 
     def test_other_draws_precision_and_length(self, exported, waveforms, tmp_path):
@@ -217,7 +217,7 @@ class TestSettings:
         version = reexport(
             model.path,
             tmp_path / "other",
-            samples=2,
+            num_draws=2,
             seed=8,
             precision="bfloat16",
             fixed_seconds=1.25,
@@ -225,7 +225,7 @@ class TestSettings:
         )
         assert version == tmp_path / "other" / "5"
         info = read_model_info(version)
-        assert (info.samples, info.seed, info.precision, info.fixed_seconds) == (
+        assert (info.num_draws, info.seed, info.precision, info.fixed_seconds) == (
             2,
             8,
             "bfloat16",
@@ -236,7 +236,7 @@ class TestSettings:
         loaded = load_signatures(version)
         ask = loaded.signatures["serving_default"]
         answer = ask(waveform=tf.constant(waveforms[:3, :40_000]))
-        expected = model.expected(waveforms[:3, :40_000], samples=2, seed=8)
+        expected = model.expected(waveforms[:3, :40_000], num_draws=2, seed=8)
         difference = np.abs(answer["probabilities"] - expected.probabilities).max()
         # bfloat16 has 8 bits; the answers are near, and not those of float32.
         assert 1e-6 < difference < 0.1, difference
@@ -284,12 +284,12 @@ class TestSettings:
     )
     def test_a_small_random_head_is_stored(self, kind, width, samples, draws):
         architecture = networks.architecture(KINDS[kind][0], width=width, **changes_of(kind))
-        assert default_draws(architecture, samples) == draws
+        assert default_draw_storage(architecture, samples) == draws
 
     @pytest.mark.parametrize("samples", [0, 1001])
     def test_number_of_draws(self, exported, tmp_path, samples):
-        with pytest.raises(UserError, match=f"samples is {samples}; use 1 to 1000"):
-            reexport(exported("det").path, tmp_path / "x", samples=samples)
+        with pytest.raises(UserError, match=f"num_draws is {samples}; use 1 to 1000"):
+            reexport(exported("det").path, tmp_path / "x", num_draws=samples)
         assert names(tmp_path) == []
 
     @pytest.mark.parametrize("seconds", [0.99, 0.0, -1.0])
@@ -301,7 +301,7 @@ class TestSettings:
 
     @pytest.mark.parametrize("kind", ["det", "drop"])
     def test_only_kernels_can_be_stored(self, kind):
-        info = small_info(small_model(kind), draws="stored")
+        info = small_info(small_model(kind), draw_storage="stored")
         with pytest.raises(
             UserError, match="draws 'stored' needs a Flipout model; this one has a d"
         ):
@@ -368,7 +368,7 @@ class TestMetadata:
         "old, new, text",
         [
             ('"schema_version": 1', '"schema_version": 2', "schema_version: Input should be 1"),
-            ('"samples": 3', '"samples": "many"', "samples: Input should be a valid integer"),
+            ('"num_draws": 3', '"num_draws": "many"', "num_draws: Input should be a valid integer"),
             (
                 '"seed": 11',
                 '"seed": 11, "unheard_of": 1',
@@ -398,7 +398,7 @@ def test_the_card_says_what_the_metadata_says(exported):
     for text in (
         "# det-flip\n",
         "ResNet-22 of width 0.0625 with a deterministic trunk and a flipout head",
-        f"{SAMPLES} networks of seed 11, drawn in each request",
+        f"{NUM_DRAWS} networks of seed 11, drawn in each request",
         f"temperature {TEMPERATURE}",
         "Siren, Rain, light, Glöckchen",
         "Trained on tiny: 40 clips of 1 s, splits fold1, with fold5 held out.",

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from tests.helpers.exported_models import SAMPLES
+from tests.helpers.exported_models import NUM_DRAWS
 from tests.helpers.paths import CLIENT
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
@@ -52,12 +52,12 @@ class TestFiles:
 
     def test_chosen_draws(self, exported, waveforms, sounds):
         model = exported("det-flip")
-        (answer,) = Predictor(connect(model.path, samples=2, seed=4)).answer(sounds[:1])
-        expected = model.expected(waveforms[:1], samples=2, seed=4)
+        (answer,) = Predictor(connect(model.path, num_draws=2, seed=4)).answer(sounds[:1])
+        expected = model.expected(waveforms[:1], num_draws=2, seed=4)
         np.testing.assert_allclose(answer.probabilities, expected.probabilities[0], **CLOSE)
         for samples in (0, 1001):
-            with pytest.raises(UserError, match=f"samples is {samples}; use 1 to 1000"):
-                connect(model.path, samples=samples)
+            with pytest.raises(UserError, match=f"num_draws is {samples}; use 1 to 1000"):
+                connect(model.path, num_draws=samples)
 
     def test_bad_files_do_not_keep_others_from_their_answers(self, exported, sounds, tmp_path):
         text = tmp_path / "notes.txt"
@@ -92,11 +92,20 @@ class TestFiles:
 
     def test_the_export_command(self, exported, waveforms, sounds, tmp_path):
         model, out = exported("det-flip"), tmp_path / "served"
-        arguments = ["export", str(model.path), "--out", str(out), "--samples", "2", "--seed", "6"]
+        arguments = [
+            "export",
+            str(model.path),
+            "--out",
+            str(out),
+            "--num-draws",
+            "2",
+            "--seed",
+            "6",
+        ]
         arguments += [
             "--precision",
             "float32",
-            "--draws",
+            "--draw-storage",
             "stored",
             "--seconds",
             "2",
@@ -107,13 +116,18 @@ class TestFiles:
         assert result.exit_code == 0, result.output
         assert f"{out / '4'}: ResNet-22" in result.output
         info = read_model_info(out)
-        assert (info.samples, info.seed, info.draws, info.fixed_seconds) == (2, 6, "stored", 2.0)
+        assert (info.num_draws, info.seed, info.draw_storage, info.fixed_seconds) == (
+            2,
+            6,
+            "stored",
+            2.0,
+        )
         # A shorter file is followed by silence, a longer one is not cut in secret.
         long = tmp_path / "long.wav"
         soundfile.write(long, np.full(80_000, 0.1), 32000)
         short, refused = Predictor(connect(out)).answer([sounds[0], long])
         padded = np.pad(waveforms[:1], [(0, 0), (0, 64_000 - waveforms.shape[1])])
-        expected = model.expected(padded, samples=2, seed=6)
+        expected = model.expected(padded, num_draws=2, seed=6)
         np.testing.assert_allclose(short.probabilities, expected.probabilities[0], **CLOSE)
         assert "it is 2.5 s long, and this model was exported for 2 s" in refused.error
 
@@ -183,7 +197,7 @@ class TestServer:
         assert request.model_spec.signature_name == "serving_default"
         assert set(request.inputs) == {"waveform"}
         (answer,) = Predictor(connect(model.path, server=serve.address, seed=77)).answer(sounds[:1])
-        expected = model.expected(waveforms[:1], samples=SAMPLES, seed=77)
+        expected = model.expected(waveforms[:1], num_draws=NUM_DRAWS, seed=77)
         np.testing.assert_allclose(answer.probabilities, expected.probabilities[0], **CLOSE)
 
     def test_the_client_in_deploy(self, serve, exported, waveforms, tmp_path, capsys):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit, softmax
 
-from tests.helpers.exported_models import CLOSE, KINDS, LABELS, SAMPLES, SEED, ask
+from tests.helpers.exported_models import CLOSE, KINDS, LABELS, NUM_DRAWS, SEED, ask
 from vipann_tf.saved_model.signatures import OUTPUTS
 
 PER_LABEL = {"probabilities", "label_total", "label_aleatoric", "label_epistemic"}
@@ -27,7 +27,7 @@ class TestAgainstKeras:
     def test_monte_carlo_takes_its_own_draws_and_seed(self, exported, waveforms, kind):
         model, clips = exported(kind), waveforms[:2]
         answer = ask(model, "monte_carlo", waveform=clips, num_samples=2, seed=np.int64(5))
-        expected = model.expected(clips, samples=2, seed=5)
+        expected = model.expected(clips, num_draws=2, seed=5)
         for name in OUTPUTS:
             np.testing.assert_allclose(answer[name], getattr(expected, name), **CLOSE)
         samples = answer["sample_probabilities"]
@@ -43,7 +43,7 @@ class TestAgainstKeras:
     def test_serving_default_has_the_draws_of_the_export(self, exported, waveforms, kind):
         model, clips = exported(kind), waveforms[:1]
         default = ask(model, "serving_default", waveform=clips)
-        same = ask(model, "monte_carlo", waveform=clips, num_samples=SAMPLES, seed=np.int64(SEED))
+        same = ask(model, "monte_carlo", waveform=clips, num_samples=NUM_DRAWS, seed=np.int64(SEED))
         for name in OUTPUTS:
             np.testing.assert_allclose(default[name], same[name], **CLOSE)
 

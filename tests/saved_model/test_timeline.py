@@ -61,7 +61,7 @@ def test_bands_hold_the_middle_of_the_draws(heard):
 
 def test_a_short_recording_is_one_window(exported, tmp_path):
     soundfile.write(tmp_path / "short.wav", np.full(RATE // 2, 0.1), RATE)
-    connection = connect(exported("det-flip").path, samples=2)
+    connection = connect(exported("det-flip").path, num_draws=2)
     listener = Listener(connection, window_s=5.0, hop_s=1.0)
     (window,) = listener.listen(tmp_path / "short.wav")
     assert (window.start_s, window.end_s) == (0.0, 0.5)

@@ -51,10 +51,10 @@ def test_a_hundred_stored_draws_cost_little_more_than_one(exported):
     """At most 1.3 times; 0.2 more for a busy machine. The best of several is compared."""
     model = exported("det-flip")
     clips = tf.constant(np.random.default_rng(0).normal(0, 0.1, [1, 160_000]).astype(np.float32))
-    settings = {"draws": "stored", "seed": 1}
+    settings = {"draw_storage": "stored", "seed": 1}
     made = {
         samples: Signatures(
-            model.keras, model.info.model_copy(update={"samples": samples, **settings})
+            model.keras, model.info.model_copy(update={"num_draws": samples, **settings})
         )
         for samples in (1, 100)
     }
@@ -106,7 +106,7 @@ def test_requests_in_parallel_have_their_own_answers(exported, waveforms):
 def test_stored_heads_are_the_sampled_ones(exported, waveforms, tmp_path):
     """All heads at once, against the loop, and for a batch in which rows must not mix."""
     model = exported("det-flip")
-    stored = load_signatures(reexport(model.path, tmp_path / "s", draws="stored"))
+    stored = load_signatures(reexport(model.path, tmp_path / "s", draw_storage="stored"))
     ask_stored = stored.signatures["serving_default"]
     together = ask_stored(waveform=tf.constant(waveforms))
     np.testing.assert_allclose(

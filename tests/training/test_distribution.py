@@ -60,7 +60,7 @@ WHAT = {
     "head": (
         *("det-flip", "fixed"),
         (
-            *("validation.splits=[fold2]", "validation.samples=1"),
+            *("validation.splits=[fold2]", "validation.num_draws=1"),
             *("optimizer.ema_momentum=0.9",),
         ),
     ),

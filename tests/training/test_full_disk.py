@@ -72,7 +72,7 @@ def test_no_space_left(bases, events, small_disk, monkeypatch, full_at):
     """ENOSPC as the system gives it, to whoever writes first."""
     disk, fill, empty = small_disk
     out = disk / "m"
-    settings = ("validation.splits=[fold2]", "validation.samples=1")
+    settings = ("validation.splits=[fold2]", "validation.num_draws=1")
     with monkeypatch.context() as patch:
         if full_at == "export":
 

@@ -18,10 +18,10 @@ RATE_HZ, SECONDS, CLIPS, BATCH, STEPS = 32_000, 10.0, 128, 32, 40
 ATTEMPTS = 5
 
 
-def noise(clip: Clip, rate_hz: int) -> np.ndarray:
+def noise(clip: Clip, sample_rate_hz: int) -> np.ndarray:
     """As `Source.decode`."""
     rng = np.random.default_rng(0)
-    return rng.uniform(-0.1, 0.1, int(rate_hz * SECONDS)).astype(np.float32)
+    return rng.uniform(-0.1, 0.1, int(sample_rate_hz * SECONDS)).astype(np.float32)
 
 
 class Trivial(tf_keras.Model):
@@ -43,7 +43,7 @@ class Trivial(tf_keras.Model):
 def test_the_loop_is_never_starved_nor_retraced(tmp_path):
     clips = [Clip(str(number), "", ("a",), "train") for number in range(CLIPS)]
     source = Source("noise", "multilabel", ("a",), clips, SECONDS, decode=noise)
-    prepare(source, tmp_path / "data", rate_hz=RATE_HZ, shards=4, workers=1)
+    prepare(source, tmp_path / "data", sample_rate_hz=RATE_HZ, shards=4, workers=1)
 
     def stream(position=(0, 0)):
         return training_batches(

@@ -55,7 +55,7 @@ def test_a_slow_trunk(train, bases):
     assert np.abs(after["fc_out/bias"]).max() > 5e-4
 
 
-VALIDATED = ("validation.splits=[fold3]", "validation.samples=3", "training.steps=4")
+VALIDATED = ("validation.splits=[fold3]", "validation.num_draws=3", "training.steps=4")
 
 
 @pytest.mark.usefixtures("eager")
@@ -68,7 +68,7 @@ def test_validation_scores_what_is_exported(train, events):
 
     network, _ = load_model(model)
     batches = evaluation_batches(events, ["fold3"], 4)
-    answers = predict_batches(network, batches, samples=3, seed=info.seed)
+    answers = predict_batches(network, batches, num_draws=3, seed=info.seed)
     expected = metrics(answers.decomposition.probabilities, answers.truth, "multiclass")
     for name in ("accuracy", "macro_f1", "nll", "brier", "ece"):
         assert rows[-1][name] == pytest.approx(expected[name], abs=1e-5), name
@@ -82,7 +82,7 @@ def test_early_stopping_keeps_the_best_network(train, events):
     settings = (
         *VALIDATED,
         "training.steps=12",
-        "validation.samples=1",
+        "validation.num_draws=1",
         "training.checkpoint_every_steps=2",
         "validation.every_epochs=0.1",
         "validation.patience=2",
@@ -97,7 +97,7 @@ def test_early_stopping_keeps_the_best_network(train, events):
 
     network, _ = load_model(model)
     batches = evaluation_batches(events, ["fold3"], 4)
-    answers = predict_batches(network, batches, samples=1, seed=info.seed)
+    answers = predict_batches(network, batches, num_draws=1, seed=info.seed)
     found = metrics(answers.decomposition.probabilities, answers.truth, "multiclass")
     assert found["nll"] == pytest.approx(values[best], rel=1e-4)
 

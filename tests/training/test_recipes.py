@@ -12,7 +12,7 @@ from vipann_tf.training.pretrain import pretrain
 from vipann_tf.training.strategies import STRATEGIES
 from vipann_tf.training.transfer import transfer
 
-SMALL = ("training.steps=2", "training.batch_size=4", "export.samples=1")
+SMALL = ("training.steps=2", "training.batch_size=4", "export.num_draws=1")
 
 
 @pytest.mark.usefixtures("eager")

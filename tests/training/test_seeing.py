@@ -39,7 +39,7 @@ def test_curves_and_histograms(bases, events, tmp_path):
             "training.batch_size=2",
         ),
         *(
-            "validation.samples=1",
+            "validation.num_draws=1",
             "validation.every_epochs=1.0",
             "training.checkpoint_every_steps=4",
         ),

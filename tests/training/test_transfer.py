@@ -44,7 +44,7 @@ def test_what_is_trained(bases, events, tmp_path, strategy, mode):
     assert info.data.held_out == ["fold2"]
     assert info.data.splits == ["fold1", "fold3", "fold4", "fold5"]
     assert info.recipe["strategy"] == strategy and info.recipe["mode"] == mode
-    assert info.draws == ("stored" if strategy == "det-flip" else "sampled")
+    assert info.draw_storage == ("stored" if strategy == "det-flip" else "sampled")
     assert info.base["origin"] == "pretrain"
     assert not (tmp_path / "m" / "training").exists()
 

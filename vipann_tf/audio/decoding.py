@@ -60,13 +60,15 @@ class Decoder:
     """A reader of audio files at one sample rate; it keeps a resampler for each source rate.
 
     Args:
-      rate_hz: Sample rate of every waveform returned.
+      sample_rate_hz: Sample rate of every waveform returned.
     """
 
-    def __init__(self, rate_hz: int):
-        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-            raise ValueError(f"rate_hz must be in [{MIN_RATE_HZ}, {MAX_RATE_HZ}], not {rate_hz}")
-        self.rate_hz = rate_hz
+    def __init__(self, sample_rate_hz: int):
+        if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
+            raise ValueError(
+                f"sample_rate_hz must be in [{MIN_RATE_HZ}, {MAX_RATE_HZ}], not {sample_rate_hz}"
+            )
+        self.sample_rate_hz = sample_rate_hz
         self._resamplers: dict[int, soxr.ResampleStream] = {}
 
     def read(
@@ -85,7 +87,7 @@ class Decoder:
 
         Returns:
           float32 [samples], the mean of the channels, nominally in [-1, 1] (a floating-point file
-          may hold more, and so may a resampled peak). At most `round(duration_s * rate_hz)`
+          may hold more, and so may a resampled peak). At most `round(duration_s * sample_rate_hz)`
           samples; fewer where the file ends earlier.
 
         Raises:
@@ -97,7 +99,7 @@ class Decoder:
             raise DecodeError("empty", "0 bytes")
         else:
             file.seek(0)
-        wanted = math.inf if duration_s is None else round(duration_s * self.rate_hz)
+        wanted = math.inf if duration_s is None else round(duration_s * self.sample_rate_hz)
         try:
             with soundfile.SoundFile(file) as sound:
                 waveform = self._read_open(sound, offset_s, wanted)
@@ -107,9 +109,9 @@ class Decoder:
             raise DecodeError("undecodable", _first_line(error)) from error
         if not waveform.size and not offset_s:
             raise DecodeError("empty", "0 samples")
-        if waveform.size < MIN_DURATION_S * self.rate_hz:
+        if waveform.size < MIN_DURATION_S * self.sample_rate_hz:
             raise DecodeError(
-                "too-short", f"{waveform.size / self.rate_hz:.3f} s from {offset_s:g} s on"
+                "too-short", f"{waveform.size / self.sample_rate_hz:.3f} s from {offset_s:g} s on"
             )
         if not np.isfinite(waveform).all():
             bad = int(np.count_nonzero(~np.isfinite(waveform)))
@@ -137,14 +139,16 @@ class Decoder:
             with soundfile.SoundFile(file) as sound:
                 for piece in self._pieces(sound):
                     if not np.isfinite(piece).all():
-                        raise DecodeError("non-finite", f"from {count / self.rate_hz:.0f} s on")
+                        raise DecodeError(
+                            "non-finite", f"from {count / self.sample_rate_hz:.0f} s on"
+                        )
                     count += len(piece)
                     yield piece
         except soundfile.LibsndfileError as error:
             raise DecodeError("undecodable", error.error_string) from error
         except soundfile.SoundFileError as error:
             raise DecodeError("undecodable", _first_line(error)) from error
-        if count < MIN_DURATION_S * self.rate_hz:
+        if count < MIN_DURATION_S * self.sample_rate_hz:
             raise DecodeError("too-short" if count else "empty", f"{count} samples")
 
     def _read_open(self, sound: soundfile.SoundFile, offset_s: float, wanted: float) -> np.ndarray:
@@ -163,7 +167,7 @@ class Decoder:
         return waveform if count <= wanted else waveform[: int(wanted)]
 
     def _pieces(self, sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
-        """Yield mono pieces at `rate_hz` from where the file stands to its end; at least one."""
+        """Yield mono pieces at `sample_rate_hz` from the file's position to its end."""
         if not MIN_RATE_HZ <= sound.samplerate <= MAX_RATE_HZ:
             raise DecodeError("undecodable", f"a sample rate of {sound.samplerate} Hz")
         resampler = self._resampler(sound.samplerate)
@@ -175,13 +179,13 @@ class Decoder:
             yield mono if resampler is None else resampler.resample_chunk(mono, last=last)
 
     def _resampler(self, from_hz: int) -> soxr.ResampleStream | None:
-        if from_hz == self.rate_hz:
+        if from_hz == self.sample_rate_hz:
             return None
         if from_hz in self._resamplers:
             self._resamplers[from_hz].clear()
         else:
             self._resamplers[from_hz] = soxr.ResampleStream(
-                from_hz, self.rate_hz, 1, dtype="float32", quality="HQ"
+                from_hz, self.sample_rate_hz, 1, dtype="float32", quality="HQ"
             )
         return self._resamplers[from_hz]
 

@@ -11,7 +11,7 @@ __all__ = ["count_windows", "sliding_windows"]
 
 
 def sliding_windows(
-    path: StrPath, rate_hz: int, window_s: float, hop_s: float
+    path: StrPath, sample_rate_hz: int, window_s: float, hop_s: float
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Cut a recording into windows while it is read.
 
@@ -21,7 +21,7 @@ def sliding_windows(
 
     Args:
       path: Audio file.
-      rate_hz: Sample rate of the windows.
+      sample_rate_hz: Sample rate of the windows.
       window_s: Length of a window.
       hop_s: Time from one window's begin to the next's; a hop longer than a window leaves gaps.
 
@@ -31,13 +31,13 @@ def sliding_windows(
     Raises:
       DecodeError: With the reason, where the file can't be read to its end.
     """
-    window, hop = round(window_s * rate_hz), round(hop_s * rate_hz)
+    window, hop = round(window_s * sample_rate_hz), round(hop_s * sample_rate_hz)
     assert window > 0 and hop > 0, (window, hop)
     kept, first, begin = np.zeros(0, np.float32), 0, 0  # samples; index of the first of them
-    for block in Decoder(rate_hz).blocks(path):
+    for block in Decoder(sample_rate_hz).blocks(path):
         kept = np.concatenate([kept, block])
         while first + len(kept) >= begin + window:
-            yield begin / rate_hz, kept[begin - first : begin - first + window].copy()
+            yield begin / sample_rate_hz, kept[begin - first : begin - first + window].copy()
             begin += hop
         # The next window may begin here, or the last one, which ends with the recording.
         unneeded = min(begin, first + len(kept) - window) - first
@@ -47,7 +47,7 @@ def sliding_windows(
     covered = begin - hop + window if begin else 0
     if begin < end and covered < end:
         last = max(0, end - window)
-        yield last / rate_hz, kept[last - first :].copy()
+        yield last / sample_rate_hz, kept[last - first :].copy()
 
 
 def count_windows(seconds: float, window_s: float, hop_s: float) -> int:

@@ -12,6 +12,9 @@ from vipann_tf.cli.command import Group
 
 __all__ = ["main", "run"]
 
+# Options of earlier versions, which go on working without being shown.
+FORMER_OPTIONS = {"samples": "num-draws", "draws": "draw-storage"}
+
 
 # Headings of `vipann-tf --help`, with the modules that hold the commands.
 _SECTIONS: dict[str, tuple[ModuleType, ...]] = {
@@ -30,7 +33,10 @@ _SECTIONS: dict[str, tuple[ModuleType, ...]] = {
         for heading, modules in _SECTIONS.items()
     },
     example="vipann-tf quickstart --out quickstart",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: FORMER_OPTIONS.get(name, name),
+    },
 )
 @click.version_option(__version__, prog_name="vipann-tf")
 def main() -> None:

@@ -28,13 +28,13 @@ _ood = click.option(
 @click.argument("model")
 @click.option("--split", help="Split to score; by default what was held out, or eval.")
 @_ood
-@common("data", "samples", "seed", "out", "overwrite")
+@common("data", "num_draws", "seed", "out", "overwrite")
 def evaluate(
     model: str,
     data: str,
     split: str | None,
     ood: tuple[str, ...],
-    samples: int | None,
+    num_draws: int | None,
     seed: int | None,
     out: str,
     overwrite: bool,
@@ -55,7 +55,7 @@ def evaluate(
             data,
             out,
             split=split,
-            samples=samples,
+            num_draws=num_draws,
             seed=seed,
             ood=ood,
             command=shlex.join(["vipann-tf", *sys.argv[1:]]),
@@ -132,14 +132,14 @@ def compare(
     show_default=True,
     help="Multiclass sets: aps grows on hard clips, threshold is smallest on average.",
 )
-@common("data", "samples", "seed", "out")
+@common("data", "num_draws", "seed", "out")
 def calibrate(
     model: str,
     splits: tuple[str, ...],
     coverage: float,
     method: "Method",
     data: str,
-    samples: int | None,
+    num_draws: int | None,
     seed: int | None,
     out: str,
 ) -> None:
@@ -157,7 +157,7 @@ def calibrate(
             data,
             out,
             splits=splits,
-            samples=samples,
+            num_draws=num_draws,
             seed=seed,
             coverage=coverage,
             method=method,
@@ -188,7 +188,7 @@ def calibrate(
     metavar="NAME",
     help="Split to choose from; by default all that the model was not trained on. May be repeated.",
 )
-@common("data", "samples", "seed")
+@common("data", "num_draws", "seed")
 @click.option(
     "--format",
     "style",
@@ -204,7 +204,7 @@ def rank(
     diversity: bool,
     splits: tuple[str, ...],
     data: str,
-    samples: int | None,
+    num_draws: int | None,
     seed: int | None,
     style: str,
 ) -> None:
@@ -221,7 +221,7 @@ def rank(
             top=top,
             diversity=diversity,
             splits=splits,
-            samples=samples,
+            num_draws=num_draws,
             seed=seed,
             on_progress=show,
         )

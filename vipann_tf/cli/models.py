@@ -13,7 +13,7 @@ from vipann_tf.cli.printing.directories import print_dataset, print_model, print
 
 if TYPE_CHECKING:
     from vipann_tf.models.architecture import Signs
-    from vipann_tf.saved_model.metadata import Draws, Precision
+    from vipann_tf.saved_model.metadata import DrawStorage, Precision
 
 
 def _signs(help_text: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
@@ -41,17 +41,17 @@ def import_(
 
 @click.command(
     cls=Command,
-    example="vipann-tf export models/mine --out models/fast --samples 10 --precision bfloat16",
+    example="vipann-tf export models/mine --out models/fast --num-draws 10 --precision bfloat16",
 )
 @click.argument("model")
-@common("samples", "seed", "out")
+@common("num_draws", "seed", "out")
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
     help="Precision of its computations; its variables stay float32.",
 )
 @click.option(
-    "--draws",
+    "--draw-storage",
     type=click.Choice(["sampled", "stored"]),
     help="Draw the networks in each request, or keep them in the SavedModel.",
 )
@@ -71,11 +71,11 @@ def import_(
 @click.option("--licence", metavar="TEXT", help="Licence of the weights, for the model card.")
 def export(
     model: str,
-    samples: int | None,
+    num_draws: int | None,
     seed: int | None,
     out: str,
     precision: Precision | None,
-    draws: Draws | None,
+    draw_storage: DrawStorage | None,
     signs: Signs | None,
     seconds: float | None,
     version: int | None,
@@ -88,10 +88,10 @@ def export(
     folder = reexport(
         model,
         out,
-        samples=samples,
+        num_draws=num_draws,
         seed=seed,
         precision=precision,
-        draws=draws,
+        draw_storage=draw_storage,
         signs=signs,
         fixed_seconds=seconds,
         evaluations=metrics,

@@ -32,8 +32,11 @@ def common(*names: str) -> Callable[[FC], FC]:
             "each of which the same command is started; auto: the first that fits of multiworker "
             "(TF_CONFIG is set), mirrored (several GPUs) and none.",
         ),
-        "samples": click.option(
-            "--samples", type=int, metavar="T", help="Draws; by default those of the export."
+        "num_draws": click.option(
+            "--num-draws",
+            type=int,
+            metavar="T",
+            help="Number of draws; by default that of the export.",
         ),
         "seed": click.option(
             "--seed", type=int, metavar="N", help="Seed of the draws; by default the export's."

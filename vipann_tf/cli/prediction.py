@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # it imports TensorFlow
 )
 @click.argument("model")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@common("samples", "seed")
+@common("num_draws", "seed")
 @click.option(
     "--top",
     type=click.IntRange(1),
@@ -75,7 +75,7 @@ if TYPE_CHECKING:  # it imports TensorFlow
 def predict(
     model: str,
     files: tuple[str, ...],
-    samples: int | None,
+    num_draws: int | None,
     seed: int | None,
     top: int,
     style: str,
@@ -103,7 +103,7 @@ def predict(
     from vipann_tf.saved_model.connection import connect
     from vipann_tf.saved_model.predict import Answer, Predictor, Refusal
 
-    connection = connect(model, samples=samples, seed=seed, server=server, deadline_s=deadline)
+    connection = connect(model, num_draws=num_draws, seed=seed, server=server, deadline_s=deadline)
     if window is not None:
         hop = window / 4 if hop is None else hop
         _listen(connection, files[0], window, hop, style, top, threshold, plot)

@@ -60,7 +60,7 @@ class Source:
       clip_seconds: Clip length unless the user asks for another, in seconds.
       rejected: Items that were found unusable while listing.
       decode: Makes a clip's waveform, float32 [samples], if there is no file to read:
-        `decode(clip, rate_hz)`, picklable. `None` reads `clip.path`.
+        `decode(clip, sample_rate_hz)`, picklable. `None` reads `clip.path`.
     """
 
     name: str

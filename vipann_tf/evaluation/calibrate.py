@@ -58,7 +58,7 @@ def calibrate(
     out: StrPath,
     *,
     splits: Sequence[str] = (),
-    samples: int | None = None,
+    num_draws: int | None = None,
     seed: int | None = None,
     coverage: float = 0.9,
     method: Method = "aps",
@@ -71,7 +71,8 @@ def calibrate(
       data: Dataset directory with the model's labels.
       out: Model directory to add a version to; it may be `model`.
       splits: Splits to fit on; by default a validation split, else what was held out in training.
-      samples: Number of draws; by default that of `serving_default`, which the thresholds are for.
+      num_draws: Number of draws; by default that of `serving_default`, for which the
+        thresholds hold.
       seed: Seed of the draws; by default that of `serving_default`.
       coverage: Probability in (0, 1) that a prediction set is to hold the truth.
       method: How multiclass sets are made, "aps" or "threshold".
@@ -84,7 +85,7 @@ def calibrate(
       UserError: Model and data do not go together, the clips trained the model, or an argument is
         not allowed.
     """
-    tested = ModelUnderTest.open(model, samples=samples, seed=seed)
+    tested = ModelUnderTest.open(model, num_draws=num_draws, seed=seed)
     dataset = tested.check(data)
     names = dataset.check_splits(list(splits) or calibration_splits(tested.info, dataset))
     check_not_trained_on(tested.info, dataset, names)
@@ -93,12 +94,12 @@ def calibrate(
     if method not in METHODS:
         raise UserError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
     clips = dataset.count(names)
-    size = 4 * clips * len(dataset.labels) * tested.draws
+    size = 4 * clips * len(dataset.labels) * tested.num_networks
     if size > MAX_LOGIT_BYTES:
-        most = max(1, tested.samples * MAX_LOGIT_BYTES // size)
+        most = max(1, tested.num_draws * MAX_LOGIT_BYTES // size)
         raise UserError(
-            f"{tested.samples} draws of {clips} clips are {size / 2**30:.1f} GiB of logits; use at "
-            f"most --samples {most}, or a smaller split"
+            f"{tested.num_draws} draws of {clips} clips are {size / 2**30:.1f} GiB of logits; use "
+            f"at most --num-draws {most}, or a smaller split"
         )
     found = tested.predict(data, names, keep_draws=True, temperature=1.0, on_progress=on_progress)
     assert found.sample_logits is not None

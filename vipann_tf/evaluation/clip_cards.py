@@ -127,13 +127,13 @@ def _picture(log_mel_db: np.ndarray) -> str:
     return _data_uri("image/png", buffer.getvalue())
 
 
-def _sound(waveform: np.ndarray, rate_hz: int) -> str:
+def _sound(waveform: np.ndarray, sample_rate_hz: int) -> str:
     """Return the clip as MP3, which every browser plays, or as WAV where libsndfile lacks MP3."""
     kind, mime = (
         ("MP3", "audio/mpeg") if "MP3" in soundfile.available_formats() else ("WAV", "audio/wav")
     )
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(waveform, -1.0, 1.0), rate_hz, format=kind)
+    soundfile.write(buffer, np.clip(waveform, -1.0, 1.0), sample_rate_hz, format=kind)
     return _data_uri(mime, buffer.getvalue())
 
 

@@ -41,7 +41,7 @@ def evaluate(
     out: StrPath,
     *,
     split: str | None = None,
-    samples: int | None = None,
+    num_draws: int | None = None,
     seed: int | None = None,
     ood: Sequence[StrPath] = (),
     command: str = "",
@@ -55,7 +55,7 @@ def evaluate(
       data: Dataset directory with the model's labels.
       out: Directory to make; it appears when it is complete.
       split: Split to score; by default what was held out in training, or `eval`.
-      samples: Number of draws; by default that of `serving_default`.
+      num_draws: Number of draws; by default that of `serving_default`.
       seed: Seed of the draws; by default that of `serving_default`.
       ood: Dataset directories of sounds that the model was not made for, of any labels.
       command: The command that the report names as its origin.
@@ -68,7 +68,7 @@ def evaluate(
     Raises:
       UserError: Model and data do not go together, or a name is wrong.
     """
-    tested = ModelUnderTest.open(model, samples=samples, seed=seed)
+    tested = ModelUnderTest.open(model, num_draws=num_draws, seed=seed)
     dataset = tested.check(data)
     splits = dataset.check_splits([split] if split else evaluation_splits(tested.info, dataset))
     outside = _outside(tested, ood)
@@ -88,7 +88,7 @@ def evaluate(
             labels=tuple(dataset.labels),
             answers=answers.pop(""),
             truth=predictions[""].truth,
-            draws=tested.draws,
+            num_draws=tested.num_networks,
             seed=tested.seed,
             command=command,
             description=describe(tested.info),

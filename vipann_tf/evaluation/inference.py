@@ -49,7 +49,7 @@ def predict_batches(
     model: VIPANN,
     batches: Iterable[Batch],
     *,
-    samples: int,
+    num_draws: int,
     seed: int,
     temperature: float = 1.0,
     keep_draws: bool = False,
@@ -61,7 +61,7 @@ def predict_batches(
     Args:
       model: The network.
       batches: Dicts of `waveform` [batch, samples], `labels` [batch, any] and `clip_id` [batch].
-      samples: Number of draws; a deterministic network has one, however many are asked for.
+      num_draws: Number of draws; a deterministic network has one, however many are asked for.
       seed: Of the draws, numbered from 1.
       temperature: Divides the logits.
       keep_draws: Whether to return the logits of every draw, before the temperature: memory then
@@ -70,7 +70,7 @@ def predict_batches(
         and `clips`.
       clips: Number of clips in all, for `on_progress`.
     """
-    indices = model.architecture.draw_indices(samples)
+    indices = model.architecture.draw_indices(num_draws)
     task, network = model.architecture.task, model.compiled_network
 
     clip_ids, truth, parts, kept = [], [], [], []

@@ -27,41 +27,41 @@ class ModelUnderTest:
       path: The model directory.
       info: Its metadata.
       labels: Its label names, in the order of the outputs.
-      samples: Number of draws asked for.
+      num_draws: Number of draws asked for.
       seed: Seed of the draws.
     """
 
     path: StrPath
     info: ModelInfo
     labels: list[str]
-    samples: int
+    num_draws: int
     seed: int
 
     @classmethod
     def open(
-        cls, path: StrPath, *, samples: int | None = None, seed: int | None = None
+        cls, path: StrPath, *, num_draws: int | None = None, seed: int | None = None
     ) -> "ModelUnderTest":
         """Open a model directory.
 
         Args:
           path: Model directory.
-          samples: Number of draws; by default that of `serving_default`.
+          num_draws: Number of draws; by default that of `serving_default`.
           seed: Seed of the draws; by default that of `serving_default`.
 
         Raises:
           UserError: There is no model, or the number of draws is not positive.
         """
         info = read_model_info(path)
-        samples = info.samples if samples is None else samples
-        if samples < 1:
-            raise UserError(f"samples is {samples}; use 1 or more")
+        num_draws = info.num_draws if num_draws is None else num_draws
+        if num_draws < 1:
+            raise UserError(f"num_draws is {num_draws}; use 1 or more")
         seed = info.seed if seed is None else seed
-        return cls(path, info, read_labels(path), samples, seed)
+        return cls(path, info, read_labels(path), num_draws, seed)
 
     @property
-    def draws(self) -> int:
+    def num_networks(self) -> int:
         """Number of networks that are averaged: one where nothing is random."""
-        return len(self.info.architecture.draw_indices(self.samples))
+        return len(self.info.architecture.draw_indices(self.num_draws))
 
     @functools.cached_property
     def network(self) -> VIPANN:
@@ -119,7 +119,7 @@ class ModelUnderTest:
         return predict_batches(
             self.network,
             evaluation_batches(data, splits, BATCH),
-            samples=self.samples,
+            num_draws=self.num_draws,
             seed=self.seed,
             temperature=self.info.calibration.temperature if temperature is None else temperature,
             keep_draws=keep_draws,

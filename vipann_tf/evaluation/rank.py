@@ -56,7 +56,7 @@ def rank(
     top: int = 20,
     diversity: bool = False,
     splits: Sequence[str] = (),
-    samples: int | None = None,
+    num_draws: int | None = None,
     seed: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Ranked]:
@@ -69,7 +69,7 @@ def rank(
       top: Number of clips to return.
       diversity: Whether to prefer clips that are unlike those ranked before, see `diverse_order`.
       splits: Splits to choose from; by default all that the model was not trained on.
-      samples: Number of draws; by default that of `serving_default`.
+      num_draws: Number of draws; by default that of `serving_default`.
       seed: Seed of the draws; by default that of `serving_default`.
       on_progress: Called with the number of clips answered and their total.
 
@@ -83,8 +83,8 @@ def rank(
         raise UserError(f"by is {by!r}; it must be one of {', '.join(KINDS)}")
     if top < 1:
         raise UserError(f"top is {top}; use 1 or more")
-    tested = ModelUnderTest.open(model, samples=samples, seed=seed)
-    if by == "epistemic" and tested.draws == 1:
+    tested = ModelUnderTest.open(model, num_draws=num_draws, seed=seed)
+    if by == "epistemic" and tested.num_networks == 1:
         raise UserError(
             "one network has no epistemic uncertainty to rank by; use --samples of 2 or more and a "
             "model with a Bayesian part, or --by total"

@@ -113,7 +113,7 @@ def _charts(results: Results) -> dict[str, Markup]:
             "Share of wrong answers among the clips answered, against the share answered.",
         ),
     }
-    for kind in ("aleatoric", "epistemic")[: 1 if results.draws == 1 else 2]:
+    for kind in ("aleatoric", "epistemic")[: 1 if results.num_draws == 1 else 2]:
         charts[kind] = themed_svg(
             uncertainty_figure(results, kind),
             kind,

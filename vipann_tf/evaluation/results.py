@@ -107,7 +107,7 @@ class Results:
     labels: tuple[str, ...]
     answers: Answers
     truth: np.ndarray  # [clips, labels], multi-hot
-    draws: int
+    num_draws: int
     seed: int
     command: str  # what produced this, as typed
     description: Mapping[str, str] = field(default_factory=dict)  # rows on the model and its data
@@ -129,7 +129,7 @@ class Results:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of uncertainty worth showing: one network's total is all aleatoric."""
-        return KINDS if self.draws > 1 else KINDS[:1]
+        return KINDS if self.num_draws > 1 else KINDS[:1]
 
     @property
     def calibrated_here(self) -> bool:

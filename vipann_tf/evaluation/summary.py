@@ -72,7 +72,7 @@ def summarise(results: Results, *, resamples: int = RESAMPLES) -> dict:
         "dataset": results.dataset,
         "split": results.split,
         "task": task,
-        "draws": int(results.draws),
+        "draws": int(results.num_draws),
         "seed": int(results.seed),
         "command": results.command,
         "description": dict(results.description),
@@ -226,5 +226,5 @@ def _draws_needed(results: Results) -> dict | None:
     return {
         "standard_error": error,
         "wanted": WANTED_STANDARD_ERROR,
-        "draws": sufficient_draws(error, results.draws, WANTED_STANDARD_ERROR),
+        "draws": sufficient_draws(error, results.num_draws, WANTED_STANDARD_ERROR),
     }

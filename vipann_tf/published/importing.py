@@ -14,7 +14,7 @@ from vipann_tf.saved_model.metadata import ModelInfo
 
 # AudioSet's clips (Gemmeke et al. 2017).
 CLIP_SECONDS = 10.0
-DEFAULT_SAMPLES = 20
+DEFAULT_NUM_DRAWS = 20
 
 
 def import_checkpoint(
@@ -23,7 +23,7 @@ def import_checkpoint(
     *,
     labels: str | os.PathLike | None = None,
     signs: Signs | None = None,
-    samples: int = DEFAULT_SAMPLES,
+    num_draws: int = DEFAULT_NUM_DRAWS,
     overwrite: bool = False,
 ) -> Path:
     """Read a PANNs or VI-PANN checkpoint and write its model directory.
@@ -34,7 +34,7 @@ def import_checkpoint(
       labels: CSV of label names; by default AudioSet's 527.
       signs: Where the Flipout layers draw their signs; by default as the weights were trained,
         which is a sign per `activation` for the published Flipout file.
-      samples: Draws of `serving_default`.
+      num_draws: Number of draws of `serving_default`.
       overwrite: Whether to replace a model that is there.
 
     Returns:
@@ -63,7 +63,7 @@ def import_checkpoint(
         architecture=architecture,
         sample_rate_hz=SAMPLE_RATE_HZ,
         clip_seconds=CLIP_SECONDS,
-        samples=samples,
+        num_draws=num_draws,
         seed=0,
         variables=[],
         recipe={"checkpoint": os.path.basename(checkpoint), "kind": read.kind},

@@ -10,6 +10,8 @@ import pydantic
 import yaml
 
 from vipann_tf.errors import UserError
+from vipann_tf.former_names import with_present_names
+from vipann_tf.recipes.schema import Section
 
 __all__ = ["find_recipe", "load_recipe"]
 
@@ -42,11 +44,12 @@ def load_recipe(
             raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
         if not isinstance(values, dict):
             raise UserError(f"{path} holds a {type(values).__name__}; a recipe is a YAML mapping")
+        values = _present_names(kind, values)
     for setting in settings:
         if isinstance(setting, str):
-            _override(values, setting)
+            _override(kind, values, setting)
         else:
-            values = _merged(values, setting)
+            values = _merged(values, _present_names(kind, setting))
     try:
         return kind.model_validate(values)
     except pydantic.ValidationError as error:
@@ -81,17 +84,35 @@ def _shipped() -> list[Path]:
     return [place for place in places if place.is_dir()]
 
 
-def _override(values: dict, setting: str) -> None:
+def _present_names(kind: type[pydantic.BaseModel], values: Mapping) -> dict:
+    """Return the values with today's keys, so that an override finds what it overrides."""
+    try:
+        result = with_present_names(values, getattr(kind, "former_names", {}))
+    except ValueError as error:
+        raise UserError(f"recipe: {error}") from error
+    for key, field in kind.model_fields.items():
+        section, inner = field.annotation, result.get(key)
+        if not isinstance(section, type) or not issubclass(section, Section):
+            continue
+        if isinstance(inner, Mapping):
+            result[key] = _present_names(section, inner)
+    return result
+
+
+def _override(kind: type[pydantic.BaseModel], values: dict, setting: str) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set {setting!r} is not KEY=VALUE, e.g. optimizer.learning_rate=1e-4")
     *sections, leaf = key.strip().split(".")
     for section in sections:
+        field = kind.model_fields.get(section)
+        if field is not None and isinstance(field.annotation, type):
+            kind = field.annotation
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
             raise UserError(f"--set {setting!r}: {section} is a value, not a section")
     try:
-        values[leaf] = yaml.safe_load(text)
+        values[getattr(kind, "former_names", {}).get(leaf, leaf)] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"--set {setting!r}: the value is not YAML") from error
 

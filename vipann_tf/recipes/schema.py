@@ -4,11 +4,13 @@ A recipe is complete: values that the file leaves out have the defaults shown he
 recipe, defaults included, is stored with the trained model.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 
 from vipann_tf.choices import Mode, Strategy
+from vipann_tf.former_names import with_present_names
 from vipann_tf.models.architecture import Depth, Kind, Signs
 from vipann_tf.models.objective import Objective
 
@@ -37,9 +39,19 @@ CountOrNone = Annotated[int, pydantic.Field(ge=0)]
 
 
 class Section(pydantic.BaseModel):
-    """A part of a recipe: unknown keys are refused."""
+    """A part of a recipe: unknown keys are refused.
+
+    Attributes:
+      former_names: Keys of earlier versions -> keys of today, which recipes may still use.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    former_names: ClassVar[Mapping[str, str]] = {}
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _read_former_names(cls, values: Any) -> Any:
+        return with_present_names(values, cls.former_names)
 
 
 class Network(Section):
@@ -139,9 +151,10 @@ class Training(Section):
 class Validation(Section):
     """Scores during training, on clips that are not trained on."""
 
+    former_names: ClassVar[Mapping[str, str]] = {"samples": "num_draws"}
     splits: list[str] = pydantic.Field(default=[], description="Splits to score; none by default.")
     every_epochs: Positive = 1.0
-    samples: Count = pydantic.Field(default=4, description="Draws of the posterior.")
+    num_draws: Count = pydantic.Field(default=4, description="Number of draws of the posterior.")
     metric: Literal["nll", "brier", "ece", "accuracy", "macro_f1", "map", "auc", "d_prime"] = (
         pydantic.Field(default="nll", description="Metric by which the best network is chosen.")
     )
@@ -180,9 +193,10 @@ class Variational(Section):
 class Export(Section):
     """The settings of the SavedModel's `serving_default`."""
 
-    samples: Count = 20
+    former_names: ClassVar[Mapping[str, str]] = {"samples": "num_draws", "draws": "draw_storage"}
+    num_draws: Count = 20
     seed: CountOrNone = 0
-    draws: Literal["sampled", "stored"] | None = pydantic.Field(
+    draw_storage: Literal["sampled", "stored"] | None = pydantic.Field(
         default=None,
         description="Draw the networks in each request, or store them in the SavedModel. By "
         "default they are stored if only the head is random and they need at most 64 MiB.",

@@ -44,14 +44,14 @@ class Plan:
     Attributes:
       source: The listed dataset.
       seconds: Clip length.
-      rate_hz: Sample rate.
+      sample_rate_hz: Sample rate.
       shards: The output files, split by split.
       rejected: Clips that are rejected before decoding, including those found while listing.
     """
 
     source: Source
     seconds: float
-    rate_hz: int
+    sample_rate_hz: int
     shards: tuple[ShardPlan, ...]
     rejected: tuple[Rejection, ...]
 
@@ -73,7 +73,9 @@ class Plan:
     @property
     def size_bytes(self) -> int:
         """Size of all records if every clip decodes, to within 1 %."""
-        fixed = 2 * clip_samples(self.seconds, self.rate_hz) + OVERHEAD_BYTES + _EXAMPLE_BYTES
+        fixed = (
+            2 * clip_samples(self.seconds, self.sample_rate_hz) + OVERHEAD_BYTES + _EXAMPLE_BYTES
+        )
         return sum(fixed + len(clip.clip_id) for shard in self.shards for clip in shard.clips)
 
     @property
@@ -97,7 +99,7 @@ def plan_shards(
     source: Source,
     *,
     seconds: float | None = None,
-    rate_hz: int = 32_000,
+    sample_rate_hz: int = 32_000,
     shards: int | None = None,
 ) -> Plan:
     """Check a source's clips and deal them out to shards.
@@ -108,7 +110,7 @@ def plan_shards(
     Args:
       source: The listed dataset.
       seconds: Clip length; `None` takes the source's own.
-      rate_hz: Sample rate of the records.
+      sample_rate_hz: Sample rate of the records.
       shards: Shard files per split; `None` chooses by size. A split has at most one per clip.
 
     Raises:
@@ -117,12 +119,14 @@ def plan_shards(
     seconds = source.clip_seconds if seconds is None else seconds
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         raise UserError(f"seconds is {seconds}; use a length from {MIN_SECONDS} to {MAX_SECONDS:g}")
-    if not 1_000 <= rate_hz <= 192_000:
-        raise UserError(f"rate_hz is {rate_hz}; use a sample rate from 1000 to 192000")
+    if not 1_000 <= sample_rate_hz <= 192_000:
+        raise UserError(
+            f"sample_rate_hz is {sample_rate_hz}; use a sample rate from 1000 to 192000"
+        )
     if shards is not None and not 1 <= shards <= MAX_SHARDS:
         raise UserError(f"shards is {shards}; use 1 to {MAX_SHARDS}")
     accepted, rejected = _check_clips(source)
-    clip_bytes = 2 * clip_samples(seconds, rate_hz)
+    clip_bytes = 2 * clip_samples(seconds, sample_rate_hz)
     planned = []
     for split, clips in accepted.items():
         clips.sort(key=lambda clip: (_order(clip.clip_id), clip.clip_id))
@@ -132,7 +136,7 @@ def plan_shards(
             ShardPlan(shard_name(split, index, count), split, tuple(clips[index::count]))
             for index in range(count)
         ]
-    return Plan(source, seconds, rate_hz, tuple(planned), tuple(rejected))
+    return Plan(source, seconds, sample_rate_hz, tuple(planned), tuple(rejected))
 
 
 def _check_clips(source: Source) -> tuple[dict[str, list[Clip]], list[Rejection]]:

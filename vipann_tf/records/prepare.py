@@ -40,7 +40,7 @@ def prepare(
     out: StrPath,
     *,
     seconds: float | None = None,
-    rate_hz: int = 32_000,
+    sample_rate_hz: int = 32_000,
     shards: int | None = None,
     workers: int | None = None,
     overwrite: bool = False,
@@ -59,7 +59,7 @@ def prepare(
         store, where nothing can be renamed, "complete" means that it has a dataset.json.
       seconds: Clip length; shorter clips are padded with zeros at the end, longer ones cut. `None`
         takes the dataset's own.
-      rate_hz: Sample rate of the records.
+      sample_rate_hz: Sample rate of the records.
       shards: Shard files per split; `None` chooses by size.
       workers: Processes of the local runner; `None` uses all cores unless the job is small.
       overwrite: Whether to replace `out` if it is a dataset directory.
@@ -75,7 +75,7 @@ def prepare(
     """
     if workers is not None and workers < 1:
         raise UserError(f"workers is {workers}; use 1 or more")
-    plan = plan_shards(source, seconds=seconds, rate_hz=rate_hz, shards=shards)
+    plan = plan_shards(source, seconds=seconds, sample_rate_hz=sample_rate_hz, shards=shards)
     if not plan.clips:
         raise UserError(none_usable(source, plan.rejected))
     try:
@@ -107,7 +107,7 @@ def _prepare(
         work = storage.join(stage, WORK)
         todo = _write_manifests(plan, stage, work)
         left = sum(len(shard.clips) for shard in todo)
-        writer_args = (source.labels, plan.seconds, plan.rate_hz, source.decode)
+        writer_args = (source.labels, plan.seconds, plan.sample_rate_hz, source.decode)
         local = beam_job.is_local(beam_options)
         with _reported(plan.clips - left, plan.clips, on_progress, local) as progress_file:
             beam_job.write_shards(
@@ -165,7 +165,7 @@ def _manifest(plan: Plan, shard: ShardPlan) -> bytes:
         MANIFEST_VERSION,
         vipann_tf.__version__,
         plan.seconds,
-        plan.rate_hz,
+        plan.sample_rate_hz,
         source.labels,
         pickle.dumps(source.decode).hex() if source.decode else None,
     ]

@@ -122,9 +122,9 @@ class DatasetInfo(_Strict):
         return sum(self.splits[name].clips for name in self.check_splits(splits))
 
 
-def clip_samples(seconds: float, rate_hz: int) -> int:
+def clip_samples(seconds: float, sample_rate_hz: int) -> int:
     """Return the length in samples of a clip of so many seconds."""
-    return round(seconds * rate_hz)
+    return round(seconds * sample_rate_hz)
 
 
 def shard_name(split: str, index: int, shards: int) -> str:

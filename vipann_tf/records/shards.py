@@ -63,7 +63,7 @@ class ShardWriter:
     Args:
       labels: Label names in order.
       seconds: Clip length; shorter clips are padded with zeros at the end, longer ones cut.
-      rate_hz: Sample rate.
+      sample_rate_hz: Sample rate.
       decode: See `Source.decode`.
     """
 
@@ -71,15 +71,15 @@ class ShardWriter:
         self,
         labels: tuple[str, ...],
         seconds: float,
-        rate_hz: int,
+        sample_rate_hz: int,
         decode: Callable[[Clip, int], np.ndarray] | None,
     ):
         self._labels = {name: index for index, name in enumerate(labels)}
         self._seconds = seconds
-        self._samples = clip_samples(seconds, rate_hz)
-        self._rate_hz = rate_hz
+        self._samples = clip_samples(seconds, sample_rate_hz)
+        self._rate_hz = sample_rate_hz
         self._decode = decode
-        self._decoder = Decoder(rate_hz)
+        self._decoder = Decoder(sample_rate_hz)
 
     def write(
         self,

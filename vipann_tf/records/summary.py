@@ -28,7 +28,7 @@ def summarize(
         name=plan.source.name,
         task=plan.source.task,
         labels=list(plan.source.labels),
-        sample_rate_hz=plan.rate_hz,
+        sample_rate_hz=plan.sample_rate_hz,
         clip_seconds=plan.seconds,
         splits={split: _split_info(shards) for split, shards in splits.items()},
         rejected=dict(sorted(Counter(row.reason for row in rejected).items())),

@@ -40,9 +40,11 @@ def _summary(info: ModelInfo, labels: list[str]) -> str:
     more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
     kind = "one label a clip" if network.task == "multiclass" else "any number of labels a clip"
     draws = (
-        "one network" if not network.stochastic else f"{info.samples} networks of seed {info.seed}"
+        "one network"
+        if not network.stochastic
+        else f"{info.num_draws} networks of seed {info.seed}"
     )
-    how = "kept in the SavedModel" if info.draws == "stored" else "drawn in each request"
+    how = "kept in the SavedModel" if info.draw_storage == "stored" else "drawn in each request"
     return (
         f"A ResNet-{network.depth} of width {network.width:g} with a {network.trunk} trunk and a "
         f"{network.head} head, from {info.origin}, by {info.created_by}.\n"

@@ -12,7 +12,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.load import load_signatures
 from vipann_tf.saved_model.metadata import (
-    MAX_SAMPLES,
+    MAX_DRAWS,
     MIN_SECONDS,
     ModelInfo,
     read_labels,
@@ -64,14 +64,14 @@ class Connection:
     Attributes:
       info: Metadata of the model.
       labels: Its label names, in the order of the outputs.
-      samples: Number of draws.
+      num_draws: Number of draws.
       seed: Seed of the draws.
       endpoint: What answers its signatures.
     """
 
     info: ModelInfo
     labels: list[str]
-    samples: int
+    num_draws: int
     seed: int
     endpoint: Endpoint
 
@@ -93,21 +93,21 @@ class Connection:
           RequestRefused: The waveforms are too long for the model, or the server refuses them.
           UserError: No server answers.
         """
-        rate_hz, fixed_s = self.info.sample_rate_hz, self.info.fixed_seconds
-        least = round((fixed_s or MIN_SECONDS) * rate_hz)
+        sample_rate_hz, fixed_s = self.info.sample_rate_hz, self.info.fixed_seconds
+        least = round((fixed_s or MIN_SECONDS) * sample_rate_hz)
         missing = least - waveforms.shape[1]
         if fixed_s and missing < 0:
             raise RequestRefused(
-                f"it is {waveforms.shape[1] / rate_hz:g} s long, and this model was exported for "
-                f"{fixed_s:g} s; cut it, or export the model without --seconds"
+                f"it is {waveforms.shape[1] / sample_rate_hz:g} s long, and this model was "
+                f"exported for {fixed_s:g} s; cut it, or export the model without --seconds"
             )
         inputs: Arrays = {"waveform": np.pad(waveforms, [(0, 0), (0, max(missing, 0))])}
-        exported = (self.samples, self.seed) == (self.info.samples, self.info.seed)
+        exported = (self.num_draws, self.seed) == (self.info.num_draws, self.info.seed)
         # What was stored or shared at export is asked for as it is; a batching server takes no
         # scalar inputs.
         if exported and not each_draw:
             return self.endpoint.ask("serving_default", inputs)
-        inputs["num_samples"] = np.array(self.samples, np.int32)
+        inputs["num_samples"] = np.array(self.num_draws, np.int32)
         inputs["seed"] = np.array(self.seed, np.int64)
         return self.endpoint.ask("monte_carlo", inputs)
 
@@ -115,7 +115,7 @@ class Connection:
 def connect(
     model: StrPath,
     *,
-    samples: int | None = None,
+    num_draws: int | None = None,
     seed: int | None = None,
     server: str | None = None,
     deadline_s: float = 60.0,
@@ -125,7 +125,7 @@ def connect(
     Args:
       model: Model directory; with a server, that of the model it serves: labels and sample rate are
         read here.
-      samples: Number of draws; by default that of the export.
+      num_draws: Number of draws; by default that of the export.
       seed: Seed of the draws; by default that of the export.
       server: `HOST:PORT` of a TensorFlow Serving to ask instead of loading the model.
       deadline_s: Longest time for a request to the server, in seconds.
@@ -134,16 +134,16 @@ def connect(
       UserError: There is no model, or an argument is not allowed.
     """
     info = read_model_info(model)
-    samples = info.samples if samples is None else samples
-    if not 1 <= samples <= MAX_SAMPLES:
-        raise UserError(f"samples is {samples}; use 1 to {MAX_SAMPLES}")
+    num_draws = info.num_draws if num_draws is None else num_draws
+    if not 1 <= num_draws <= MAX_DRAWS:
+        raise UserError(f"num_draws is {num_draws}; use 1 to {MAX_DRAWS}")
     endpoint: Endpoint = (
         LocalModel(model)
         if server is None
         else Server(server, model_name(model), deadline_s=deadline_s)
     )
     seed = info.seed if seed is None else seed
-    return Connection(info, read_labels(model), samples, seed, endpoint)
+    return Connection(info, read_labels(model), num_draws, seed, endpoint)
 
 
 def model_name(model: StrPath) -> str:

@@ -12,11 +12,11 @@ from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model.card import model_card
 from vipann_tf.saved_model.metadata import (
-    MAX_SAMPLES,
+    MAX_DRAWS,
     METADATA_JSON,
     MIN_SECONDS,
     MODEL_CARD,
-    Draws,
+    DrawStorage,
     ModelInfo,
     write_metadata,
 )
@@ -117,7 +117,7 @@ def add_version(
     return Path(directory) / str(number)
 
 
-def default_draws(architecture: Architecture, samples: int) -> Draws:
+def default_draw_storage(architecture: Architecture, num_draws: int) -> DrawStorage:
     """Return `stored` if a model has a small random head alone, else `sampled`.
 
     Such a head is cheaper to read from memory than to draw: with 100 draws of the ESC-10 model a
@@ -126,21 +126,21 @@ def default_draws(architecture: Architecture, samples: int) -> Draws:
     """
     head_alone = architecture.trunk == "deterministic" and architecture.head == "flipout"
     weights = architecture.embedding_size * (architecture.pooled_size + architecture.labels)
-    fits = samples * weights * tf.float32.size <= STORED_BYTES
+    fits = num_draws * weights * tf.float32.size <= STORED_BYTES
     return "stored" if head_alone and fits else "sampled"
 
 
 def check_served(info: ModelInfo) -> None:
     """Raise a `UserError` if a SavedModel cannot be as `info` says."""
-    if not 1 <= info.samples <= MAX_SAMPLES:
-        raise UserError(f"samples is {info.samples}; use 1 to {MAX_SAMPLES}")
+    if not 1 <= info.num_draws <= MAX_DRAWS:
+        raise UserError(f"num_draws is {info.num_draws}; use 1 to {MAX_DRAWS}")
     if info.fixed_seconds is not None and not info.fixed_seconds >= MIN_SECONDS:
         raise UserError(
             f"a length of {info.fixed_seconds:g} s is too short for the network; use "
             f"{MIN_SECONDS:g} s or more"
         )
     kinds = (info.architecture.trunk, info.architecture.head)
-    if info.draws == "stored" and ("flipout" not in kinds or "dropout" in kinds):
+    if info.draw_storage == "stored" and ("flipout" not in kinds or "dropout" in kinds):
         raise UserError(
             f"draws 'stored' needs a Flipout model; this one has a {kinds[0]} trunk and a "
             f"{kinds[1]} head: dropout masks depend on the clip's length, and a deterministic "

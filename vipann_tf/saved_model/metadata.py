@@ -13,17 +13,18 @@ import pydantic
 from vipann_tf import __version__
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
+from vipann_tf.former_names import with_present_names
 from vipann_tf.models.architecture import Architecture
 
 MIN_SECONDS = 1.0  # the shortest waveform that an exported model takes
-MAX_SAMPLES = 1000  # the most draws that one request can ask for
+MAX_DRAWS = 1000  # the most draws that one request can ask for
 LABELS_CSV = Path("assets") / "labels.csv"
 METADATA_JSON = Path("assets.extra") / "vipann.json"
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 MODEL_CARD = Path("README.md")
 SAVED_MODEL_PB = "saved_model.pb"
 
-Draws = Literal["sampled", "stored"]
+DrawStorage = Literal["sampled", "stored"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -88,8 +89,8 @@ class ModelInfo(pydantic.BaseModel):
       architecture: The network.
       sample_rate_hz: Of the waveforms that it takes.
       clip_seconds: Length of the clips that it was trained on.
-      samples, seed: Draws and seed of `serving_default`.
-      draws: Whether those draws are `sampled` in each request or `stored` in the SavedModel.
+      num_draws, seed: Number of draws and seed of `serving_default`.
+      draw_storage: Whether those draws are `sampled` in each request or `stored` in the SavedModel.
       precision: What the SavedModel computes with.
       fixed_seconds: The one length of waveform that the SavedModel takes; absent where it takes
         any.
@@ -111,9 +112,9 @@ class ModelInfo(pydantic.BaseModel):
     architecture: Architecture
     sample_rate_hz: int
     clip_seconds: float
-    samples: int
+    num_draws: int
     seed: int
-    draws: Draws = "sampled"
+    draw_storage: DrawStorage = "sampled"
     precision: Precision = "float32"
     fixed_seconds: float | None = None
     calibration: Calibration = Calibration()
@@ -124,6 +125,11 @@ class ModelInfo(pydantic.BaseModel):
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     licence: str | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _read_former_names(cls, values: Any) -> Any:
+        return with_present_names(values, {"samples": "num_draws", "draws": "draw_storage"})
 
 
 def version_directory(path: StrPath) -> Path:

@@ -12,7 +12,7 @@ from vipann_tf.saved_model.export import add_version, check_served
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.metadata import (
     Calibration,
-    Draws,
+    DrawStorage,
     Precision,
     read_labels,
     read_model_info,
@@ -24,10 +24,10 @@ def reexport(
     model: StrPath,
     out: StrPath,
     *,
-    samples: int | None = None,
+    num_draws: int | None = None,
     seed: int | None = None,
     precision: Precision | None = None,
-    draws: Draws | None = None,
+    draw_storage: DrawStorage | None = None,
     signs: Signs | None = None,
     fixed_seconds: float | None = None,
     calibration: Calibration | None = None,
@@ -40,10 +40,11 @@ def reexport(
     Args:
       model: Model directory to read.
       out: Model directory to add the version to; it may be the same.
-      samples: Number of draws of `serving_default`.
+      num_draws: Number of draws of `serving_default`.
       seed: Seed of those draws.
       precision: What the SavedModel computes with; its variables are float32 in both.
-      draws: `sampled` draws the kernels in each request, `stored` keeps them in the SavedModel.
+      draw_storage: `sampled` draws the kernels in each request, `stored` keeps them in the
+        SavedModel.
       signs: Where Flipout convolutions draw their signs; the posterior over weights is the same.
       fixed_seconds: The one length of waveform to take.
       calibration: Applied to the logits of every draw. Metrics that were measured with another
@@ -60,10 +61,10 @@ def reexport(
         others.
     """
     chosen = {
-        "samples": samples,
+        "num_draws": num_draws,
         "seed": seed,
         "precision": precision,
-        "draws": draws,
+        "draw_storage": draw_storage,
         "fixed_seconds": fixed_seconds,
         "calibration": calibration,
         "licence": licence,

@@ -6,7 +6,7 @@ the op that would fail on the same request in words of its own.
 
 import tensorflow as tf
 
-from vipann_tf.saved_model.metadata import MAX_SAMPLES
+from vipann_tf.saved_model.metadata import MAX_DRAWS
 
 
 def checked_waveform(waveform: tf.Tensor, *, least: int, exactly: int | None = None) -> tf.Tensor:
@@ -63,8 +63,8 @@ def checked_samples(num_samples: tf.Tensor) -> tf.Tensor:
     """Return the number of draws asked for, an int32 scalar, after a check that it is allowed."""
     return require(
         tf.reshape(num_samples, []),
-        tf.logical_and(tf.reduce_all(num_samples >= 1), tf.reduce_all(num_samples <= MAX_SAMPLES)),
-        f"num_samples must be from 1 to {MAX_SAMPLES}; received",
+        tf.logical_and(tf.reduce_all(num_samples >= 1), tf.reduce_all(num_samples <= MAX_DRAWS)),
+        f"num_samples must be from 1 to {MAX_DRAWS}; received",
         num_samples,
     )
 

@@ -28,23 +28,27 @@ _BETA = (13.04, 16.03)
 _OTHER_FAMILY_HZ = 11025
 
 
-def resample(waveform: tf.Tensor, rate_hz: tf.Tensor) -> tf.Tensor:
+def resample(waveform: tf.Tensor, sample_rate_hz: tf.Tensor) -> tf.Tensor:
     """Resample a waveform to 32 kHz.
 
     Args:
       waveform: float32 [samples].
-      rate_hz: int32 scalar, its rate: one of `RATES_HZ`.
+      sample_rate_hz: int32 scalar, its rate: one of `RATES_HZ`.
 
     Returns:
-      float32 [round(samples * 32000 / rate_hz)].
+      float32 [round(samples * 32000 / sample_rate_hz)].
     """
-    return tf.cond(tf.equal(rate_hz, TO_HZ), lambda: waveform, lambda: _resample(waveform, rate_hz))
+    return tf.cond(
+        tf.equal(sample_rate_hz, TO_HZ),
+        lambda: waveform,
+        lambda: _resample(waveform, sample_rate_hz),
+    )
 
 
-def _resample(waveform: tf.Tensor, rate_hz: tf.Tensor) -> tf.Tensor:
-    rate = tf.cast(rate_hz, tf.float64)
+def _resample(waveform: tf.Tensor, sample_rate_hz: tf.Tensor) -> tf.Tensor:
+    rate = tf.cast(sample_rate_hz, tf.float64)
     lower_hz = tf.minimum(rate, float(TO_HZ))
-    other = tf.equal(rate_hz % _OTHER_FAMILY_HZ, 0)
+    other = tf.equal(sample_rate_hz % _OTHER_FAMILY_HZ, 0)
     cutoff, half_length, beta = (
         tf.where(other, tf.constant(pair[1], tf.float64), tf.constant(pair[0], tf.float64))
         for pair in (_CUTOFF, _HALF_LENGTH, _BETA)
@@ -52,7 +56,7 @@ def _resample(waveform: tf.Tensor, rate_hz: tf.Tensor) -> tf.Tensor:
     half_s = half_length / lower_hz
     cutoff_hz = cutoff * lower_hz / 2
     half = tf.cast(tf.math.ceil(half_s * rate), tf.int32)  # input samples on either side
-    step = rate_hz // BLOCKS_PER_S  # input samples per block
+    step = sample_rate_hz // BLOCKS_PER_S  # input samples per block
 
     # Times in units of 1 / (rate x BLOCK) seconds. A step of the input has BLOCK of them, and a
     # step of the output has `step`: the filter is needed at whole numbers of them only.
@@ -65,7 +69,7 @@ def _resample(waveform: tf.Tensor, rate_hz: tf.Tensor) -> tf.Tensor:
     matrix = tf.gather(filters, tf.clip_by_value(places, -reach, reach) + reach)
 
     samples = tf.cast(tf.size(waveform, tf.int64), tf.int64)
-    wide_rate = tf.cast(rate_hz, tf.int64)
+    wide_rate = tf.cast(sample_rate_hz, tf.int64)
     length = tf.cast((2 * samples * TO_HZ + wide_rate) // (2 * wide_rate), tf.int32)
     blocks = -(-length // BLOCK)
     padded = tf.pad(waveform, [[half, taps + step]])

@@ -39,7 +39,7 @@ class Signatures:
 
     Args:
       model: The network; its dtype policy is what the SavedModel computes with.
-      info: Says the draws of `serving_default` (`samples`, `seed`, whether they are stored), the
+      info: Says the draws of `serving_default` (`num_draws`, `seed`, whether they are stored), the
         sample rate, the calibration, and the length where the export is for one.
     """
 
@@ -51,20 +51,20 @@ class Signatures:
             length = round(info.fixed_seconds * info.sample_rate_hz)
         self._length = length
         self._least = int(MIN_SECONDS * info.sample_rate_hz)
-        self._stored = self._draw_all() if info.draws == "stored" else None
+        self._stored = self._draw_all() if info.draw_storage == "stored" else None
         # Up to here nothing is random and nothing pooled, so all signatures have it in common.
         stages: tuple[Stage, Stage] = ("shared", "pooled")
         self._common = min(stages, key=model.stages.index)
         waveforms = tf.TensorSpec([None, length], tf.float32, name="waveform")
-        samples = tf.TensorSpec([], tf.int32, name="num_samples")
+        num_draws = tf.TensorSpec([], tf.int32, name="num_samples")
         seed = tf.TensorSpec([], tf.int64, name="seed")
         self._features = _traced(self._features_of, waveforms)
-        self._sample = _traced(self._sample_of, waveforms, samples, seed)
+        self._sample = _traced(self._sample_of, waveforms, num_draws, seed)
         self._default = _traced(self._default_of, waveforms)
         self._mean = _traced(self._mean_of, waveforms)
         self.functions = {
             "serving_default": _traced(self._serving_default, waveforms),
-            "monte_carlo": _traced(self._monte_carlo, waveforms, samples, seed),
+            "monte_carlo": _traced(self._monte_carlo, waveforms, num_draws, seed),
             "embed": _traced(self._embed, waveforms),
             "posterior_mean": _traced(self._posterior_mean, waveforms),
             "wav": _traced(self._wav, tf.TensorSpec([None], tf.string, name="wav")),
@@ -101,8 +101,8 @@ class Signatures:
         probs = wav.answer_by_length(
             wav_files,
             lambda waveform: self._default(self._checked(waveform)),
-            rate_hz=self._info.sample_rate_hz,
-            shape=[self._info.samples, None, self._info.architecture.labels],
+            sample_rate_hz=self._info.sample_rate_hz,
+            shape=[self._info.num_draws, None, self._info.architecture.labels],
         )
         return self._decompose(probs)
 
@@ -121,7 +121,7 @@ class Signatures:
         """Compute probabilities [T, batch, labels] of the draws chosen at export."""
         seed = tf.constant(self._info.seed, tf.int64)
         if self._stored is None:
-            return self._sample(waveform, tf.constant(self._info.samples), seed)
+            return self._sample(waveform, tf.constant(self._info.num_draws), seed)
 
         drawn = dict(
             zip((layer.name for layer in self._model.bayesian_layers), self._stored, strict=True)
@@ -133,7 +133,7 @@ class Signatures:
             kernels = {name: tf.gather(stored, index - 1) for name, stored in drawn.items()}
             return Draw(seed, index, kernels)
 
-        return self._over_draws(waveform, tf.constant(self._info.samples), draw_of)
+        return self._over_draws(waveform, tf.constant(self._info.num_draws), draw_of)
 
     def _all_heads(self, waveform: tf.Tensor, drawn: dict[str, tf.Variable]) -> tf.Tensor:
         """Compute probabilities [T, batch, labels] of stored heads, all at once.
@@ -184,10 +184,10 @@ class Signatures:
     def _draw_all(self) -> list[tf.Variable]:
         """Draw the kernels of every draw of the export, [T, *kernel] for each Bayesian layer."""
         drawn = [
-            np.zeros([self._info.samples, *layer.kernel_loc.shape], np.float32)
+            np.zeros([self._info.num_draws, *layer.kernel_loc.shape], np.float32)
             for layer in self._model.bayesian_layers
         ]
-        for index in self._model.architecture.draw_indices(self._info.samples):
+        for index in self._model.architecture.draw_indices(self._info.num_draws):
             draw = Draw(self._info.seed, index)
             for layer, stored in zip(self._model.bayesian_layers, drawn, strict=True):
                 stored[index - 1] = layer.drawn_kernel(draw)

@@ -118,9 +118,9 @@ class Listener:
 
     def _batches(self, path: StrPath) -> Iterator[list[tuple[float, NDArray[np.float32]]]]:
         """Yield start and waveform of the windows, up to `BATCH` at a time."""
-        rate_hz = self._connection.info.sample_rate_hz
+        sample_rate_hz = self._connection.info.sample_rate_hz
         waiting: list[tuple[float, NDArray[np.float32]]] = []
-        for place in sliding_windows(path, rate_hz, self._window_s, self._hop_s):
+        for place in sliding_windows(path, sample_rate_hz, self._window_s, self._hop_s):
             waiting.append(place)
             if len(waiting) == BATCH:
                 yield waiting

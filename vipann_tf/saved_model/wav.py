@@ -22,28 +22,28 @@ def decode(contents: tf.Tensor) -> tf.Tensor:
         "this is not a WAV file, which begins with RIFF, a size and WAVE; its length in bytes:",
         tf.strings.length(contents),
     )
-    audio, rate_hz = tf.audio.decode_wav(contents)  # [samples, channels]
+    audio, sample_rate_hz = tf.audio.decode_wav(contents)  # [samples, channels]
     audio = require(
         audio,
-        tf.reduce_any(tf.equal(rate_hz, RATES_HZ)),
+        tf.reduce_any(tf.equal(sample_rate_hz, RATES_HZ)),
         f"the WAV file's sample rate must be one of {', '.join(map(str, RATES_HZ))} Hz; it is",
-        rate_hz,
+        sample_rate_hz,
     )
-    seconds = tf.cast(tf.shape(audio)[0], tf.float32) / tf.cast(rate_hz, tf.float32)
+    seconds = tf.cast(tf.shape(audio)[0], tf.float32) / tf.cast(sample_rate_hz, tf.float32)
     audio = require(
         audio,
         seconds >= MIN_SECONDS,
         f"the WAV file is too short: send at least {MIN_SECONDS:g} s; received seconds:",
         seconds,
     )
-    return resample(tf.reduce_mean(audio, axis=-1), rate_hz)
+    return resample(tf.reduce_mean(audio, axis=-1), sample_rate_hz)
 
 
 def answer_by_length(
     files: tf.Tensor,
     answer: Callable[[tf.Tensor], tf.Tensor],
     *,
-    rate_hz: int,
+    sample_rate_hz: int,
     shape: list[int | None],
 ) -> tf.Tensor:
     """Answer WAV files of any lengths, those of one length together.
@@ -53,13 +53,13 @@ def answer_by_length(
     Args:
       files: string [batch].
       answer: Waveforms [rows, samples] -> [draws, rows, labels].
-      rate_hz: Sample rate of the network.
+      sample_rate_hz: Sample rate of the network.
       shape: Static shape of an answer.
 
     Returns:
       [draws, batch, labels].
     """
-    assert rate_hz == TO_HZ, rate_hz
+    assert sample_rate_hz == TO_HZ, sample_rate_hz
     files = tf.compat.v1.placeholder_with_default(files, shape=None)
     files = require(
         files,

@@ -1,7 +1,7 @@
 """The recipe of a study, typed, read from YAML. No TensorFlow in here."""
 
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, ClassVar
 
 import pydantic
 
@@ -152,7 +152,8 @@ class Block(Section):
 class Evaluation(Section):
     """How models are scored."""
 
-    samples: Count | None = pydantic.Field(
+    former_names: ClassVar[Mapping[str, str]] = {"samples": "num_draws"}
+    num_draws: Count | None = pydantic.Field(
         default=None, description="Draws; by default the model's own."
     )
     seed: CountOrNone | None = None

@@ -112,18 +112,18 @@ def _evaluate(
 ) -> None:
     outside = [study.dataset(name) for name in ood]
     wanted = study.recipe.evaluation
-    tested = ModelUnderTest.open(model, samples=wanted.samples, seed=wanted.seed)
+    tested = ModelUnderTest.open(model, num_draws=wanted.num_draws, seed=wanted.seed)
     if has_results(out) and _same_evaluation(out, tested, outside):
         return
     command = ["vipann-tf", "evaluate", model, "--data", study.dataset(data), "--out", out]
-    command += ["--samples", tested.samples, "--seed", tested.seed]
+    command += ["--num-draws", tested.num_draws, "--seed", tested.seed]
     for directory in outside:
         command += ["--ood", directory]
     evaluate(
         model,
         study.dataset(data),
         out,
-        samples=tested.samples,
+        num_draws=tested.num_draws,
         seed=tested.seed,
         ood=outside,
         command=shlex.join(map(str, command)),
@@ -137,7 +137,7 @@ def _same_evaluation(out: Path, tested: ModelUnderTest, outside: Sequence[str]) 
     # The second of two sets of one name is called "name (directory)".
     names = [name.partition(" (")[0] for name in summary["ood"]]
     wanted = [read_dataset_info(directory).name for directory in outside]
-    return (summary["draws"], summary["seed"], names) == (tested.draws, tested.seed, wanted)
+    return (summary["draws"], summary["seed"], names) == (tested.num_networks, tested.seed, wanted)
 
 
 def _check_recipe(model: Path, recipe: TrainingRecipe) -> None:

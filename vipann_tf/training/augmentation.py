@@ -8,12 +8,12 @@ from vipann_tf.models.training_step import Augmentation
 from vipann_tf.recipes import Augment
 
 
-def on_waveform(recipe: Augment, rate_hz: int) -> Augmentation | None:
+def on_waveform(recipe: Augment, sample_rate_hz: int) -> Augmentation | None:
     """Return random shift and gain, for before the front end; `None` for neither.
 
     Args:
       recipe: Augmentations.
-      rate_hz: Sample rate of the waveforms.
+      sample_rate_hz: Sample rate of the waveforms.
     """
     if not (recipe.time_shift_s or recipe.gain_db):
         return None
@@ -24,7 +24,7 @@ def on_waveform(recipe: Augment, rate_hz: int) -> Augmentation | None:
         offset = noise.example_offset
         if recipe.time_shift_s:
             seed = noise.layer_seed("time_shift")
-            shift = int(recipe.time_shift_s * rate_hz)
+            shift = int(recipe.time_shift_s * sample_rate_hz)
             waveform = augment.time_shift(waveform, seed, shift, example_offset=offset)
         if recipe.gain_db:
             seed = noise.layer_seed("gain")

@@ -12,7 +12,7 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import TrainingRecipe, TransferRecipe
-from vipann_tf.saved_model.export import default_draws, export
+from vipann_tf.saved_model.export import default_draw_storage, export
 from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.training import augmentation
 from vipann_tf.training.checkpoints import first_line
@@ -201,9 +201,9 @@ def _metadata(
         architecture=architecture,
         sample_rate_hz=clips.info.sample_rate_hz,
         clip_seconds=clips.info.clip_seconds,
-        samples=wanted.samples,
+        num_draws=wanted.num_draws,
         seed=wanted.seed,
-        draws=wanted.draws or default_draws(architecture, wanted.samples),
+        draw_storage=wanted.draw_storage or default_draw_storage(architecture, wanted.num_draws),
         variables=[],
         data=TrainingData(
             dataset=clips.info.name, splits=clips.splits, held_out=clips.held_out, clips=clips.count

@@ -115,7 +115,7 @@ class Validation:
         answers = predict_batches(
             self._model,
             evaluation_batches(self._data, self._splits, _BATCH, on_corrupt=self._on_corrupt),
-            samples=self._settings.samples,
+            num_draws=self._settings.num_draws,
             seed=self._seed,
         )
         found = metrics(answers.decomposition.probabilities, answers.truth, self._task)

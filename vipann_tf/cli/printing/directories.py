@@ -103,5 +103,5 @@ def print_model(path: str | Path) -> None:
         )
     click.echo(
         f"takes waveforms at {info.sample_rate_hz} Hz; serving_default averages "
-        f"{len(network.draw_indices(info.samples))} draws of seed {info.seed}"
+        f"{len(network.draw_indices(info.num_draws))} draws of seed {info.seed}"
     )
