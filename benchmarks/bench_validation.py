@@ -3,7 +3,8 @@
     python -m benchmarks.bench_validation [--source DIR] [--width 0.125]
 
 `Validation.score` on the clips of ESC-10, decoding included, by a network with weights by its
-initializers. Both parts score once before, which traces.
+initializers. Both parts score once before, which traces. The bar compares the best score of each,
+since a machine can be disturbed but not hurried.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from benchmarks import harness
 from benchmarks.bench_data import ESC10
 
 DRAWS = 20
-SCORES = 3
+SCORES = 8
 
 
 def validation(draws: int):
@@ -59,7 +60,9 @@ def report(found, args) -> str:
             harness.table(["", "seconds", "peak GiB"], rows),
             "",
             harness.bar(
-                f"{DRAWS} draws against 1", found[MANY].typical / found[ONE].typical, most=1.2
+                f"{DRAWS} draws against 1, the best of each",
+                min(found[MANY].seconds) / min(found[ONE].seconds),
+                most=1.2,
             ),
         ]
     )
@@ -69,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", default=str(ESC10), help="ESC-50, of which ESC-10 is taken")
     parser.add_argument("--width", type=float, default=0.125)
-    harness.run(__file__, parser, PARTS, report, rounds=2)
+    harness.run(__file__, parser, PARTS, report, rounds=3)
 
 
 if __name__ == "__main__":
