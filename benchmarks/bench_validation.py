@@ -32,7 +32,7 @@ def validation(draws: int):
         data = pathlib.Path(args.scratch) / "data"
         if not data.exists():
             prepare(datasets.load("esc50", args.source, subset="esc10"), data, workers=2)
-        settings = Settings(splits=[f"fold{i}" for i in range(1, 6)], samples=draws)
+        settings = Settings(splits=[f"fold{i}" for i in range(1, 6)], num_draws=draws)
         scoring = Validation(settings, data, [], [], steps_an_epoch=1, seed=0)
         architecture = Architecture(width=args.width, head="flipout", labels=10, task="multiclass")
         scoring.start(VIPANN(architecture))
