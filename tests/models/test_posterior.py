@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
+from scipy import optimize
 
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
 from vipann_tf.models.loss import kl_scale
@@ -157,3 +158,42 @@ def test_linear_regression_recovers_the_mean_field_posterior():
     _, loc, sigma = train()
     np.testing.assert_allclose(loc.numpy()[:, 0], mean, rtol=0.05)
     np.testing.assert_allclose(sigma.numpy()[:, 0], stddev, rtol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_an_empirical_prior_is_the_one_of_least_divergence(kind):
+    layer = randomise(make(kind, prior="empirical"), 3)
+
+    def divergence(log_stddev):
+        prior = normal(0.0, np.exp(log_stddev))
+        return float(tf.reduce_sum(posterior(layer).kl_divergence(prior)))
+
+    best = optimize.minimize_scalar(divergence, bounds=(-5, 5), method="bounded")
+    assert float(layer.kl()) == pytest.approx(best.fun, rel=1e-5)
+    assert float(layer.kernel_prior.stddev()) == pytest.approx(np.exp(best.x), rel=1e-3)
+
+
+def test_the_gradient_under_an_empirical_prior_is_that_of_the_least_divergence():
+    layer = randomise(make("dense", prior="empirical"), 3)
+    with tf.GradientTape() as tape:
+        kl = layer.kl()
+    (gradient,) = tape.gradient(kl, [layer.kernel_loc])
+
+    def least(flat):
+        mean = flat.reshape(layer.kernel_loc.shape)
+        variance = np.logaddexp(0, np.float64(layer.kernel_rho)) ** 2
+        # At the best s the quadratic terms add up to n / 2, and 1/2 is subtracted n times.
+        s = np.sqrt(np.mean(mean**2 + variance))
+        return np.sum(np.log(s) - np.log(variance) / 2)
+
+    start = np.float64(layer.kernel_loc).ravel()
+    expected = optimize.approx_fprime(start, least, 1e-6).reshape(gradient.shape)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "fans"), [("conv", 6 * (2 + 3)), ("dense", 4 + 3)])
+def test_an_automatic_start_is_a_tenth_of_the_initial_spread(kind, fans):
+    layer = make(kind, initial_stddev="auto")
+    # The Glorot initializer's standard deviation (Glorot & Bengio 2010, equation 16).
+    np.testing.assert_allclose(layer.kernel_stddev(), 0.1 * np.sqrt(2 / fans), rtol=1e-5)
+    assert layer.get_config()["initial_stddev"] == "auto"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.helpers.tiny_training import pretrain_recipe, transfer_recipe
+from tests.helpers.tiny_training import log_rows, pretrain_recipe, transfer_recipe
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import read_model_info
@@ -86,3 +86,19 @@ def test_wrong_bases(bases, events, tagging, tmp_path):
             tmp_path / "m",
             test_fold=1,
         )
+
+
+@pytest.mark.usefixtures("eager")
+def test_an_empirical_prior_is_that_of_trunk_and_head(bases, events, tmp_path):
+    """At the start the divergence of a layer is the sum of log(s0 / s) over its weights."""
+    settings = ("variational.prior=empirical", "variational.initial_stddev=auto", *STILL)
+    recipe = transfer_recipe("flip", "finetune", "objective.kl_reduction=sum", *settings)
+    transfer(recipe, bases["flipout"], events, tmp_path / "m", test_fold=1)
+    model = read_variables(tmp_path / "m")
+    expected = 0.0
+    for name in model:
+        if name.endswith("/kernel_loc"):
+            width = stddev(np.float64(model[name.replace("kernel_loc", "kernel_rho")]))
+            best = np.sqrt(np.mean(np.float64(model[name]) ** 2 + width**2))
+            expected += np.sum(np.log(best / width))
+    assert log_rows(tmp_path / "m")[0]["kl"] == pytest.approx(expected, rel=1e-4)

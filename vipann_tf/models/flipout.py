@@ -21,7 +21,7 @@ import tf_keras
 from vipann_tf.models.architecture import Signs
 from vipann_tf.models.convolution import convolve
 from vipann_tf.models.flipout_convolution import flipout_convolution
-from vipann_tf.models.posterior import INITIAL_STDDEV, KernelPosterior, Prior
+from vipann_tf.models.posterior import INITIAL_STDDEV, InitialStddev, KernelPosterior, Prior
 from vipann_tf.models.randomness import Draw, TrainingNoise, per_example, rademacher
 
 
@@ -43,9 +43,11 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
         draws one per example, pixel and channel, as the published VI-PANN weights were trained.
         With `activation` a draw fixes the kernel's perturbation and the signs, which all clips
         share.
-      prior: `normal` is N(0, prior_stddev^2); `pretrained` is whatever `set_prior_to_posterior`
-        stored.
-      prior_stddev, initial_stddev: Standard deviations of the prior and of the initial posterior.
+      prior: `normal` is N(0, prior_stddev^2); `pretrained` is what `set_prior_to_posterior` stored;
+        `empirical` is N(0, s^2) with the s that fits the layer's posterior best.
+      prior_stddev: Standard deviation of the prior.
+      initial_stddev: Standard deviation of the initial posterior; `auto` is a tenth of the standard
+        deviation of the initial mean, so that it fits networks of any width.
       seed: Of the initial mean (Glorot uniform); `None` takes one from the layer's name.
       name, trainable, dtype: As in every Keras layer. Other arguments of the parent (strides,
         activation) are not taken: `call` would not heed them.
@@ -67,7 +69,7 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
         signs: Signs = "channel",
         prior: Prior = "normal",
         prior_stddev: float = 1.0,
-        initial_stddev: float = INITIAL_STDDEV,
+        initial_stddev: InitialStddev = INITIAL_STDDEV,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
@@ -165,7 +167,7 @@ class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
         use_bias: bool = True,
         prior: Prior = "normal",
         prior_stddev: float = 1.0,
-        initial_stddev: float = INITIAL_STDDEV,
+        initial_stddev: InitialStddev = INITIAL_STDDEV,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,

@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy.typing as npt
 import tensorflow as tf
@@ -16,7 +16,11 @@ from vipann_tf.models.randomness import Draw, TrainingNoise, current_randomness,
 # softplus(-3): the published initial rho as a standard deviation.
 INITIAL_STDDEV = math.log1p(math.exp(-3.0))
 
-Prior = Literal["normal", "pretrained"]
+# Initial standard deviations as a share of those of the initial mean, where they are "auto".
+AUTO_SHARE = 0.1
+
+Prior = Literal["normal", "pretrained", "empirical"]
+InitialStddev = float | Literal["auto"]
 
 
 class KernelPosterior:
@@ -83,16 +87,19 @@ class KernelPosterior:
         )
 
     def _configure(
-        self, prior: Prior, prior_stddev: float, initial_stddev: float, seed: int | None
+        self, prior: Prior, prior_stddev: float, initial_stddev: InitialStddev, seed: int | None
     ) -> None:
-        if prior not in ("normal", "pretrained"):
-            raise ValueError(f"prior is {prior!r}; allowed are 'normal' and 'pretrained'")
+        if prior not in get_args(Prior):
+            allowed = ", ".join(map(repr, get_args(Prior)))
+            raise ValueError(f"prior is {prior!r}; allowed are {allowed}")
         for name, value in (("prior_stddev", prior_stddev), ("initial_stddev", initial_stddev)):
-            if not value > 0:
+            if value != "auto" and not value > 0:
                 raise ValueError(f"{name} is {value}; a standard deviation must be above 0")
         self.prior: Prior = prior
         self.prior_stddev = float(prior_stddev)
-        self.initial_stddev = float(initial_stddev)
+        self.initial_stddev: InitialStddev = (
+            "auto" if initial_stddev == "auto" else float(initial_stddev)
+        )
         self.seed = seed
 
     def _build_posterior(self, shape: tuple[int, ...]) -> None:
@@ -111,7 +118,7 @@ class KernelPosterior:
         )
         self.kernel_rho = self.add_weight(
             name="kernel_rho",
-            initializer=tf_keras.initializers.Constant(inverse_softplus(self.initial_stddev)),
+            initializer=tf_keras.initializers.Constant(inverse_softplus(self._start(shape))),
             **weight,
         )
         if self.prior == "pretrained":
@@ -131,10 +138,31 @@ class KernelPosterior:
             self.kernel_loc, tfp.util.DeferredTensor(self.kernel_rho, tf.nn.softplus)
         )
 
+    def _start(self, shape: tuple[int, ...]) -> float:
+        """Return the initial standard deviation of a kernel of this shape."""
+        if self.initial_stddev != "auto":
+            return self.initial_stddev
+        *window, inputs, outputs = shape
+        # The standard deviation of the Glorot initializer, which makes the mean.
+        return AUTO_SHARE * math.sqrt(2 / (math.prod(window) * (inputs + outputs)))
+
     @property
     def kernel_prior(self) -> tfp.distributions.Normal:
         """The prior of the kernel's weights."""
-        return tfp.distributions.Normal(self.kernel_prior_loc, self.kernel_prior_stddev)
+        stddev = self._prior_stddev(self.kernel_stddev())
+        return tfp.distributions.Normal(self.kernel_prior_loc, stddev)
+
+    def _prior_stddev(self, stddev: tf.Tensor) -> tf.Tensor:
+        """Return the prior's standard deviation, given that of the posterior.
+
+        An `empirical` prior N(0, s^2) is the best one for the layer's posterior: s^2 = mean(m^2 +
+        stddev^2) minimises the divergence (empirical Bayes; MacKay 1995). There the derivative with
+        respect to s is 0, so that none has to flow through it.
+        """
+        if self.prior != "empirical":
+            return tf.convert_to_tensor(self.kernel_prior_stddev)
+        second_moment = tf.reduce_mean(tf.square(self.kernel_loc) + tf.square(stddev))
+        return tf.stop_gradient(tf.sqrt(second_moment))
 
     def stored_variables(self) -> list[tf.Variable]:
         """Return the layer's variables without those of its prior."""
@@ -196,7 +224,7 @@ class KernelPosterior:
           stddev: Precomputed `kernel_stddev()`; computed if `None`.
         """
         stddev = self.kernel_stddev() if stddev is None else stddev
-        prior_stddev = tf.convert_to_tensor(self.kernel_prior_stddev)
+        prior_stddev = self._prior_stddev(stddev)
         scaled_shift = (self.kernel_loc - self.kernel_prior_loc) / prior_stddev
         ratio = stddev / prior_stddev
         return tf.reduce_sum(

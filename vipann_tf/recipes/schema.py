@@ -174,14 +174,16 @@ class Validation(Section):
 class Variational(Section):
     """Priors and initial posteriors of Flipout layers."""
 
-    prior: Literal["normal", "pretrained"] = pydantic.Field(
+    prior: Literal["normal", "pretrained", "empirical"] = pydantic.Field(
         default="normal",
-        description="`pretrained`: the prior of a transferred trunk is its posterior.",
+        description="`pretrained`: the prior of a transferred trunk is its posterior. `empirical`: "
+        "the variance of each layer's prior is the best one for its posterior.",
     )
     prior_stddev: Positive = 1.0
-    initial_stddev: Positive = pydantic.Field(
+    initial_stddev: Positive | Literal["auto"] = pydantic.Field(
         default=0.048587351573742,
-        description="Standard deviation of the initial posterior; softplus(-3), as published.",
+        description="Standard deviation of the initial posterior; softplus(-3), as published. "
+        "`auto` is a tenth of the standard deviation of the layer's initial mean.",
     )
     moped_delta: Positive | None = pydantic.Field(
         default=None,

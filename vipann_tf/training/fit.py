@@ -50,6 +50,8 @@ def build(
             flipout={
                 "prior_stddev": recipe.variational.prior_stddev,
                 "initial_stddev": recipe.variational.initial_stddev,
+                # A new head has no pretrained posterior.
+                "prior": "empirical" if recipe.variational.prior == "empirical" else "normal",
             },
             trunk_flipout={"prior": recipe.variational.prior},
         )
