@@ -1,10 +1,13 @@
 """Small exported models of every kind, made once for the tests of this directory."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.helpers.exported_models import LABELS, Exported, small_info, small_model
+from vipann_tf.saved_model import export as export_module
 from vipann_tf.saved_model.export import export
 
 
@@ -40,3 +43,26 @@ def waveforms() -> np.ndarray:
             for level, tone in zip(levels, tones, strict=True)
         ]
     )
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Exports that write an empty graph: for tests of directories, which need no network."""
+
+    def save(module, path, signatures):
+        os.makedirs(path)
+        with open(os.path.join(path, "saved_model.pb"), "wb"):
+            pass
+
+    monkeypatch.setattr(export_module.tf.saved_model, "save", save)
+    monkeypatch.setattr(export_module, "write_warmup", lambda version, info: [])
+    monkeypatch.setattr(export_module, "Signatures", lambda model, info: _NoSignatures())
+    return small_model("det")
+
+
+class _NoSignatures:
+    def __init__(self):
+        self.functions = {}
+
+    def module(self):
+        return None
