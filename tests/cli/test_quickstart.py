@@ -1,6 +1,12 @@
-"""Every step of the quickstart is a command line that the parser takes."""
+"""The steps of the quickstart are commands, and the first one that fails ends it."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
+
+from click.testing import CliRunner
 
 from vipann_tf.cli import main, quickstart
 from vipann_tf.recipes import find_recipe
@@ -22,3 +28,30 @@ def test_recipes_are_shipped():
         for argument in arguments:
             if argument.startswith(("pretrain/", "transfer/")):
                 assert find_recipe(argument).is_file()
+
+
+def test_the_first_failure_ends_it(tmp_path):
+    """The first step cannot make a directory below a file."""
+    (tmp_path / "file").write_text("taken")
+    result = CliRunner().invoke(main, ["quickstart", "--out", str(tmp_path / "file")])
+    assert result.exit_code == 1
+    assert result.output.count("$ vipann-tf") == 1
+    assert "Error: " in result.output and "ended at this step, with status 1" in result.output
+    assert "Made:" not in result.output
+
+
+def test_an_interrupt_ends_it(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "vipann_tf.cli", "quickstart", "--out", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    while not process.stdout.readline().startswith("$ vipann-tf prepare"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "Interrupted" in output and "Made:" not in output
+    assert output.count("$ vipann-tf") == 0

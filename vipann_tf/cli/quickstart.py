@@ -98,7 +98,11 @@ def run(cli: click.Group, out: str, *, overwrite: bool) -> None:
         if overwrite and any(parameter.name == "overwrite" for parameter in parameters):
             arguments = [*arguments, "--overwrite"]
         click.echo(f"$ vipann-tf {shlex.join(arguments)}")
-        cli.main(arguments, prog_name="vipann-tf", standalone_mode=False)
+        # Outside of the standalone mode click returns the status of a command that exits.
+        status = cli.main(arguments, prog_name="vipann-tf", standalone_mode=False)
+        if status:
+            click.echo(f"quickstart ended at this step, with status {status}", err=True)
+            click.get_current_context().exit(status)
     click.secho("\nMade:", bold=True)
     click.echo(
         f"  {root / 'models'}   three SavedModels; TensorFlow Serving serves each as it is\n"
