@@ -1,4 +1,4 @@
-"""What a network is, as data: the values from which a `VIPANN` is built and rebuilt."""
+"""The description of a network, as data from which a `VIPANN` is built."""
 
 from typing import Literal
 
@@ -24,17 +24,16 @@ class Architecture(pydantic.BaseModel):
     """The shape of a network and which of its parts are random.
 
     Attributes:
-      depth: 22, 38 (basic blocks) or 54 (bottlenecks), as PANNs count layers.
-      width: Multiplier of every channel count; 1.0 is the published network. A multiple of 1/64,
-        so that every layer has a whole number of channels.
+      depth: Number of layers as PANNs count them: 22, 38 (basic blocks) or 54 (bottlenecks).
+      width: Multiplier of every channel count, a multiple of 1/64; 1.0 is the published network.
       trunk: Kind of all layers up to the pooled features.
       head: Kind of the two dense layers.
       labels: Number of labels.
-      task: `multilabel` (a sigmoid a label) or `multiclass` (a softmax over labels).
-      signs: Where Flipout layers draw their signs: per example and `channel`, or per `activation`
-        as the published checkpoint was trained (see `FlipoutConv2D`).
-      dropout_conv, dropout_dense: Rates after convolution blocks and around the first dense layer:
-        active in training, and at inference too where the kind is `dropout`.
+      task: `multilabel` (one sigmoid per label) or `multiclass` (a softmax over labels).
+      signs: Flipout signs per example and `channel`, or per `activation` as in the training of the
+        published checkpoint (see `FlipoutConv2D`).
+      dropout_conv, dropout_dense: Rates after convolution blocks and around the first dense layer,
+        active in training, and also at inference if the kind is `dropout`.
       dropout_block: Rate inside residual blocks, active in training only.
     """
 

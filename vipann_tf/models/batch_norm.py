@@ -1,4 +1,4 @@
-"""BatchNorm that replicas share without losing digits, and that can be part of a drawn kernel."""
+"""BatchNorm with exact statistics over replicas, which can be folded into a drawn kernel."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,20 +11,20 @@ from vipann_tf.models.randomness import Draw, current_randomness
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class BatchNorm(tf_keras.layers.BatchNormalization):
-    """Keras's layer, with other arithmetic where it is `synchronized` or folded.
+    """Keras's layer with other arithmetic when it is `synchronized` or folded.
 
-    Keras shares sums of x and of x^2 and computes the variance as E[x^2] - E[x]^2. That leaves half
-    the digits of float32 where the mean is far from 0, as that of decibels is. Here the mean is
-    shared first, and then the squared distances from it, as on one device.
+    Keras shares sums of x and of x^2 and computes the variance as E[x^2] - E[x]^2. That loses half
+    the digits of float32 if the mean is far from 0, as it is for decibels. This layer shares the
+    mean first, and then the squared distances from it, as on one device.
 
-    With its stored statistics the layer is a factor and an offset per channel. If a `Draw` has the
-    layer's offset, then the drawn kernel of the convolution before it contains the factor, and the
-    layer adds the offset alone.
+    With stored statistics, the layer is a factor and an offset per channel. If a `Draw` has the
+    offset, the drawn kernel of the convolution before it contains the factor, and the layer only
+    adds the offset.
 
     Args:
       after: Name of the convolution before it, if there is one.
-      **kwargs: Those of `tf_keras.layers.BatchNormalization`, as are the call arguments and the
-        shapes.
+      **kwargs: Arguments of `tf_keras.layers.BatchNormalization`, whose call arguments and shapes
+        the layer has.
     """
 
     def __init__(self, *, after: str | None = None, **kwargs: Any) -> None:
@@ -34,7 +34,7 @@ class BatchNorm(tf_keras.layers.BatchNormalization):
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Normalise the inputs, or add the offset of a draw."""
+        """Normalise the inputs, or add the offset of the draw."""
         context = current_randomness()
         if isinstance(context, Draw) and self.name in context.offsets:
             offset = context.offsets[self.name]
@@ -46,7 +46,7 @@ class BatchNorm(tf_keras.layers.BatchNormalization):
         return {**super().get_config(), "after": self.after, "synchronized": self.synchronized}
 
     def folded(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return factor and offset of the stored statistics, float32 [channels]."""
+        """Return the factor and offset of the stored statistics, float32 [channels]."""
         factor = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
         return factor, self.beta - self.moving_mean * factor
 
@@ -61,7 +61,7 @@ class BatchNorm(tf_keras.layers.BatchNormalization):
         replicas = replica.num_replicas_in_sync
 
         def mean_over_replicas(values: tf.Tensor) -> tf.Tensor:
-            # Every replica has as many rows.
+            # Every replica has the same number of rows.
             mean = tf.reduce_mean(values, reduction_axes, keepdims=True)
             return replica.all_reduce(tf.distribute.ReduceOp.SUM, mean) / replicas
 

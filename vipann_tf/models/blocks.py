@@ -11,7 +11,7 @@ from vipann_tf.models.layer_factory import LayerFactory
 
 
 class _Block(tf_keras.layers.Layer):
-    """A layer made of others by a `LayerFactory`, which its config contains."""
+    """A layer composed of others by a `LayerFactory`, which its config contains."""
 
     def __init__(self, make: LayerFactory, *, name: str, dtype: str | None = None) -> None:
         super().__init__(name=name, dtype=dtype or make.dtype)
@@ -23,17 +23,17 @@ class _Block(tf_keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "_Block":
-        """Make a block of what `get_config` returned."""
+        """Make a block from what `get_config` returned."""
         arguments = {**config, "make": LayerFactory.from_config(config["make"])}
         trainable = arguments.pop("trainable")
         block = cls(**arguments)
-        block.trainable = trainable  # and so are its parts
+        block.trainable = trainable  # also sets it for the parts
         return block
 
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class MelNorm(_Block):
-    """BatchNorm over mel bands, and a channel axis: [batch, time, mels] -> [batch, time, mels, 1].
+    """BatchNorm over mel bands, with a new channel axis: [batch, time, mels] -> [batch, time, mels, 1].
 
     It computes in float32 under every policy: bfloat16 rounds -100 dB to a quarter of a decibel.
 
@@ -47,13 +47,13 @@ class MelNorm(_Block):
         self.norm = make.norm("bn0", dtype="float32")
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Normalise each band, and add the axis."""
+        """Normalise each band, and add the channel axis."""
         return self.norm(inputs)[..., tf.newaxis]
 
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class AveragePool(tf_keras.layers.Layer):
-    """Average over 2 x 2 pixels without padding: an odd last row or column is left out."""
+    """Average over 2 x 2 pixels without padding: an odd last row or column is dropped."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Compute [batch, time // 2, frequency // 2, channels]."""
@@ -96,7 +96,7 @@ class ConvBlock(_Block):
 
 
 class _ResidualBlock(_Block):
-    """A residual block; what a basic block and a bottleneck share.
+    """The common part of basic blocks and bottlenecks.
 
     Args:
       make: Makes the layers.
@@ -141,7 +141,7 @@ class BasicBlock(_ResidualBlock):
 
     Args:
       make: Makes the layers.
-      planes: Channels inside the block, and of its outputs.
+      planes: Number of channels inside the block and of its outputs.
       halve: Whether both axes are halved by average pooling, before the convolutions and on the
         shortcut.
       project: Whether the shortcut is a 1 x 1 convolution rather than the identity.

@@ -14,13 +14,13 @@ class Chain(tf_keras.layers.Layer):
 
     Args:
       layers: The layers, in order.
-      stages: Names of values between the layers, and the number of layers before each.
+      stages: The number of layers before each named stage.
       **kwargs: `name`, `trainable` and `dtype`, as in every Keras layer.
 
     Call arguments:
       inputs: The values at `start`.
-      start, stop: Names of stages, by default the first layer's inputs and the last one's outputs.
-      training: Passed on by Keras to every layer that takes it.
+      start, stop: Names of stages; by default the first layer's inputs and the last's outputs.
+      training: Keras passes it to every layer that takes it.
 
     Input shape: that of the layer after `start`.
 
@@ -64,13 +64,13 @@ class Chain(tf_keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Chain":
-        """Make a chain of what `get_config` returned."""
+        """Make a chain from what `get_config` returned."""
         layers = [tf_keras.layers.deserialize(layer) for layer in config["layers"]]
         return cls(**{**config, "layers": layers})
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The names of the stages, in their order."""
+        """The names of the stages, in order."""
         return tuple(sorted(self._depths, key=self._depths.__getitem__))
 
     def until(self, stage: str) -> list[tf_keras.layers.Layer]:
@@ -78,7 +78,7 @@ class Chain(tf_keras.layers.Layer):
         return self.layers[: self._depth(stage)]
 
     def parts(self, stop: str | None = None) -> list[tf_keras.layers.Layer]:
-        """Return the layers that are not made of others, in order; with `stop`, those before it."""
+        """Return the layers that contain no others, in order, up to the stage `stop` if given."""
         return parts(self.until(stop) if stop else self.layers)
 
     def _depth(self, stage: str) -> int:
@@ -88,6 +88,6 @@ class Chain(tf_keras.layers.Layer):
 
 
 def parts(layers: Sequence[tf_keras.layers.Layer]) -> list[tf_keras.layers.Layer]:
-    """Return the layers that are not made of others: of those given, or inside of them."""
+    """Return the given layers, or the layers inside them, that contain no others."""
     found = [part for layer in layers for part in layer._flatten_layers()]
     return [part for part in found if not any(part._flatten_layers(include_self=False))]

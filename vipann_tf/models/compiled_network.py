@@ -1,4 +1,4 @@
-"""What inference asks of a network, compiled."""
+"""The compiled functions of inference."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class CompiledNetwork:
-    """What all draws share, the draws, and the logits of each, as compiled functions.
+    """Compiled functions for the stages, the draws, and the logits of each draw.
 
-    A network keeps its own (`VIPANN.compiled_network`): tracing takes seconds, and is not repeated
-    for another dataset or after more training. Variables are read when a function is called.
+    A network keeps them (`VIPANN.compiled_network`), since tracing takes seconds; they are valid
+    for other datasets and after more training, because each call reads the variables.
 
     Args:
       model: The network.
@@ -58,8 +58,8 @@ class CompiledNetwork:
         """Return the logits of one draw, float32 [batch, labels].
 
         Args:
-          shared: What `until` gave of the stage "shared".
-          draw: What `draw` gave.
+          shared: The stage "shared", from `until`.
+          draw: The draw, from `draw`.
         """
         return self._logits(shared, draw.seed, draw.index, draw.kernels, draw.offsets)
 

@@ -1,13 +1,13 @@
-"""Convolution of stride 1 with SAME padding, and the deterministic layer that does it."""
+"""Convolution of stride 1 with SAME padding, and its deterministic layer."""
 
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-# A kernel of at least so many numbers is multiplied as it lies in memory. TensorFlow's CPU
-# convolution reorders a kernel in each call. For the last block's kernel of 38 million numbers and
-# few pixels, that takes longer than the arithmetic; see docs/decisions.md.
+# Kernels of at least this many weights are applied by a matrix product. TensorFlow's CPU convolution
+# reorders the kernel in each call: for the last block, with 38 million weights and few pixels, that
+# takes longer than the arithmetic; see docs/decisions.md.
 LARGE_KERNEL = 2**22
 
 
@@ -38,7 +38,7 @@ def convolve(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class Conv2D(tf_keras.layers.Conv2D):
-    """Keras's layer, of stride 1, with SAME padding and without bias, by `convolve`.
+    """Keras's layer with stride 1, SAME padding and no bias, computed by `convolve`.
 
     Args:
       filters: Number of output channels.
@@ -76,7 +76,7 @@ class Conv2D(tf_keras.layers.Conv2D):
         )
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Convolve; `call` is Keras's."""
+        """Convolve; Keras's `call` uses it."""
         return convolve(inputs, kernel)
 
     def get_config(self) -> dict[str, Any]:

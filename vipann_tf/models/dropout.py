@@ -12,14 +12,14 @@ from vipann_tf.models.randomness import TrainingNoise, current_randomness, per_e
 class Dropout(tf_keras.layers.Layer):
     """A layer that sets a share of the activations to 0 and scales the others by 1 / (1 - rate).
 
-    In training every example has a mask of its own. With `monte_carlo`, a draw of the posterior
-    fixes one mask, which all examples share (Gal and Ghahramani, arXiv 1506.02142: the masks are
-    the random part of the network). Without it, dropout only regularises training, and a frozen
-    layer (`trainable=False`) does nothing.
+    In training every example has its own mask. With `monte_carlo`, a draw of the posterior fixes one
+    mask for all examples (Gal and Ghahramani, arXiv 1506.02142: the masks are the random part of
+    the network). Without it, dropout only regularises training, and a frozen layer
+    (`trainable=False`) does nothing.
 
     Args:
       rate: Share of activations set to 0, at least 0 and below 1.
-      monte_carlo: Whether draws have masks.
+      monte_carlo: Whether each draw has a mask.
       **kwargs: `name`, `trainable` and `dtype`, as in every Keras layer.
 
     Call arguments:
@@ -28,7 +28,7 @@ class Dropout(tf_keras.layers.Layer):
 
     Input shape: any with a leading batch axis.
 
-    Output shape: as the input.
+    Output shape: the same as the input.
     """
 
     def __init__(self, rate: float, *, monte_carlo: bool = False, **kwargs: Any) -> None:
@@ -39,7 +39,7 @@ class Dropout(tf_keras.layers.Layer):
         self.monte_carlo = monte_carlo
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Drop activations as the `randomness` context says."""
+        """Drop activations in the mode that the `randomness` context selects."""
         context = current_randomness(training)
         if context is None or self.rate == 0:
             return inputs
@@ -54,7 +54,7 @@ class Dropout(tf_keras.layers.Layer):
             numbers = uniform(tf.concat([[1], shape], 0), seed)
         scale = tf.constant(1 / (1 - self.rate), inputs.dtype)
         outputs = inputs * tf.where(numbers >= self.rate, scale, tf.zeros([], inputs.dtype))
-        outputs.set_shape(inputs.shape)  # lost where the mask's shape is computed
+        outputs.set_shape(inputs.shape)  # lost, since the mask's shape is a tensor
         return outputs
 
     def get_config(self) -> dict[str, Any]:

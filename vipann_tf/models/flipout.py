@@ -1,12 +1,11 @@
 """Bayesian layers: mean-field normal posteriors over kernels, trained by Flipout.
 
-The random numbers come from the context of `vipann_tf.models.randomness`, which also chooses among
-the three modes:
+The context of `vipann_tf.models.randomness` has the random numbers and selects the mode:
 
 * training: the Flipout estimator of Wen et al., "Flipout" (arXiv 1803.04386), equation 4,
-  y = x * mu + ((x . r) * (sigma . eps)) . s, with * the convolution or matrix product, r and s
-  signs;
-* draw: y = x * (mu + sigma . eps), one network for every example;
+  y = x * mu + ((x . r) * (sigma . eps)) . s, where * is the convolution or matrix product, and r
+  and s are random signs;
+* draw: y = x * (mu + sigma . eps), the same network for every example;
 * mean: y = x * mu.
 
 Posterior, prior, divergence and the choice of the mode are in `vipann_tf.models.posterior`.
@@ -29,28 +28,26 @@ from vipann_tf.models.randomness import Draw, TrainingNoise, per_example, radema
 class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
     """Convolution without bias, with an independent normal posterior over each kernel weight.
 
-    It extends TFP's layer, although it replaces `build`, `call` and the config: TFP's draws
-    stateful random numbers, fails under a mixed-precision policy, adds the divergence in each call
-    and stores lambdas. What is kept is the type and its interface, so that the layer can stand
-    where TFP's does: code that walks a model finds it by `isinstance`, `kernel_posterior` and
-    `kernel_prior` are distributions of TFP, and `filters`, `kernel_size` and `compute_output_shape`
-    are TFP's.
+    It extends TFP's layer to keep its type and interface: `isinstance` works, `kernel_posterior`
+    and `kernel_prior` are TFP distributions, and `filters`, `kernel_size` and
+    `compute_output_shape` are TFP's. It replaces `build`, `call` and the config, because TFP's layer
+    draws stateful random numbers, fails under a mixed-precision policy, adds the divergence in each
+    call and stores lambdas.
 
     Args:
       filters: Number of output channels.
       kernel_size: One int, or (time, frequency).
-      signs: `channel` draws a sign per example and channel, as the Flipout paper says; `activation`
-        draws one per example, pixel and channel, as the published VI-PANN weights were trained.
-        With `activation` a draw fixes the kernel's perturbation and the signs, which all clips
-        share.
-      prior: `normal` is N(0, prior_stddev^2); `pretrained` is what `set_prior_to_posterior` stored;
+      signs: `channel` draws one sign per example and channel, as in the Flipout paper;
+        `activation` draws one per example, pixel and channel, as in the training of the published
+        VI-PANN weights. With `activation`, a draw fixes the perturbation and signs for all clips.
+      prior: `normal` is N(0, prior_stddev^2); `set_prior_to_posterior` sets `pretrained`;
         `empirical` is N(0, s^2) with the s that fits the layer's posterior best.
       prior_stddev: Standard deviation of the prior.
       initial_stddev: Standard deviation of the initial posterior; `auto` is a tenth of the standard
         deviation of the initial mean, so that it fits networks of any width.
-      seed: Of the initial mean (Glorot uniform); `None` takes one from the layer's name.
+      seed: Seed of the initial mean (Glorot uniform); `None` derives it from the layer's name.
       name, trainable, dtype: As in every Keras layer. Other arguments of the parent (strides,
-        activation) are not taken: `call` would not heed them.
+        activation) are refused, since `call` would ignore them.
 
     Call arguments:
       inputs: [batch, time, frequency, channels].
@@ -121,7 +118,7 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
                 )
             else:
                 drawn = rademacher(tf.concat([[1], shape], 0), seed, self.compute_dtype)
-            # Lost, as the shape is computed.
+            # The static shape is lost, since the shape is a tensor.
             if self.signs == "channel":
                 drawn.set_shape([None, 1, 1, channels])
             else:
@@ -142,9 +139,9 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
-    """Dense layer with an independent normal posterior over each kernel weight..
+    """Dense layer with an independent normal posterior over each kernel weight.
 
-    The bias is deterministic. The layer extends TFP's for the reasons given at `FlipoutConv2D`.
+    The bias is deterministic. `FlipoutConv2D` says why the layer extends TFP's.
 
     Args:
       units: Number of outputs.

@@ -1,18 +1,18 @@
-"""The convolution of a Flipout training step, in whichever of its two forms costs less.
+"""The convolution of a Flipout training step, in the cheaper of two forms.
 
-With an example x_b, a kernel's mean mu and perturbation P = sigma . eps, and signs r_b, s_b per
+For an example x_b, a kernel's mean mu and perturbation P = sigma . eps, and signs r_b, s_b per
 channel, Flipout (Wen et al., arXiv 1803.04386, equation 4) computes
 
     y_b = x_b * mu + ((x_b . r_b) * P) . s_b:
 
-two convolutions of the batch, six with their gradients. Signs per channel can move from the images
-to the kernel, W_b[.., i, j] = mu[.., i, j] + r_b[i] P[.., i, j] s_b[j], so that
+which is two convolutions of the batch, or six with their gradients. Signs per channel can be applied
+to the kernel instead, W_b[.., i, j] = mu[.., i, j] + r_b[i] P[.., i, j] s_b[j], so that
 
     y_b = x_b * W_b
 
-is the same number by one convolution per example, three with gradients. In return a kernel is
-written, and its gradient read, once per example. That pays where an example has many pixels, whose
-products take longer than such a pass over memory. docs/decisions.md has the measurements.
+is the same result by one convolution per example, or three with gradients, but writes a kernel and
+reads its gradient once per example. That is faster if an example has so many pixels that its
+products take longer than these passes over memory. docs/decisions.md has the measurements.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,9 @@ import tensorflow as tf
 
 from vipann_tf.models.convolution import convolve
 
-# Pixels (time x frequency) of an example from which a kernel of its own pays.
+# Least number of pixels (time x frequency) per example for which one kernel per example is faster.
 MIN_PIXELS = 200
-# Numbers (pixels x channels) of an example from which a turn of a loop pays.
+# Least number of activations (pixels x channels) per example for which a loop is faster.
 MIN_NUMBERS = 50_000
 
 
@@ -42,9 +42,9 @@ def flipout_convolution(
     Args:
       inputs: [batch, time, frequency, channels], of the dtype to compute in.
       mean: float32 [height, width, channels, filters].
-      perturbation: float32, likewise.
-      sign_in: [batch, 1, 1, channels] of the inputs' dtype.
-      sign_out: [batch, 1, 1, filters], likewise.
+      perturbation: float32 [height, width, channels, filters].
+      sign_in: [batch, 1, 1, channels], of the inputs' dtype.
+      sign_out: [batch, 1, 1, filters], of the inputs' dtype.
     """
     compute = _fastest(inputs.shape, mean.shape)
     return compute(inputs, tf.convert_to_tensor(mean), perturbation, sign_in, sign_out)
@@ -57,7 +57,7 @@ def _fastest(inputs: tf.TensorShape, kernel: tf.TensorShape) -> Any:
         return _batched
     if kernel[:2].num_elements() == 1:
         return _pointwise_per_example
-    # One example at a time may leave a GPU idle. That was not measured, so it is not done there.
+    # Not on a GPU, which one example at a time may leave idle; this was not measured.
     if pixels * inputs[-1] < MIN_NUMBERS or tf.config.list_logical_devices("GPU"):
         return _batched
     return tf.custom_gradient(_looped_per_example)
@@ -70,7 +70,7 @@ def _batched(
     sign_in: tf.Tensor,
     sign_out: tf.Tensor,
 ) -> tf.Tensor:
-    """Compute the equation as it stands."""
+    """Compute the equation directly."""
     outputs = convolve(inputs, tf.cast(mean, inputs.dtype))
     perturbed = convolve(inputs * sign_in, tf.cast(perturbation, inputs.dtype))
     return outputs + perturbed * sign_out
@@ -83,7 +83,7 @@ def _pointwise_per_example(
     sign_in: tf.Tensor,
     sign_out: tf.Tensor,
 ) -> tf.Tensor:
-    """Multiply pixels by a matrix per example: for 1 x 1 kernels."""
+    """Multiply the pixels of each example by its own matrix, for 1 x 1 kernels."""
     batch, time, frequency, channels = tf.unstack(tf.shape(inputs))
     filters = mean.shape[-1]
     signs = _kernel_signs(sign_in[:, 0, 0], sign_out[:, 0, 0])
@@ -101,7 +101,7 @@ def _looped_per_example(
     sign_in: tf.Tensor,
     sign_out: tf.Tensor,
 ) -> tuple[tf.Tensor, Callable[..., Any]]:
-    """Convolve one example after another; the gradient, returned too, makes the kernels again."""
+    """Convolve one example after another; the returned gradient computes the kernels again."""
     count, dtype = tf.shape(inputs)[0], inputs.dtype
     sign_in, sign_out = sign_in[:, 0, 0], sign_out[:, 0, 0]
 
@@ -118,7 +118,7 @@ def _looped_per_example(
         output_of,
         tf.range(count),
         fn_output_signature=tf.TensorSpec(shape, dtype),
-        parallel_iterations=1,  # a convolution has all cores
+        parallel_iterations=1,  # a convolution uses all cores
     )
     outputs.set_shape([inputs.shape[0], *shape])
 
@@ -163,5 +163,5 @@ def _looped_per_example(
 
 
 def _kernel_signs(sign_in: tf.Tensor, sign_out: tf.Tensor) -> tf.Tensor:
-    """Return what Flipout's signs do to a kernel: float32 [..., channels, filters]."""
+    """Return the signs of each kernel weight: float32 [..., channels, filters]."""
     return tf.cast(sign_in[..., :, tf.newaxis] * sign_out[..., tf.newaxis, :], tf.float32)

@@ -1,4 +1,4 @@
-"""The layers of one network: what they have in common is said once."""
+"""Construction of the layers of a network from their common settings."""
 
 import zlib
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 class LayerFactory:
-    """A maker of the layers of one network; it holds what they have in common.
+    """A maker of the layers of one network, with the settings that they share.
 
     Args:
       architecture: The network.
-      seed: Of the initial weights.
+      seed: Seed of the initial weights.
       dtype: Keras dtype policy name, e.g. `float32` or `mixed_bfloat16`.
       synchronized: Whether BatchNorm statistics are shared by all replicas.
       conv_flipout, dense_flipout: Keyword arguments of the Flipout layers (prior, prior_stddev,
@@ -46,7 +46,7 @@ class LayerFactory:
         self._dense_flipout = dict(dense_flipout or {})
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, as JSON has them."""
+        """Return the arguments of the constructor, JSON-compatible."""
         return {
             "architecture": self.architecture.model_dump(mode="json"),
             "seed": self._seed,
@@ -58,7 +58,7 @@ class LayerFactory:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "LayerFactory":
-        """Make a factory of what `get_config` returned."""
+        """Make a factory from what `get_config` returned."""
         return cls(**{**config, "architecture": Architecture(**config["architecture"])})
 
     def conv(self, filters: int, size: int, name: str) -> tf_keras.layers.Layer:
@@ -114,7 +114,7 @@ class LayerFactory:
         )
 
     def dropout(self, rate: float, kind: Kind, name: str) -> Dropout:
-        """Make a dropout layer, which has a mask per draw where the kind is `dropout`."""
+        """Make a dropout layer, which has one mask per draw if the kind is `dropout`."""
         return Dropout(rate, monte_carlo=kind == "dropout", name=name, dtype=self.dtype)
 
     def _layer_seed(self, name: str) -> int:

@@ -1,9 +1,9 @@
-"""What training minimises: the negative evidence lower bound, per clip.
+"""The training loss: the negative evidence lower bound, per clip.
 
 loss = NLL + weight * KL(posterior || prior) / N,
 
-with N the number of training clips (Blundell et al., arXiv 1505.05424, equation 8, for minibatches
-of equal size). The KL term is scaled here and nowhere else.
+where N is the number of training clips (Blundell et al., arXiv 1505.05424, equation 8, for minibatches
+of equal size). The KL term is scaled only here.
 """
 
 import tensorflow as tf
@@ -13,11 +13,11 @@ from vipann_tf.task import Task
 
 
 def kl_scale(objective: Objective, step: tf.Tensor, clips: int) -> tf.Tensor:
-    """Factor of the summed KL at a step: float32 scalar.
+    """Return the factor of the summed KL at a step: float32 scalar.
 
     Args:
-      objective: Says the weight, the warm-up and the cycles.
-      step: int64 scalar, from 0.
+      objective: Has the weight, the warm-up and the cycles.
+      step: int64 scalar, starting at 0.
       clips: Number of training clips, N.
     """
     scale = tf.constant(objective.kl_weight / clips, tf.float32)
@@ -31,13 +31,13 @@ def kl_scale(objective: Objective, step: tf.Tensor, clips: int) -> tf.Tensor:
 def negative_log_likelihood(
     logits: tf.Tensor, labels: tf.Tensor, task: Task, reduction: str = "sum"
 ) -> tf.Tensor:
-    """Cross-entropy of each clip in nats, float32 [batch].
+    """Return the cross-entropy of each clip in nats, float32 [batch].
 
     Args:
       logits: [batch, labels].
-      labels: [batch, labels], multi-hot, or any mixture of such rows (mixup).
+      labels: [batch, labels], multi-hot, or mixtures of such rows (mixup).
       task: `multilabel` or `multiclass`.
-      reduction: Over labels, for `multilabel`: `sum` or `mean`.
+      reduction: `sum` or `mean` over labels, for `multilabel`.
     """
     logits = tf.cast(logits, tf.float32)
     labels = tf.cast(labels, tf.float32)
@@ -48,6 +48,6 @@ def negative_log_likelihood(
 
 
 def probabilities(logits: tf.Tensor, task: Task) -> tf.Tensor:
-    """float32 probabilities of logits [..., labels]."""
+    """Return float32 probabilities of logits [..., labels]."""
     logits = tf.cast(logits, tf.float32)
     return tf.nn.softmax(logits) if task == "multiclass" else tf.nn.sigmoid(logits)

@@ -1,4 +1,4 @@
-"""How the terms of the training loss are reduced and weighted, as data; `loss` computes them."""
+"""The reductions and weights of the training loss, as data; `loss` computes it."""
 
 from typing import Literal
 
@@ -6,19 +6,19 @@ import pydantic
 
 
 class Objective(pydantic.BaseModel):
-    """How the terms of the loss are reduced and weighted.
+    """The reductions and weights of the terms of the loss.
 
     Attributes:
-      nll_reduction: Over the labels of a multilabel clip: `sum` is the likelihood of independent
-        labels; `mean` is the binary cross-entropy as PANNs train with.
-      kl_reduction: Over the weights of a layer: `sum` is the divergence, and the loss the ELBO;
-        `mean` is what the published checkpoint was trained with, smaller by a factor of the
-        layer's number of weights. Layers are added up in both.
-      kl_weight: Factor of the KL term; 1 is the ELBO. Another factor w gives a tempered posterior:
+      nll_reduction: Reduction over the labels of a multilabel clip: `sum` is the likelihood of
+        independent labels; `mean` is the binary cross-entropy that PANNs use.
+      kl_reduction: Reduction over the weights of a layer: with `sum`, the loss is the negative
+        ELBO; `mean`, which the published checkpoint used, divides by the layer's number of weights.
+        Layers are always summed.
+      kl_weight: Factor of the KL term; 1 is the ELBO. Another factor w makes a tempered posterior:
         the optimum is proportional to p(data | weights)^(1/w) p(weights), so w is its temperature
         (below 1 it is a cold posterior; Wenzel et al., arXiv 2002.02405, section 2.3).
-      kl_warmup_steps: Over so many steps the factor rises linearly from 0 to `kl_weight`.
-      kl_cycle_steps: Where above 0, the rise begins again every so many steps (cyclical annealing,
+      kl_warmup_steps: Number of steps in which the factor rises linearly from 0 to `kl_weight`.
+      kl_cycle_steps: If above 0, the period after which the rise starts again (cyclical annealing,
         Fu et al., arXiv 1903.10145, equation 6, with R = kl_warmup_steps / kl_cycle_steps).
     """
 

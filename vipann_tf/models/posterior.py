@@ -1,4 +1,4 @@
-"""The normal posterior and prior of a kernel, and the divergence between them."""
+"""The normal posterior and prior of a kernel, and their KL divergence."""
 
 import math
 import zlib
@@ -24,17 +24,17 @@ InitialStddev = float | Literal["auto"]
 
 
 class KernelPosterior:
-    """What the dense and convolution layers share: a mixin for a Keras layer.
+    """A mixin for the Bayesian dense and convolution layers of Keras.
 
     Posterior and prior are normal with a mean and a standard deviation per weight; the posterior's
-    is softplus(rho). The divergence is not added as a Keras loss in each call: `kl` returns it,
-    once per step, in float32.
+    standard deviation is softplus(rho). The divergence is not added as a Keras loss in each call:
+    `kl` returns it, once per step, in float32.
 
-    A layer of one kind says what it does with a kernel (`_apply`) and how it perturbs the examples
-    of a batch in training (`_flipout`).
+    A subclass defines how it applies a kernel (`_apply`) and how it perturbs the examples of a
+    batch in training (`_flipout`).
     """
 
-    # What the Keras layer has.
+    # Attributes of the Keras layer.
     name: str
     trainable: bool
     compute_dtype: str
@@ -42,22 +42,22 @@ class KernelPosterior:
     weights: list[tf.Variable]
     add_weight: Callable[..., tf.Variable]
 
-    # What a layer of one kind may have.
+    # Attributes that a subclass may have.
     signs: Signs = "channel"
     bias: tf.Variable | None = None
 
     def _apply(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Return the layer's outputs with this kernel, without a bias."""
+        """Return the layer's outputs for a kernel, without the bias."""
         raise NotImplementedError
 
     def _flipout(
         self, inputs: tf.Tensor, perturbation: tf.Tensor, context: TrainingNoise | Draw
     ) -> tf.Tensor:
-        """Return the outputs with random signs of the perturbation, without a bias."""
+        """Return the outputs with random signs of the perturbation, without the bias."""
         raise NotImplementedError
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Compute in the mode that the `randomness` context says; see the module `flipout`."""
+        """Compute in the mode that the `randomness` context selects; see the module `flipout`."""
         inputs = tf.cast(inputs, self.compute_dtype)
         context = current_randomness(training)
         if context is None:
@@ -67,7 +67,7 @@ class KernelPosterior:
         else:
             drawn = context.kernels.get(self.name)
             if drawn is None:
-                # Only when its turn comes: else the kernels of all layers are in memory at once.
+                # Wait for the inputs: else the kernels of all layers are in memory at once.
                 with tf.control_dependencies([inputs]):
                     drawn = self.drawn_kernel(context)
             if self.signs == "channel":
@@ -79,7 +79,7 @@ class KernelPosterior:
     def drawn_kernel(self, draw: Draw) -> tf.Tensor:
         """Return what `Draw.kernels` holds for this layer, float32.
 
-        It is the kernel or, where signs are drawn per `activation`, its perturbation sigma . eps.
+        It is the kernel or, with signs per `activation`, its perturbation sigma . eps.
         """
         seed = draw.layer_seed(self.name)
         return (
@@ -103,9 +103,9 @@ class KernelPosterior:
         self.seed = seed
 
     def _build_posterior(self, shape: tuple[int, ...]) -> None:
-        # Two layers of one shape must not start alike, so an absent seed comes from the name.
+        # Derived from the name, so that layers of one shape start with different weights.
         seed = zlib.crc32(self.name.encode()) if self.seed is None else self.seed
-        # Variables are cast by hand in `call`: sums and products of a posterior stay in float32.
+        # `call` casts the variables: sums and products of a posterior stay in float32.
         weight: dict[str, Any] = {
             "shape": shape,
             "dtype": tf.float32,
@@ -165,7 +165,7 @@ class KernelPosterior:
         return tf.stop_gradient(tf.sqrt(second_moment))
 
     def stored_variables(self) -> list[tf.Variable]:
-        """Return the layer's variables without those of its prior."""
+        """Return the layer's variables except those of its prior."""
         prior = (self.kernel_prior_loc, self.kernel_prior_stddev)
         return [weight for weight in self.weights if not any(weight is part for part in prior)]
 
@@ -174,7 +174,7 @@ class KernelPosterior:
         return tf.nn.softplus(self.kernel_rho)
 
     def sample_kernel(self, seed: tf.Tensor) -> tf.Tensor:
-        """Draw a kernel of the posterior, float32.
+        """Draw a kernel from the posterior, float32.
 
         Args:
           seed: int64 [2].
@@ -190,7 +190,7 @@ class KernelPosterior:
         return self.kernel_stddev() * normal(self.kernel_loc.shape, seed)
 
     def training_perturbation(self, noise: TrainingNoise) -> tf.Tensor:
-        """Draw sigma . eps of a training step, float32."""
+        """Draw sigma . eps for a training step, float32."""
         stddev = noise.stddevs.get(self.name)
         if stddev is None:
             stddev = self.kernel_stddev()
@@ -202,7 +202,7 @@ class KernelPosterior:
         self.kernel_rho.assign(inverse_softplus(tf.convert_to_tensor(stddev, tf.float32)))
 
     def set_prior_to_posterior(self) -> None:
-        """Make the present posterior the prior.
+        """Make the current posterior the prior.
 
         Raises:
           ValueError: The layer was not built with `prior="pretrained"`.
@@ -217,7 +217,7 @@ class KernelPosterior:
     def kl(self, stddev: tf.Tensor | None = None) -> tf.Tensor:
         """Return KL(posterior || prior) summed over the kernel's weights: float32 scalar, in nats.
 
-        The closed form for two normal distributions:
+        The closed form for two normal distributions is
         log(s0 / s) + (s^2 + (m - m0)^2) / (2 s0^2) - 1/2.
 
         Args:
@@ -244,7 +244,7 @@ class KernelPosterior:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "KernelPosterior":
-        """Make a layer of the arguments that `get_config` returned."""
+        """Make a layer from what `get_config` returned."""
         return cls(**config)
 
 
@@ -252,7 +252,7 @@ def inverse_softplus(stddev: float | tf.Tensor) -> float | tf.Tensor:
     """Return rho such that softplus(rho) is `stddev` (above 0): stddev + log(1 - exp(-stddev)).
 
     Args:
-      stddev: Python float (gives a float) or float32 tensor.
+      stddev: Python float (returns a float) or float32 tensor.
     """
     if isinstance(stddev, float):
         return stddev + math.log(-math.expm1(-stddev))

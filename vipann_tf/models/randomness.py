@@ -1,15 +1,15 @@
-"""Which random numbers the layers use: stated once, around a call, instead of drawn by each layer.
+"""The random numbers of the layers, chosen by a context around a call.
 
 Bayesian layers are in one of three modes, which the surrounding context sets:
 
-* `TrainingNoise(seed, step)`: noise for the estimate of a gradient, different for every example;
+* `TrainingNoise(seed, step)`: noise for a gradient estimate, different for every example;
 * `Draw(seed, index)`: one network of the posterior, the same for every example of every batch;
 * no context: the posterior mean.
 
-All numbers are stateless functions of the context and the layer's name. A step or a draw can thus
-be repeated anywhere: after a restart, in another process, in an exported SavedModel. Under XLA
-(`jit_compile=True`) TensorFlow's random operations give other numbers: a draw is then another
-network of the same posterior.
+All numbers are stateless functions of the context and the layer's name, so a step or a draw can be
+repeated after a restart, in another process or in an exported SavedModel. Under XLA
+(`jit_compile=True`) TensorFlow's random operations return different numbers: a draw is then
+another network of the same posterior.
 """
 
 import contextlib
@@ -30,9 +30,9 @@ class TrainingNoise:
       seed: int64 scalar, the run's seed.
       step: int64 scalar, the optimizer step.
       example_offset: int32 scalar, position of this replica's first example in the global batch,
-        so that replicas together draw what one device would draw.
-      stddevs: Precomputed posterior standard deviations of kernels, by layer name, which the KL
-        needs too; a layer that is not in it computes its own.
+        so that the noise does not depend on the number of replicas.
+      stddevs: Posterior standard deviations by layer name, computed once for the noise and the KL;
+        a missing one is computed by its layer.
     """
 
     seed: tf.Tensor
@@ -47,13 +47,12 @@ class TrainingNoise:
 
 @dataclass(frozen=True)
 class Draw:
-    """One network out of the posterior.
+    """One network of the posterior.
 
     Attributes:
       seed: int64 scalar.
-      index: int64 scalar, number of the draw.
-      kernels: Kernels already sampled for this draw, by layer name; a layer that is not in it
-        samples its kernel when it is called.
+      index: int64 scalar, the number of the draw.
+      kernels: Sampled kernels by layer name; a layer without one samples it when it is called.
       offsets: Offsets, float32 [channels], of the BatchNorm layers whose factors are in `kernels`,
         by layer name.
     """
@@ -68,10 +67,10 @@ class Draw:
         return _fold(self.seed, self.index, name)
 
 
-# A shape as TensorFlow's operations take it: a list, a TensorShape or a tensor.
+# A shape for TensorFlow's operations: a list, a TensorShape or a tensor.
 Shape = Any
 
-# Of tf.random.Algorithm, as the operations take it.
+# The value of tf.random.Algorithm that raw operations accept.
 _PHILOX = tf.random.Algorithm.PHILOX.value
 
 Randomness = TrainingNoise | Draw | None
@@ -81,7 +80,7 @@ _current: contextvars.ContextVar[Randomness] = contextvars.ContextVar("randomnes
 
 @contextlib.contextmanager
 def randomness(context: Randomness) -> Iterator[None]:
-    """Set what the layers called inside the `with` block use; `None` is the posterior mean."""
+    """Set the mode of the layers called inside the `with` block; `None` is the posterior mean."""
     token = _current.set(context)
     try:
         yield
@@ -90,7 +89,7 @@ def randomness(context: Randomness) -> Iterator[None]:
 
 
 def current_randomness(training: bool | None = None) -> Randomness:
-    """Return the context in force; outside any, `training=True` gives fresh noise."""
+    """Return the current context; without one, `training=True` returns fresh noise."""
     context = _current.get()
     if context is None and training:
         fresh = tf.random.uniform([2], maxval=tf.int64.max, dtype=tf.int64)
@@ -112,7 +111,7 @@ def rademacher(shape: Shape, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 
 def normal(shape: Shape, seed: tf.Tensor) -> tf.Tensor:
-    """Draw standard normal float32 numbers; lower precisions cast them: a draw is one draw."""
+    """Draw standard normal float32 numbers, the same ones for every precision."""
     return _philox(tf.raw_ops.StatelessRandomNormalV2, shape, seed, tf.float32)
 
 
@@ -127,12 +126,12 @@ def per_example(
     noise: TrainingNoise,
     shape: Shape,
 ) -> tf.Tensor:
-    """Draw random numbers with one row per example, the rows being those of the global batch.
+    """Draw random numbers with one row per example, independent of the number of replicas.
 
     Args:
       sample: Function of a shape whose first rows do not depend on the number of rows.
       inputs: The batch, [batch, ...].
-      noise: Says where the batch lies in the global batch.
+      noise: Has the position of the batch in the global batch.
       shape: Shape of a row.
 
     Returns:
@@ -143,7 +142,7 @@ def per_example(
 
 
 def _fold(seed: tf.Tensor, index: tf.Tensor, name: str) -> tf.Tensor:
-    """Return what `tf.random.fold_in` makes of (seed, index) and the name."""
+    """Return a key made from seed, index and name, as `tf.random.fold_in` makes it."""
     base = tf.stack([tf.cast(seed, tf.int64), tf.cast(index, tf.int64)])
     mixed = _philox(tf.raw_ops.StatelessRandomUniformFullIntV2, [], base, tf.int64)
     return tf.stack([mixed, tf.constant(zlib.crc32(name.encode()), tf.int64)])
@@ -152,12 +151,10 @@ def _fold(seed: tf.Tensor, index: tf.Tensor, name: str) -> tf.Tensor:
 def _philox(
     operation: Callable[..., tf.Tensor], shape: Shape, seed: tf.Tensor, dtype: tf.DType
 ) -> tf.Tensor:
-    """Return what `tf.random.stateless_*` does for alg="philox", by three operations.
+    """Return what `tf.random.stateless_*` returns for alg="philox", by three operations.
 
-    Those functions scramble the seed by some sixty operations in the graph. A Flipout network has
-    four hundred such calls: they were two thirds of the graph of a training step, and of the time
-    to
-    trace and optimise it.
+    Those functions scramble the seed by about sixty operations. A Flipout network calls them four
+    hundred times: that was two thirds of a training step's graph, and of the time to trace it.
     """
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
     return operation(shape=shape, key=key, counter=counter, alg=_PHILOX, dtype=dtype)

@@ -1,7 +1,7 @@
 """The residual networks of PANNs (Kong et al., arXiv 1912.10211), as a chain with named stages.
 
-Every layer that holds weights has a name that is unique in the network ("stage2.block0.conv1"): it
-keys the layer's variables and its random numbers.
+Every layer with weights has a unique name ("stage2.block0.conv1"), which identifies its variables
+and its random numbers.
 """
 
 import tf_keras
@@ -30,7 +30,7 @@ from vipann_tf.models.posterior import KernelPosterior
 def network(make: LayerFactory) -> Chain:
     """Make the network from log-mel [batch, frames, mels] to logits [batch, labels].
 
-    Its stages are those of `VIPANN.run` from `log_mel` on.
+    It has the stages of `VIPANN.run`, starting at `log_mel`.
     """
     architecture = make.architecture
 

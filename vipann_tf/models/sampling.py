@@ -1,4 +1,4 @@
-"""A network of the posterior, its kernels sampled beforehand."""
+"""Sampling of all kernels of a draw before it is used."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ from vipann_tf.models.randomness import Draw
 def sample_draw(
     layers: Sequence[tf_keras.layers.Layer], seed: tf.Tensor | int, index: tf.Tensor | int
 ) -> Draw:
-    """Sample the kernels of network number `index` of a seed.
+    """Sample the kernels of draw number `index` of a seed.
 
-    In lower precision BatchNorm is folded into the kernels; TensorFlow does it itself for float32.
+    In lower precision, BatchNorm is folded into the kernels. TensorFlow does so in float32.
 
     Args:
       layers: All layers of the network; see `Chain.parts`.
@@ -33,7 +33,7 @@ def sample_draw(
         if not isinstance(layer, KernelPosterior):
             continue
         kernel = layer.drawn_kernel(draw)
-        # With signs per activation there is a second kernel, the mean's.
+        # With signs per activation the mean kernel is applied separately, so nothing is folded.
         if layer.name in norms and layer.signs == "channel":
             norm = norms[layer.name]
             factor, offsets[norm.name] = norm.folded()

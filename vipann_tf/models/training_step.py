@@ -15,19 +15,19 @@ from vipann_tf.models.randomness import TrainingNoise, randomness
 if TYPE_CHECKING:
     from vipann_tf.models.vipann import VIPANN
 
-# Where a network can be entered and left; `VIPANN.run` says what they are.
+# Stages at which a computation can start and stop; `VIPANN.run` explains them.
 Stage = Literal["waveform", "log_mel", "shared", "pooled", "embedding", "logits"]
 
-# (waveforms or log-mel, labels, noise) -> the same two, changed.
+# (waveforms or log-mel, labels, noise) -> augmented (waveforms or log-mel, labels).
 Augmentation = Callable[[tf.Tensor, tf.Tensor, TrainingNoise], tuple[tf.Tensor, tf.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingStep:
-    """What `VIPANN.train_step` does.
+    """The computation of `VIPANN.train_step`.
 
     Attributes:
-      objective, clips, seed, augment_waveform, augment_log_mel, start: As for `VIPANN.compile`.
+      objective, clips, seed, augment_waveform, augment_log_mel, start: As in `VIPANN.compile`.
     """
 
     objective: Objective

@@ -29,20 +29,20 @@ class VIPANN(tf_keras.Model):
     is random: that part is computed once for all draws, and the rest once per draw.
 
     Args:
-      architecture: What to build.
-      seed: Of the initial weights.
-      dtype: Keras dtype policy name; variables, log-mel, logits and losses are float32 in all.
+      architecture: Depth, width, kinds and labels of the network.
+      seed: Seed of the initial weights.
+      dtype: Keras dtype policy name; variables, log-mel, logits and losses are always float32.
       synchronized: Whether BatchNorm statistics are shared by all replicas of a `tf.distribute`
         strategy.
       flipout: Keyword arguments of the Flipout layers: `prior_stddev`, `initial_stddev`.
-      trunk_flipout: More of them, for those of the trunk: `prior`.
+      trunk_flipout: More keyword arguments for the Flipout layers of the trunk: `prior`.
 
     Call arguments:
       inputs: Waveforms, float32 [batch, samples] at 32 kHz in [-1, 1].
       training: Whether BatchNorm uses the batch's statistics.
 
-    Returns of a call: logits [batch, labels], of the network that the `randomness` context says:
-      the posterior mean outside any.
+    Returns of a call: logits [batch, labels] of the network that the `randomness` context selects;
+      without a context, of the posterior mean.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class VIPANN(tf_keras.Model):
         return self.network(self.frontend(inputs), training=training)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, as JSON has them."""
+        """Return the arguments of the constructor, JSON-compatible."""
         return {
             "architecture": self.architecture.model_dump(mode="json"),
             "seed": self._initial_seed,
@@ -92,14 +92,14 @@ class VIPANN(tf_keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VIPANN":
-        """Make a network of what `get_config` returned."""
+        """Make a network from what `get_config` returned."""
         return cls(**{**config, "architecture": Architecture(**config["architecture"])})
 
-    # From stage to stage.
+    # Stages.
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The names of the stages, in the order of this network."""
+        """The names of the stages, in order."""
         return ("waveform", *self.network.stages)
 
     def run(
@@ -110,7 +110,7 @@ class VIPANN(tf_keras.Model):
         stop: Stage = "logits",
         draw: Draw | None = None,
     ) -> tf.Tensor:
-        """Compute one stage of the network from another, as at inference.
+        """Compute one stage of the network from another, in inference mode.
 
         | stage | values |
         | --- | --- |
@@ -121,20 +121,20 @@ class VIPANN(tf_keras.Model):
         | embedding | float32 [batch, 2048 x width], the first dense layer's output |
         | logits | float32 [batch, labels] |
 
-        Where "shared" lies depends on what is random: before "pooled" with a random trunk, after it
-        if the head alone is random, at "logits" if nothing is. `stages` has the order.
+        The position of "shared" depends on what is random: before "pooled" if the trunk is random,
+        after it if only the head is, and at "logits" if nothing is. `stages` has the order.
 
         Args:
           x: The values at `start`.
           start: Name of a stage.
-          stop: Name of a stage, which does not lie before `start`.
-          draw: The network out of the posterior; `None` is the posterior mean.
+          stop: Name of a stage, not before `start`.
+          draw: One network of the posterior; `None` is the posterior mean.
 
         Returns:
           The values at `stop`.
 
         Raises:
-          ValueError: A name is wrong, or `stop` lies before `start`.
+          ValueError: A name is wrong, or `stop` is before `start`.
         """
         if start == "waveform" != stop:
             x, start = self.frontend(x), "log_mel"
@@ -152,10 +152,9 @@ class VIPANN(tf_keras.Model):
         return [part for part in self.network.parts() if isinstance(part, KernelPosterior)]
 
     def draw(self, seed: tf.Tensor | int, index: tf.Tensor | int) -> Draw:
-        """Sample the kernels of network number `index` of a seed, for several batches.
+        """Sample the kernels of draw number `index` of a seed, to use them for several batches.
 
-        In lower precision BatchNorm is folded into the kernels; for float32, TensorFlow does it
-        itself.
+        In lower precision, BatchNorm is folded into the kernels. TensorFlow does so in float32.
 
         Args:
           seed: int scalar.
@@ -165,7 +164,7 @@ class VIPANN(tf_keras.Model):
 
     @functools.cached_property
     def compiled_network(self) -> CompiledNetwork:
-        """What inference asks of the network, compiled."""
+        """The compiled functions of inference."""
         return CompiledNetwork(self)
 
     def kl(
@@ -174,8 +173,8 @@ class VIPANN(tf_keras.Model):
         """Return the KL of the layers being trained: float32 scalar in nats, 0 if none is Bayesian.
 
         Args:
-          reduction: Over the weights of a layer, `sum` or `mean`; layers are summed.
-          stddevs: Precomputed posterior standard deviations by layer name; the others are computed.
+          reduction: `sum` or `mean` over the weights of a layer; layers are always summed.
+          stddevs: Precomputed posterior standard deviations by layer name; missing ones are computed.
         """
         stddevs = stddevs or {}
         terms = [
@@ -189,7 +188,7 @@ class VIPANN(tf_keras.Model):
     # Variables.
 
     def named_variables(self) -> dict[str, tf.Variable]:
-        """Return every variable of the network as `<layer>/<variable>`, without the priors."""
+        """Return every variable, without the priors, by its name `<layer>/<variable>`."""
         named = {}
         for part in self.network.parts():
             bayesian = isinstance(part, KernelPosterior)
@@ -202,11 +201,11 @@ class VIPANN(tf_keras.Model):
         """Give the variables new values.
 
         Args:
-          values: By the names of `named_variables`, arrays or variables of their shapes.
-          partial: Whether variables that have no value keep theirs.
+          values: Arrays or variables by the names of `named_variables`.
+          partial: Whether variables may be left out, and then keep their values.
 
         Raises:
-          ValueError: There is a value without a variable or, unless `partial`, the opposite.
+          ValueError: A value has no variable or, unless `partial`, a variable has no value.
         """
         variables = self.named_variables()
         wrong = values.keys() - variables if partial else values.keys() ^ variables
@@ -218,11 +217,11 @@ class VIPANN(tf_keras.Model):
     def twin(
         self, *, dtype: str | None = None, architecture: Architecture | None = None
     ) -> "VIPANN":
-        """Return a copy of the network for inference: same variables, without the priors.
+        """Return a copy of the network for inference: the same variables without the priors.
 
         Args:
-          dtype: Keras dtype policy to compute with; by default the network's.
-          architecture: One with the same variables, for example with other `signs`.
+          dtype: Keras dtype policy; by default that of this network.
+          architecture: Architecture with the same variables, for example with other `signs`.
         """
         twin = VIPANN(
             architecture or self.architecture, dtype=dtype or self.network.dtype_policy.name
@@ -235,7 +234,7 @@ class VIPANN(tf_keras.Model):
         return self.network.until("pooled")
 
     def freeze_trunk(self) -> None:
-        """Keep the trunk as it is: no gradient, stored BatchNorm statistics, no KL term."""
+        """Freeze the trunk: no gradient, stored BatchNorm statistics, no KL term."""
         for layer in self.trunk_layers():
             layer.trainable = False
 
@@ -253,16 +252,16 @@ class VIPANN(tf_keras.Model):
         start: Stage = "waveform",
         **kwargs: Any,
     ) -> None:
-        """Say what `train_step` minimises, and how.
+        """Configure the training.
 
         Args:
-          optimizer: Takes the steps.
-          objective: The loss.
+          optimizer: The optimizer.
+          objective: Reductions and weight of the loss's terms.
           clips: Number of training clips, the N of KL / N.
-          seed: Of all noise and augmentation in training.
+          seed: Seed of all noise and augmentation in training.
           augment_waveform: Changes a batch and its labels before the front end.
-          augment_log_mel: Changes them after it.
-          start: The stage that batches hold: `waveform`, or another one as `features`.
+          augment_log_mel: Changes log-mel and labels after the front end.
+          start: The stage that batches contain: `waveform`, or another one as `features`.
           **kwargs: Other arguments of `tf_keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, **kwargs)
@@ -276,15 +275,15 @@ class VIPANN(tf_keras.Model):
         )
 
     def train_step(self, data: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Take one optimizer step on a batch; inside a strategy, on this replica's part of it.
+        """Take one optimizer step on a batch, or on this replica's part of it.
 
         Args:
           data: `labels` [batch, labels], and `waveform` [batch, samples] or `features` [batch,
             ...].
 
         Returns:
-          `loss`, `nll`, `kl` (as reduced, unscaled) and `kl_scale`: float32 scalars that replicas
-          sum to those of the global batch.
+          `loss`, `nll`, `kl` (reduced, not scaled) and `kl_scale`: float32 scalars, whose sum over
+          the replicas is the value of the global batch.
 
         Raises:
           ValueError: The model is not compiled.
