@@ -194,7 +194,7 @@ def test_existing_outputs_are_kept(made):
     assert "base" in result.stderr
     inputs = ["--base", made / "base", "--data", made / "multiclass", "--out", made / "model"]
     result = run("transfer", "--strategy", "det", "--test-fold", 5, *inputs, status=1)
-    assert "holds a model already" in result.stderr
+    assert "already has a model" in result.stderr
 
 
 def test_evaluate_refuses_other_labels(made):

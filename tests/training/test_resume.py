@@ -139,7 +139,7 @@ def test_a_changed_recipe_is_refused(train, tmp_path):
     train(*changed, overwrite=True, on_progress=lambda progress: steps.append(progress.step))
     assert steps == [1, 2, 3, 4]
     with pytest.raises(
-        UserError, match="holds a model already; choose another --out, or --overwrite"
+        UserError, match="already has a model; choose another --out, or --overwrite"
     ):
         train()
 

@@ -1,1 +1,1 @@
-"""Model directories: written, read, asked."""
+"""Writing, reading and querying of model directories."""

@@ -1,4 +1,4 @@
-"""The model card: README.md of a version folder, written from its metadata alone.
+"""The model card, README.md of a version folder, written from its metadata.
 
 The sections follow Mitchell et al. 2019, "Model Cards for Model Reporting" (arXiv 1810.03993),
 section 4.
@@ -10,7 +10,7 @@ import yaml
 
 from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
 
-# Labels named in a card; all are in assets/labels.csv.
+# Largest number of labels named in a card; assets/labels.csv has all.
 _LABELS_SHOWN = 20
 
 
@@ -38,7 +38,7 @@ def _summary(info: ModelInfo, labels: list[str]) -> str:
     network = info.architecture
     shown = ", ".join(labels[:_LABELS_SHOWN])
     more = f" and {len(labels) - _LABELS_SHOWN} more" if len(labels) > _LABELS_SHOWN else ""
-    kind = "one label a clip" if network.task == "multiclass" else "any number of labels a clip"
+    kind = "one label per clip" if network.task == "multiclass" else "any number of labels per clip"
     draws = (
         "one network"
         if not network.stochastic
@@ -68,7 +68,7 @@ def _data(info: ModelInfo) -> str:
     if base:
         text += f"\nIts base was trained on {base['dataset']}: {base['clips']} clips."
     elif info.base:
-        text += "\nIts base was imported; what that was trained on is for its publisher to say."
+        text += "\nIts base was imported; see its publisher for its training data."
     return text
 
 
@@ -82,7 +82,7 @@ def _recipe(info: ModelInfo) -> str:
 
 def _metrics(metrics: dict[str, Any]) -> str:
     if not metrics:
-        return "None recorded. `vipann-tf evaluate MODEL --data DIR --out DIR` measures it."
+        return "None recorded. `vipann-tf evaluate MODEL --data DIR --out DIR` measures them."
     lines = ["| on | metric | value | 95 % interval |", "| --- | --- | --- | --- |"]
     for split, values in metrics.items():
         for name, value in values.items():
@@ -100,16 +100,13 @@ def _limits(info: ModelInfo) -> str:
         f"exactly {info.fixed_seconds:g} s" if info.fixed_seconds else f"{MIN_SECONDS:g} s or more"
     )
     lines = [
-        f"It hears mono sound at {info.sample_rate_hz} Hz, {length}; it was trained on clips of "
-        f"{info.clip_seconds:g} s, and much longer ones may be answered worse.",
-        "It knows its labels and no others: a sound of another kind gets one of them all the same. "
-        "A high epistemic uncertainty hints at that; it is no proof "
-        "of the contrary where it is low.",
+        f"It takes mono sound at {info.sample_rate_hz} Hz, {length}; it was trained on clips of "
+        f"{info.clip_seconds:g} s and may be less accurate on much longer ones.",
+        "It knows only its labels: a sound of another kind still gets one of them. A high epistemic "
+        "uncertainty is a hint of such a sound; a low one does not exclude it.",
     ]
     if not info.architecture.stochastic:
-        lines.append(
-            "It is one network: its epistemic uncertainty is 0 by definition, not by merit."
-        )
+        lines.append("It is a single network, so its epistemic uncertainty is always 0.")
     if info.calibration.temperature == 1.0:
         lines.append("Its probabilities were not calibrated after training.")
     return "\n".join(f"- {line}" for line in lines)
@@ -120,8 +117,8 @@ def _licence(info: ModelInfo) -> str:
         return f"The weights: {info.licence}"
     dataset = info.data.dataset if info.data else "the published weights"
     return (
-        "The program that made it is under the MIT licence. Weights may carry conditions of what "
-        f"they were trained on: see the licence of {dataset}."
+        "The program that made it is under the MIT licence. The licence of the training data may "
+        f"apply to the weights: see the licence of {dataset}."
     )
 
 

@@ -1,4 +1,4 @@
-"""A connection to an exported model: loaded into this process, or on a server."""
+"""A connection to an exported model, in this process or on a server."""
 
 import functools
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ from vipann_tf.saved_model.server import RequestRefused, Server
 
 __all__ = ["BATCH", "Connection", "LocalModel", "connect", "model_name"]
 
-# Waveforms of one length that share a request, and so their draws.
+# Largest number of waveforms of one length in a request; they share its draws.
 BATCH = 8
 
 Arrays = dict[str, NDArray[Any]]
 
 
 class Endpoint(Protocol):
-    """Something that answers the signatures of a SavedModel."""
+    """An object that answers the signatures of a SavedModel."""
 
     def ask(self, signature: str, inputs: Arrays) -> Arrays:
         """Return the outputs of a signature by name."""
 
 
 class LocalModel:
-    """The SavedModel of a model directory, loaded into this process when it is first asked.
+    """The SavedModel of a model directory, loaded into this process at the first request.
 
     Args:
       model: Model directory.
@@ -59,14 +59,14 @@ class LocalModel:
 
 @dataclass(frozen=True)
 class Connection:
-    """A model that answers; make one with `connect`.
+    """A model that answers requests; `connect` makes one.
 
     Attributes:
       info: Metadata of the model.
-      labels: Its label names, in the order of the outputs.
+      labels: Label names in the order of the outputs.
       num_draws: Number of draws.
       seed: Seed of the draws.
-      endpoint: What answers its signatures.
+      endpoint: Answers the signatures.
     """
 
     info: ModelInfo
@@ -78,11 +78,11 @@ class Connection:
     def ask(self, waveforms: NDArray[np.float32], *, each_draw: bool = False) -> Arrays:
         """Answer waveforms of one length.
 
-        Those that are shorter than the model's least length are followed by silence.
+        Waveforms that are too short for the model are padded with silence.
 
         Args:
           waveforms: float32 `[batch, samples]` in [-1, 1], at `info.sample_rate_hz`.
-          each_draw: Whether to ask for the probabilities of every draw, too.
+          each_draw: Whether to return the probabilities of every draw, too.
 
         Returns:
           `probabilities`, `label_total`, `label_aleatoric` and `label_epistemic`, float32
@@ -103,8 +103,8 @@ class Connection:
             )
         inputs: Arrays = {"waveform": np.pad(waveforms, [(0, 0), (0, max(missing, 0))])}
         exported = (self.num_draws, self.seed) == (self.info.num_draws, self.info.seed)
-        # What was stored or shared at export is asked for as it is; a batching server takes no
-        # scalar inputs.
+        # `serving_default` uses stored draws, and has no scalar inputs, which a batching server
+        # would refuse.
         if exported and not each_draw:
             return self.endpoint.ask("serving_default", inputs)
         inputs["num_samples"] = np.array(self.num_draws, np.int32)
@@ -123,11 +123,10 @@ def connect(
     """Connect to a model in this process or on a server.
 
     Args:
-      model: Model directory; with a server, that of the model it serves: labels and sample rate are
-        read here.
+      model: Model directory; with a server, a copy of the served one, for labels and sample rate.
       num_draws: Number of draws; by default that of the export.
       seed: Seed of the draws; by default that of the export.
-      server: `HOST:PORT` of a TensorFlow Serving to ask instead of loading the model.
+      server: `HOST:PORT` of a TensorFlow Serving to use instead of loading the model.
       deadline_s: Longest time for a request to the server, in seconds.
 
     Raises:
@@ -147,6 +146,6 @@ def connect(
 
 
 def model_name(model: StrPath) -> str:
-    """Return what a server calls a model by default: the name of its directory."""
+    """Return the default name of a model on a server: the name of its directory."""
     version = version_directory(model).resolve()
     return version.parent.name if version.name.isdecimal() else version.name

@@ -1,4 +1,4 @@
-"""Writing model directories."""
+"""Export of model directories."""
 
 import shutil
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ from vipann_tf.saved_model.warmup import write_warmup
 
 __all__ = ["check_vacant", "export", "finished_versions"]
 
-# Drawn heads that an export keeps without being asked to.
+# Largest size of the drawn heads that an export stores by default.
 STORED_BYTES = 64 * 2**20
 
-# Keras policies: variables stay float32 in both, so that a model can be trained on.
+# Keras policies. Variables are float32 in both, so that training can start from any export.
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
@@ -50,19 +50,19 @@ def export(
     """Write a new model directory; its version appears when it is complete.
 
     Args:
-      model: The network, of any precision; the SavedModel computes as `info.precision` says.
+      model: The network, of any precision; the SavedModel computes in `info.precision`.
       directory: NAME of the model; the version folder is NAME/1.
       info: Metadata. `variables` is filled in here.
       labels: Label names in the order of the outputs.
-      overwrite: Whether to replace the versions that are there. The new one then has the next
-        number, since a server does not load a number anew; it is there before the others go.
+      overwrite: Whether to replace the existing versions. The new one has the next number, since a
+        server does not reload a number; the others are removed after it is written.
       extras: Files and folders to copy to assets.extra, by their names there.
 
     Returns:
       The version folder.
 
     Raises:
-      UserError: A model is there and is not to be replaced, or `info` asks for what cannot be.
+      UserError: A model exists and `overwrite` is false, or `info` cannot be served.
     """
     check_vacant(directory, overwrite=overwrite)
     old = finished_versions(directory)
@@ -81,21 +81,21 @@ def add_version(
     version: int | None = None,
     extras: Mapping[str, Path] | None = None,
 ) -> Path:
-    """Write one more version of a model, beside those that are there.
+    """Write one more version of a model, beside the existing ones.
 
     Args:
-      model: The network, as `export` takes it.
+      model: The network, of any precision.
       directory: NAME of the model.
       info: Metadata. `variables` is filled in here.
       labels: Label names in the order of the outputs.
-      version: Its number; by default one more than the highest.
+      version: Number of the version; by default one more than the highest.
       extras: Files and folders to copy to assets.extra, by their names there.
 
     Returns:
       The version folder.
 
     Raises:
-      UserError: The number is not above those that are there, or `info` asks for what cannot be.
+      UserError: The number is not above the existing ones, or `info` cannot be served.
     """
     check_served(info)
     number = next_version(directory, version)
@@ -105,7 +105,7 @@ def add_version(
     signatures = Signatures(model, info)
     with staged_version(directory, number) as stage:
         tf.saved_model.save(signatures.module(), str(stage), signatures=signatures.functions)
-        # A hash that differs between two exports of one model.
+        # It differs between two exports of one model.
         (stage / "fingerprint.pb").unlink(missing_ok=True)
         write_metadata(stage, info, labels)
         write_warmup(stage, info)
@@ -118,11 +118,10 @@ def add_version(
 
 
 def default_draw_storage(architecture: Architecture, num_draws: int) -> DrawStorage:
-    """Return `stored` if a model has a small random head alone, else `sampled`.
+    """Return `stored` if only the head is random, and small, else `sampled`.
 
-    Such a head is cheaper to read from memory than to draw: with 100 draws of the ESC-10 model a
-    request
-    then takes about what it takes with one (benchmarks/RESULTS.md, draws).
+    Reading such a head from memory is cheaper than drawing it: 100 draws of the ESC-10 model then
+    take about as long as one (benchmarks/RESULTS.md, draws).
     """
     head_alone = architecture.trunk == "deterministic" and architecture.head == "flipout"
     weights = architecture.embedding_size * (architecture.pooled_size + architecture.labels)
@@ -131,7 +130,7 @@ def default_draw_storage(architecture: Architecture, num_draws: int) -> DrawStor
 
 
 def check_served(info: ModelInfo) -> None:
-    """Raise a `UserError` if a SavedModel cannot be as `info` says."""
+    """Raise a `UserError` if no SavedModel can have these settings."""
     if not 1 <= info.num_draws <= MAX_DRAWS:
         raise UserError(f"num_draws is {info.num_draws}; use 1 to {MAX_DRAWS}")
     if info.fixed_seconds is not None and not info.fixed_seconds >= MIN_SECONDS:

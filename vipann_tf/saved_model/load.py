@@ -1,4 +1,4 @@
-"""Reading model directories: the SavedModel to ask, or its network as a Keras model to train."""
+"""Loading of model directories, as a SavedModel or as a Keras model to train."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ _KEY = "network_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
 def load_signatures(path: StrPath) -> Any:
     """Load the SavedModel at `path` (NAME or NAME/1); its functions are in `.signatures`.
 
-    Keep the returned object: the functions live as long as it does.
+    Keep the returned object: its functions work only while it exists.
     """
     try:
         return tf.saved_model.load(str(version_directory(path)))
@@ -47,7 +47,7 @@ def load_model(path: StrPath, *, dtype: str = "float32") -> "tuple[VIPANN, Model
     Returns:
       The `VIPANN` and its `ModelInfo`.
     """
-    from vipann_tf.models.vipann import VIPANN  # not needed to ask a SavedModel
+    from vipann_tf.models.vipann import VIPANN  # not needed to use a SavedModel
 
     info = read_model_info(path)
     model = VIPANN(info.architecture, dtype=dtype)

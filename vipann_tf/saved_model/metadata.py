@@ -1,6 +1,6 @@
-"""What a model directory says of itself: `assets.extra/vipann.json` and `assets/labels.csv`.
+"""The metadata of a model directory: `assets.extra/vipann.json` and `assets/labels.csv`.
 
-No TensorFlow in here: `vipann-tf info` answers at once.
+This module does not import TensorFlow, so that `vipann-tf info` is fast.
 """
 
 import csv
@@ -42,15 +42,15 @@ class TrainingData(pydantic.BaseModel):
 class ConformalThresholds(pydantic.BaseModel):
     """Thresholds of prediction sets, on probabilities at the calibration's temperature.
 
-    What they mean is defined in `vipann_tf.uncertainty.conformal`; `null` stands for an infinite
-    one: there were too few clips for the coverage, and every label is in every set.
+    `vipann_tf.uncertainty.conformal` defines them. `null` is infinite: there were too few clips for
+    the coverage, and every label is in every set.
 
     Attributes:
-      coverage: Probability in (0, 1) that a set holds the truth.
+      coverage: Probability in (0, 1) that a set contains the true label.
       method: `aps` or `threshold` (multiclass); `label` (multilabel).
       clips: Number of clips that they were fitted on.
-      threshold: Of the scores, multiclass.
-      present, absent: Of each label's presence and absence, multilabel.
+      threshold: Threshold of the scores (multiclass).
+      present, absent: Thresholds of each label's presence and absence (multilabel).
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -64,12 +64,12 @@ class ConformalThresholds(pydantic.BaseModel):
 
 
 class Calibration(pydantic.BaseModel):
-    """What is done to a network's logits so that its confidence is right.
+    """The calibration of a network's confidence.
 
     Attributes:
       temperature: Divides the logits of every draw before the sigmoid or softmax.
-      conformal: Thresholds of prediction sets; absent where none were asked for.
-      fitted_on: The clips that it was fitted on, as `<dataset>/<split>`; empty for none.
+      conformal: Thresholds of prediction sets, if requested.
+      fitted_on: The splits that it was fitted on, as `<dataset>/<split>`.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -80,28 +80,27 @@ class Calibration(pydantic.BaseModel):
 
 
 class ModelInfo(pydantic.BaseModel):
-    """What is needed to rebuild a model and to trust it.
+    """The metadata of a model: its construction, origin and evaluation.
 
     Attributes:
-      schema_version: Of this file.
-      created_by: Package and version that wrote it.
-      origin: How the network came to be: `pretrain`, `transfer` or `import`.
+      schema_version: Version of the file's format.
+      created_by: Package and version that wrote the file.
+      origin: How the network was made: `pretrain`, `transfer` or `import`.
       architecture: The network.
-      sample_rate_hz: Of the waveforms that it takes.
-      clip_seconds: Length of the clips that it was trained on.
+      sample_rate_hz: Sample rate of its waveforms.
+      clip_seconds: Length of the training clips.
       num_draws, seed: Number of draws and seed of `serving_default`.
       draw_storage: Whether those draws are `sampled` in each request or `stored` in the SavedModel.
-      precision: What the SavedModel computes with.
-      fixed_seconds: The one length of waveform that the SavedModel takes; absent where it takes
-        any.
-      calibration: Applied to the logits of every draw.
+      precision: Precision of the SavedModel's computation.
+      fixed_seconds: The only length of waveform that the SavedModel accepts; `None` for any.
+      calibration: Calibration of the logits of every draw.
       variables: Names of the stored variables, in order.
-      data: What it was trained on; absent for imported weights.
+      data: Training data; `None` for imported weights.
       base: Architecture, origin and data of the model that was transferred.
-      recipe: The resolved recipe, with strategy and mode where it was transferred.
+      recipe: The resolved recipe, with strategy and mode for a transfer.
       training: Outcome of training: steps, seconds, last losses.
       metrics: Evaluations by `<dataset>/<split>`: name -> number, or `{"value", "low", "high"}`.
-      licence: Of the weights; absent where nobody said.
+      licence: Licence of the weights, if known.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -136,7 +135,7 @@ def version_directory(path: StrPath) -> Path:
     """Return the version folder of a model: `path` itself, or its highest numbered child.
 
     Raises:
-      UserError: There is no such directory, or no SavedModel in it.
+      UserError: There is no such directory, or it has no SavedModel.
     """
     path = Path(path)
     if (path / SAVED_MODEL_PB).is_file():
@@ -151,7 +150,7 @@ def version_directory(path: StrPath) -> Path:
     if not versions:
         hint = "; its training has not finished" if (path / "training").is_dir() else ""
         raise UserError(
-            f"no model at {path}: neither {SAVED_MODEL_PB} nor a version folder such as 1/ in it"
+            f"no model at {path}: it has neither {SAVED_MODEL_PB} nor a version folder such as 1/"
             f"{hint}"
         )
     return max(versions, key=lambda child: int(child.name))
@@ -161,7 +160,7 @@ def read_model_info(path: StrPath) -> ModelInfo:
     """Read the metadata of the model at `path` (NAME or NAME/1).
 
     Raises:
-      UserError: It is no model directory of this package, or of a version that cannot be read.
+      UserError: It is not a model directory of this package, or has an unknown format.
     """
     file = version_directory(path) / METADATA_JSON
     try:

@@ -1,4 +1,4 @@
-"""Answers of an exported model about audio files; nothing here needs Keras."""
+"""Answers of an exported model for audio files, without Keras."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ __all__ = ["Answer", "Predictor", "Refusal"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of one file; uncertainties in nats.
+    """The answer of a model for one file; uncertainties in nats.
 
     Attributes:
       path: The file.
-      seconds: Its length.
+      seconds: Length of the file.
       probabilities: float32 `[labels]`.
       label_aleatoric: Aleatoric uncertainty of each label, float32 `[labels]`.
       label_epistemic: Epistemic uncertainty of each label, float32 `[labels]`.
@@ -41,7 +41,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a file has no answer.
+    """The reason why a file has no answer.
 
     Attributes:
       path: The file.
@@ -63,10 +63,10 @@ class Predictor:
         self._connection = connection
 
     def answer(self, paths: Sequence[StrPath]) -> list[Answer | Refusal]:
-        """Return an answer for each file, in order; a refusal for one that has none.
+        """Return an answer or a refusal for each file, in order.
 
         Args:
-          paths: Audio files; those of one length share requests.
+          paths: Audio files; files of one length share requests.
 
         Raises:
           UserError: No server answers, or the SavedModel is damaged.
@@ -90,7 +90,7 @@ class Predictor:
     def _ask(
         self, paths: Sequence[StrPath], clips: Sequence[tuple[int, NDArray[np.float32]]]
     ) -> Iterator[tuple[int, Answer | Refusal]]:
-        """Ask about files of one length, given with their places in `paths`."""
+        """Request answers for files of one length, given with their positions in `paths`."""
         batch = np.stack([waveform for _, waveform in clips])
         try:
             result = self._connection.ask(batch)

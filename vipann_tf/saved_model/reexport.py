@@ -1,4 +1,4 @@
-"""A model written anew with other settings of serving; its weights stay what they are."""
+"""Re-export of a model with other serving settings and the same weights."""
 
 import json
 from collections.abc import Sequence
@@ -35,30 +35,30 @@ def reexport(
     evaluations: Sequence[StrPath] = (),
     version: int | None = None,
 ) -> Path:
-    """Write a version of a model; what is `None` stays as the model has it.
+    """Write a new version of a model; an argument that is `None` keeps the model's value.
 
     Args:
       model: Model directory to read.
       out: Model directory to add the version to; it may be the same.
       num_draws: Number of draws of `serving_default`.
       seed: Seed of those draws.
-      precision: What the SavedModel computes with; its variables are float32 in both.
+      precision: Precision of the computation; variables are always float32.
       draw_storage: `sampled` draws the kernels in each request, `stored` keeps them in the
         SavedModel.
       signs: Where Flipout convolutions draw their signs; the posterior over weights is the same.
-      fixed_seconds: The one length of waveform to take.
-      calibration: Applied to the logits of every draw. Metrics that were measured with another
-        calibration, or with other signs, are left out.
-      licence: Of the weights, for the model card.
-      evaluations: Files metrics.json of evaluations, for the model card.
-      version: Its number; by default one more than the highest in `out`.
+      fixed_seconds: The only length of waveform to accept.
+      calibration: Calibration of the logits of every draw. The model's metrics are left out if the
+        calibration or the signs change.
+      licence: Licence of the weights, for the model card.
+      evaluations: `metrics.json` files of evaluations, for the model card.
+      version: Number of the version; by default one more than the highest in `out`.
 
     Returns:
       The version folder.
 
     Raises:
-      UserError: No model is there, or it cannot be served so, or the number is not above the
-        others.
+      UserError: There is no model, it cannot be served with these settings, or the number is not
+        above the others.
     """
     chosen = {
         "num_draws": num_draws,
@@ -86,10 +86,10 @@ def reexport(
 
 
 def with_signs(architecture: Architecture, signs: Signs | None, name: StrPath) -> Architecture:
-    """Return the architecture with signs drawn elsewhere; as it is for `None`.
+    """Return the architecture with other signs; unchanged for `None`.
 
     Raises:
-      UserError: It has no Flipout convolutions.
+      UserError: The architecture has no Flipout convolutions.
     """
     if signs is None:
         return architecture
@@ -102,10 +102,10 @@ def with_signs(architecture: Architecture, signs: Signs | None, name: StrPath) -
 
 
 def read_metrics(file: StrPath) -> dict[str, dict[str, Any]]:
-    """Read metrics with intervals from an evaluation's metrics.json, by `<dataset>/<split>`.
+    """Read the metrics and intervals of an evaluation's metrics.json, by `<dataset>/<split>`.
 
     Raises:
-      UserError: It is no such file.
+      UserError: The file is not such a file or can't be read.
     """
     try:
         document = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -115,5 +115,5 @@ def read_metrics(file: StrPath) -> dict[str, dict[str, Any]]:
         raise UserError(f"{file} can't be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{file} is no metrics.json of `vipann-tf evaluate` ({type(error).__name__}: {error})"
+            f"{file} is not a metrics.json of `vipann-tf evaluate` ({type(error).__name__}: {error})"
         ) from error

@@ -1,7 +1,7 @@
-"""Checks of a request inside the graph: a bad one gets an InvalidArgument that says what is wrong.
+"""Checks of requests in the graph: a bad request gets an InvalidArgument that says what is wrong.
 
-An `Assert` op carries its text through TensorFlow Serving to the caller. Every check stands before
-the op that would fail on the same request in words of its own.
+TensorFlow Serving returns the text of an `Assert` op to the caller. Each check comes before the op
+that would fail on the same request with a less clear message.
 """
 
 import tensorflow as tf
@@ -10,15 +10,15 @@ from vipann_tf.saved_model.metadata import MAX_DRAWS
 
 
 def checked_waveform(waveform: tf.Tensor, *, least: int, exactly: int | None = None) -> tf.Tensor:
-    """Return the waveforms [batch, samples] after checks that the network can answer them.
+    """Return the waveforms [batch, samples] after checks of their shape and values.
 
     Args:
-      waveform: float32; of any shape when the graph runs, whatever is known of it now.
-      least: Number of samples that the network needs.
-      exactly: Number of samples of an export for one length.
+      waveform: float32; its shape is checked when the graph runs.
+      least: Least number of samples.
+      exactly: Number of samples of an export with one length.
     """
-    # TensorFlow Serving does not compare a request's rank with the signature's, and what is known
-    # of the rank when tracing would remove the check.
+    # TensorFlow Serving does not compare a request's rank with the signature's; a rank that is known
+    # when tracing would remove the check.
     waveform = tf.compat.v1.placeholder_with_default(waveform, shape=None)
     shape = tf.shape(waveform)
     waveform = require(
@@ -60,7 +60,7 @@ def checked_waveform(waveform: tf.Tensor, *, least: int, exactly: int | None = N
 
 
 def checked_samples(num_samples: tf.Tensor) -> tf.Tensor:
-    """Return the number of draws asked for, an int32 scalar, after a check that it is allowed."""
+    """Return the number of draws asked for, an int32 scalar, after a check of its range."""
     return require(
         tf.reshape(num_samples, []),
         tf.logical_and(tf.reduce_all(num_samples >= 1), tf.reduce_all(num_samples <= MAX_DRAWS)),
@@ -70,7 +70,7 @@ def checked_samples(num_samples: tf.Tensor) -> tf.Tensor:
 
 
 def require(value: tf.Tensor, holds: tf.Tensor, text: str, received: object) -> tf.Tensor:
-    """Return `value` after a check: what is computed from the result waits for it."""
+    """Return `value` after a check, which runs before anything that uses the result."""
     check = tf.debugging.Assert(holds, [text, received], summarize=8)
     with tf.control_dependencies([check]):
         return tf.identity(value)

@@ -1,12 +1,12 @@
-"""Resampling in the graph: a polyphase windowed sinc, the filter of soxr's HQ setting.
+"""Resampling in the graph by a polyphase windowed sinc, the filter of soxr's HQ setting.
 
-Output sample n lies at the time n / TO_HZ. With x the input at r Hz and fc the cutoff,
+Output sample n is at the time n / TO_HZ. With the input x at r Hz and the cutoff fc,
 
     y[n] = sum_k x[k] h(n / TO_HZ - k / r),
     h(t) = (2 fc / r) sinc(2 fc t) kaiser(t / half length).
 
-20 ms hold a whole number of samples at every rate here (441 at 22.05 kHz), so the same filters
-serve each block of 20 ms: a block's output is its input, with some overlap, times one matrix.
+20 ms are a whole number of samples at each of the rates (441 at 22.05 kHz), so all blocks of 20 ms
+use the same filters: a block's output is its input, with some overlap, times one matrix.
 """
 
 import math
@@ -18,10 +18,10 @@ TO_HZ = 32000
 BLOCKS_PER_S = 50
 BLOCK = TO_HZ // BLOCKS_PER_S  # output samples per block
 
-# soxr's HQ filters, found by least squares on its answers to impulses (soxr 1.1): the cutoff as a
+# soxr's HQ filters, fitted to its impulse responses by least squares (soxr 1.1): the cutoff as a
 # share of the lower Nyquist frequency, half the length in samples of the lower rate, and Kaiser's
-# beta. The two rates of the compact disc's family get another than the rest; what is left is below
-# -70 dB for those, -135 dB for 16 and 48 kHz.
+# beta. The second values are for multiples of 11025 Hz. The difference to soxr is below -70 dB for
+# those, and below -135 dB for 16 and 48 kHz.
 _CUTOFF = (0.956872, 0.95684)
 _HALF_LENGTH = (97.2, 110.2)
 _BETA = (13.04, 16.03)
@@ -33,7 +33,7 @@ def resample(waveform: tf.Tensor, sample_rate_hz: tf.Tensor) -> tf.Tensor:
 
     Args:
       waveform: float32 [samples].
-      sample_rate_hz: int32 scalar, its rate: one of `RATES_HZ`.
+      sample_rate_hz: int32 scalar, one of `RATES_HZ`.
 
     Returns:
       float32 [round(samples * 32000 / sample_rate_hz)].
@@ -58,8 +58,8 @@ def _resample(waveform: tf.Tensor, sample_rate_hz: tf.Tensor) -> tf.Tensor:
     half = tf.cast(tf.math.ceil(half_s * rate), tf.int32)  # input samples on either side
     step = sample_rate_hz // BLOCKS_PER_S  # input samples per block
 
-    # Times in units of 1 / (rate x BLOCK) seconds. A step of the input has BLOCK of them, and a
-    # step of the output has `step`: the filter is needed at whole numbers of them only.
+    # Times are in units of 1 / (rate x BLOCK) seconds: an input sample takes BLOCK units and an output
+    # sample `step` units, so the filter is needed only at whole units.
     taps = 2 * half + step
     reach = half * BLOCK + step * BLOCK
     grid = tf.cast(tf.range(-reach, reach + 1), tf.float64) / (rate * BLOCK)  # seconds

@@ -1,4 +1,4 @@
-"""A model on a running TensorFlow Serving, asked over gRPC."""
+"""A client of TensorFlow Serving over gRPC."""
 
 import random
 import time
@@ -8,26 +8,26 @@ from numpy.typing import NDArray
 
 from vipann_tf.errors import UserError
 
-# Transient errors: the server is starting, or its queue is full for a moment.
+# Transient errors: the server is starting, or its queue is full.
 _RETRIED = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
-# Transient, too: a batching server put clips of two lengths into one batch.
+# Another transient error: a batching server put clips of two lengths into one batch.
 _MIXED = "from different tasks have different shapes"
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 4.0
 
 
 class RequestRefused(ValueError):
-    """What is wrong with one request; others may be answered."""
+    """An error of one request; other requests may succeed."""
 
 
 class Server:
     """A model on a server.
 
     Args:
-      address: `HOST:PORT` of gRPC (the usual port is 8500), or `HOST:PORT/NAME` where the server
-        calls the model otherwise.
-      name: What the server calls the model.
-      deadline_s: Longest time for one request, all repetitions included, in seconds.
+      address: `HOST:PORT` of gRPC (the usual port is 8500), or `HOST:PORT/NAME` if the model has
+        another name there.
+      name: Default name of the model on the server.
+      deadline_s: Longest time for one request including retries, in seconds.
 
     Raises:
       UserError: tensorflow-serving-api is not installed, or an argument is not allowed.
@@ -52,7 +52,7 @@ class Server:
         self.address, self._name, self._deadline_s = place, own_name or name, deadline_s
         self._channel = grpc.insecure_channel(
             place,
-            # A batch of long clips is over gRPC's 4 MB.
+            # A batch of long clips exceeds gRPC's limit of 4 MB.
             options=[("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)],
         )
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
@@ -62,11 +62,11 @@ class Server:
 
         Args:
           signature: Name of the signature.
-          inputs: Its inputs, of the types that the signature has.
+          inputs: Inputs by name, with the dtypes of the signature.
 
         Raises:
           RequestRefused: The server refuses this request and would refuse it again.
-          UserError: No server answers in time, or it has no such model.
+          UserError: No server answers in time, or the server has no such model.
         """
         import tensorflow as tf
 
@@ -79,7 +79,7 @@ class Server:
         return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._channel.close()
 
     def _call(self, request: Any) -> Any:
@@ -90,7 +90,7 @@ class Server:
                 return self._stub.Predict(request, timeout=max(end - time.monotonic(), 0.001))
             except self._grpc.RpcError as error:
                 code, details = error.code().name, error.details()
-            # A little chance keeps clients that failed together from coming back together.
+            # Random, so that clients that failed together do not retry together.
             wait = pause * random.uniform(0.5, 1.0)
             passes = code in _RETRIED or _MIXED in details
             if not passes or time.monotonic() + wait > end:
@@ -104,11 +104,11 @@ class Server:
         if code == "NOT_FOUND":
             return UserError(
                 f"the server at {self.address} has no model {self._name!r} ({details}); "
-                "say its name there: --server HOST:PORT/NAME"
+                "give its name: --server HOST:PORT/NAME"
             )
         if code in ("DEADLINE_EXCEEDED", *_RETRIED):
             return UserError(
                 f"the server at {self.address} did not answer in {self._deadline_s:g} s ({code}: "
-                f"{details}); is it running, with gRPC at this port? --deadline gives it longer"
+                f"{details}); is it running, with gRPC at this port? --deadline allows more time"
             )
         return UserError(f"the server at {self.address} failed ({code}: {details})")

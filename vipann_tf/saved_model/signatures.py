@@ -1,7 +1,7 @@
-"""The functions of an exported model, as TensorFlow Serving sees them: core TensorFlow ops only.
+"""The signatures of an exported model, which use only core TensorFlow ops.
 
-Each part of the network is traced once and called by every signature that needs it: the
-SavedModel's graph is then a third of what signatures that trace for themselves would write.
+Each part of the network is traced once and called by every signature that needs it. The graph is a
+third of the size that it would have if each signature traced the network itself.
 """
 
 from collections.abc import Callable
@@ -38,9 +38,9 @@ class Signatures:
     """A model and its signatures.
 
     Args:
-      model: The network; its dtype policy is what the SavedModel computes with.
-      info: Says the draws of `serving_default` (`num_draws`, `seed`, whether they are stored), the
-        sample rate, the calibration, and the length where the export is for one.
+      model: The network, with the dtype policy of the SavedModel.
+      info: Has the draws of `serving_default` (`num_draws`, `seed`, `draw_storage`), the sample
+        rate, the calibration, and the length of waveform if it is fixed.
     """
 
     def __init__(self, model: VIPANN, info: ModelInfo):
@@ -52,7 +52,7 @@ class Signatures:
         self._length = length
         self._least = int(MIN_SECONDS * info.sample_rate_hz)
         self._stored = self._draw_all() if info.draw_storage == "stored" else None
-        # Up to here nothing is random and nothing pooled, so all signatures have it in common.
+        # All signatures share the computation up to this stage.
         stages: tuple[Stage, Stage] = ("shared", "pooled")
         self._common = min(stages, key=model.stages.index)
         waveforms = tf.TensorSpec([None, length], tf.float32, name="waveform")
@@ -71,9 +71,9 @@ class Signatures:
         }
 
     def module(self) -> tf.Module:
-        """Return what to save beside the functions: the variables, in `named_variables` order.
+        """Return the variables to save with the functions, in `named_variables` order.
 
-        The Keras model itself would bring its layers and their metadata into the SavedModel.
+        The Keras model itself would add its layers and their metadata to the SavedModel.
         """
         module = tf.Module()
         module.network_variables = list(self._model.named_variables().values())
@@ -106,13 +106,13 @@ class Signatures:
         )
         return self._decompose(probs)
 
-    # Their parts.
+    # Parts of the signatures.
 
     def _features_of(self, waveform: tf.Tensor) -> tf.Tensor:
         return self._model.run(waveform, stop=self._common)
 
     def _mean_of(self, waveform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Compute embedding and logits, float32, of the posterior-mean network."""
+        """Compute the embedding and logits, float32, of the posterior-mean network."""
         features = self._features(waveform)
         embedding = self._model.run(features, start=self._common, stop="embedding")
         return embedding, self._model.run(embedding, start="embedding")
@@ -138,7 +138,7 @@ class Signatures:
     def _all_heads(self, waveform: tf.Tensor, drawn: dict[str, tf.Variable]) -> tf.Tensor:
         """Compute probabilities [T, batch, labels] of stored heads, all at once.
 
-        The trunk is deterministic. A head is two small products: one after another they would cost
+        The trunk is deterministic. A head is two small products; one head after another would cost
         more than the trunk.
         """
         features = self._shared(waveform)
@@ -165,12 +165,11 @@ class Signatures:
             lambda index: self._answer(features, draw_of(index)),
             tf.range(1, num_samples + 1),
             fn_output_signature=tf.TensorSpec([None, self._model.architecture.labels]),
-            # One network at a time is in memory.
-            parallel_iterations=1,
+            parallel_iterations=1,  # one network in memory at a time
         )
 
     def _shared(self, waveform: tf.Tensor) -> tf.Tensor:
-        """Return what all draws have in common."""
+        """Return the stage that all draws share."""
         return self._model.run(self._features(waveform), start=self._common, stop="shared")
 
     def _answer(self, shared: tf.Tensor, draw: Draw | None) -> tf.Tensor:
@@ -182,7 +181,7 @@ class Signatures:
         return probabilities(logits / temperature, self._model.architecture.task)
 
     def _draw_all(self) -> list[tf.Variable]:
-        """Draw the kernels of every draw of the export, [T, *kernel] for each Bayesian layer."""
+        """Draw the kernels of all draws, [T, *kernel] for each Bayesian layer."""
         drawn = [
             np.zeros([self._info.num_draws, *layer.kernel_loc.shape], np.float32)
             for layer in self._model.bayesian_layers

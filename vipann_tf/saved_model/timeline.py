@@ -1,6 +1,6 @@
-"""Answers of a model to the sliding windows of a long recording, one by one.
+"""Answers of a model for the sliding windows of a long recording.
 
-The recording is read as a stream: memory holds a few windows, however many hours there are.
+The recording is read as a stream; only a few windows are in memory at a time.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,16 +19,16 @@ from vipann_tf.saved_model.server import RequestRefused
 
 __all__ = ["BAND", "Detection", "Detections", "Listener", "Window"]
 
-BAND = (0.05, 0.95)  # quantiles over draws: nine of ten networks say a probability between them
+BAND = (0.05, 0.95)  # quantiles over draws: nine of ten draws give a probability between them
 
 
 @dataclass(frozen=True)
 class Window:
-    """What a model says of one window; uncertainties in nats.
+    """The answer of a model for one window; uncertainties in nats.
 
     Attributes:
-      start_s: Where it begins in the recording.
-      end_s: Where it ends.
+      start_s: Start of the window in the recording, in seconds.
+      end_s: End of the window, in seconds.
       probabilities: float32 `[labels]`.
       low: Lower quantile `BAND` of the probabilities over draws, float32 `[labels]`.
       high: Upper quantile, float32 `[labels]`.
@@ -53,7 +53,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Detection:
-    """A stretch of a recording in which a label is probable.
+    """A section of a recording in which a label is probable.
 
     Attributes:
       label: Index of the label.
@@ -71,7 +71,7 @@ class Detection:
 
 
 class Listener:
-    """A model that listens to recordings.
+    """A model that answers for recordings.
 
     Args:
       connection: The model, from `connect`.
@@ -79,15 +79,13 @@ class Listener:
       hop_s: Time from the start of one window to the start of the next, in seconds.
 
     Raises:
-      UserError: If a length is not allowed.
+      UserError: A length is not allowed.
     """
 
     def __init__(self, connection: Connection, *, window_s: float, hop_s: float):
         fixed_s = connection.info.fixed_seconds
         if fixed_s is not None and window_s != fixed_s:
-            raise UserError(
-                f"window is {window_s:g} s; this model takes {fixed_s:g} s and nothing else"
-            )
+            raise UserError(f"window is {window_s:g} s; this model takes only {fixed_s:g} s")
         if not MIN_SECONDS <= window_s < float("inf"):
             raise UserError(f"window is {window_s:g} s; use {MIN_SECONDS:g} s or more")
         if not 0.01 <= hop_s < float("inf"):
@@ -98,14 +96,14 @@ class Listener:
     def listen(
         self, path: StrPath, on_progress: Callable[[int, int], None] | None = None
     ) -> Iterator[Window]:
-        """Yield the answers for the windows of a recording, in order, while it is read.
+        """Yield the answers for the windows of a recording in order, while reading it.
 
         Args:
           path: Audio file.
-          on_progress: Called with the number of windows answered and about how many there are.
+          on_progress: Called with the number of answered windows and the approximate total.
 
         Raises:
-          DecodeError: Where the file can't be read, or not to its end: after the windows before.
+          DecodeError: The file can't be read, perhaps only after the first windows.
           UserError: The server refuses a window or does not answer.
         """
         total = count_windows(duration_s(path), self._window_s, self._hop_s)
@@ -117,7 +115,7 @@ class Listener:
                 on_progress(done, max(done, total))
 
     def _batches(self, path: StrPath) -> Iterator[list[tuple[float, NDArray[np.float32]]]]:
-        """Yield start and waveform of the windows, up to `BATCH` at a time."""
+        """Yield the start and waveform of up to `BATCH` windows at a time."""
         sample_rate_hz = self._connection.info.sample_rate_hz
         waiting: list[tuple[float, NDArray[np.float32]]] = []
         for place in sliding_windows(path, sample_rate_hz, self._window_s, self._hop_s):
@@ -152,13 +150,13 @@ class Listener:
 
 
 class Detections:
-    """A collection of windows, joined into the stretches in which a label reaches a probability.
+    """A collection of windows, merged into the detections of each label.
 
-    Windows of a label that overlap or touch are one stretch, also over a window between them that
-    does not reach it.
+    Windows with a label that overlap or touch are one detection, even if a window between them does
+    not reach the threshold.
 
     Args:
-      threshold: Least probability of a stretch.
+      threshold: Least probability of a window in which a label is detected.
     """
 
     def __init__(self, threshold: float):
@@ -167,7 +165,7 @@ class Detections:
         self._going: dict[int, Detection] = {}
 
     def add(self, window: Window) -> None:
-        """Take the next window in order of time."""
+        """Add the next window in order of time."""
         for label in np.flatnonzero(window.probabilities >= self._threshold):
             label = int(label)
             start, probability = window.start_s, float(window.probabilities[label])
@@ -183,6 +181,6 @@ class Detections:
             self._going[label] = Detection(label, start, window.end_s, probability, epistemic)
 
     def found(self) -> list[Detection]:
-        """Return the stretches by start, then by label."""
+        """Return the detections, sorted by start, then by label."""
         every = [*self._ended, *self._going.values()]
         return sorted(every, key=lambda d: (d.start_s, d.label))

@@ -1,4 +1,4 @@
-"""Version folders of a model directory, of which TensorFlow Serving loads the highest number."""
+"""Version folders of a model directory; TensorFlow Serving loads the one with the highest number."""
 
 import os
 import shutil
@@ -24,25 +24,24 @@ def finished_versions(directory: StrPath) -> list[Path]:
 
 
 def check_vacant(directory: StrPath, *, overwrite: bool) -> None:
-    """Raise a `UserError` if a finished model is in the way."""
+    """Raise a `UserError` if there is a finished model and `overwrite` is false."""
     versions = finished_versions(directory)
     if versions and not overwrite:
-        raise UserError(f"{directory} holds a model already; choose another --out, or --overwrite")
+        raise UserError(f"{directory} already has a model; choose another --out, or --overwrite")
     _check_directory(directory)
 
 
 def next_version(directory: StrPath, version: int | None = None) -> int:
     """Return the number of the next version.
 
-    A number is never used twice, and never goes back: a server that has loaded 3 does not look at a
-    new 2, nor at another 3.
+    Numbers only increase: a server that has loaded 3 ignores a new 2 and another 3.
 
     Args:
       directory: Model directory, which need not exist.
-      version: The number wanted; `None` is one more than the highest.
+      version: The requested number; `None` is one more than the highest.
 
     Raises:
-      UserError: The number wanted is not above those that are there.
+      UserError: The requested number is not above the existing ones.
     """
     _check_directory(directory)
     versions = finished_versions(directory)
@@ -59,10 +58,10 @@ def next_version(directory: StrPath, version: int | None = None) -> int:
 
 @contextmanager
 def staged_version(directory: StrPath, version: int) -> Iterator[Path]:
-    """Give a directory to fill, which becomes the version when the block ends well.
+    """Yield a directory to fill, which becomes the version if the block succeeds.
 
-    Until then its name is hidden from TensorFlow Serving, which looks for numbers. If the block
-    fails, nothing is left of it.
+    Until then TensorFlow Serving, which looks for numbers, does not see it. If the block fails, the
+    directory is removed.
     """
     path = Path(directory)
     path.mkdir(parents=True, exist_ok=True)
@@ -76,15 +75,15 @@ def staged_version(directory: StrPath, version: int) -> Iterator[Path]:
             if not (path / str(version)).exists():
                 raise
             raise UserError(
-                f"{path / str(version)} appeared while it was being written by another "
-                "export; run this one again for the next version"
+                f"another export wrote {path / str(version)} at the same time; run this one again "
+                "for the next version"
             ) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
 
 def check_local(directory: StrPath) -> None:
-    """Raise a `UserError` if a model directory would lie in an object store."""
+    """Raise a `UserError` if a model directory is in an object store."""
     if is_remote(directory):
         raise UserError(
             f"{directory} is in an object store, where nothing can be renamed or locked; choose a "

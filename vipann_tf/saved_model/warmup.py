@@ -1,8 +1,8 @@
-"""Requests that TensorFlow Serving asks a version of, before it shows the version to clients.
+"""Warm-up requests, which TensorFlow Serving sends to a version before clients can use it.
 
-The file holds TFRecords of `PredictionLog` (tensorflow_serving/apis/prediction_log.proto). Its few
-messages are written here in protobuf's wire format around TensorFlow's own `TensorProto`, so that
-an export needs no tensorflow-serving-api; the tests read the file with it.
+The file has TFRecords of `PredictionLog` (tensorflow_serving/apis/prediction_log.proto). This module
+writes its messages in protobuf's wire format around TensorFlow's `TensorProto`, so that an export
+does not need tensorflow-serving-api; the tests read the file with it.
 """
 
 from pathlib import Path
@@ -25,14 +25,14 @@ _LENGTH_DELIMITED = 2
 
 
 def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, npt.NDArray[Any]]]]:
-    """Ask a SavedModel what a client would, and records the requests beside it.
+    """Send a SavedModel the requests of a client, and record them beside it.
 
     Args:
-      version: Version folder, complete but for the record.
-      info: Its metadata.
+      version: Version folder, complete except for the requests.
+      info: Metadata of the model.
 
     Returns:
-      The requests: signature and inputs by name.
+      The requests: (signature, inputs by name).
 
     Raises:
       tf.errors.OpError: The SavedModel does not answer.
@@ -45,7 +45,6 @@ def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, np
         for signature, inputs in asked:
             answer = loaded.signatures[signature](**{k: tf.constant(v) for k, v in inputs.items()})
             for name, value in answer.items():
-                # An export that answers with NaN must not be written.
                 tf.debugging.assert_all_finite(
                     value, f"{signature} answers {name} that is not finite"
                 )
@@ -54,13 +53,11 @@ def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, np
 
 
 def requests(info: ModelInfo) -> list[tuple[str, dict[str, npt.NDArray[Any]]]]:
-    """Return requests of one row: (signature, inputs by name).
+    """Return requests of one row each: (signature, inputs by name).
 
-    `monte_carlo` is left out: a server with request batching refuses its scalars, and a version
-    whose
-    warm-up fails is not served. A larger batch might be over the server's limit. The waveforms are
-    constant: TensorFlow's protos hold such a tensor in a few bytes, and computing is the same for
-    them as for any sound.
+    `monte_carlo` is left out: a server with request batching refuses its scalars, and does not
+    serve a version whose warm-up fails. A larger batch might exceed the server's limit. The
+    waveforms are constant, since TensorFlow's protos store such a tensor in a few bytes.
     """
     seconds = info.fixed_seconds or info.clip_seconds
     samples = round(max(seconds, MIN_SECONDS) * info.sample_rate_hz)
@@ -73,7 +70,7 @@ def requests(info: ModelInfo) -> list[tuple[str, dict[str, npt.NDArray[Any]]]]:
 
 
 def prediction_log(signature: str, inputs: dict[str, npt.NDArray[Any]]) -> bytes:
-    """Serialise a `PredictionLog` of one request without its response."""
+    """Serialise a `PredictionLog` of a request without a response."""
     request = _field(
         _PREDICT_REQUEST_MODEL_SPEC, _field(_MODEL_SPEC_SIGNATURE_NAME, signature.encode())
     )
@@ -102,7 +99,7 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Return an unsigned number, seven bits per byte, the lowest first."""
+    """Return an unsigned number, seven bits per byte, lowest bits first."""
     pieces = []
     while value > 0x7F:
         pieces.append(value & 0x7F | 0x80)

@@ -1,4 +1,4 @@
-"""WAV files as requests: parsed, mixed to mono and resampled in the graph."""
+"""WAV files as requests, which the graph parses, mixes to mono and resamples."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from vipann_tf.saved_model.resampling import RATES_HZ, TO_HZ, resample
 
 
 def decode(contents: tf.Tensor) -> tf.Tensor:
-    """Read a WAV file: float32 [samples] at 32 kHz, the mean of its channels.
+    """Decode a WAV file to float32 [samples] at 32 kHz, the mean of its channels.
 
     Args:
-      contents: string scalar: a whole file, 16-bit PCM, at one of `RATES_HZ`.
+      contents: string scalar, a whole file of 16-bit PCM at one of `RATES_HZ`.
     """
     is_wav = tf.strings.regex_full_match(contents, r"RIFF\C{4}WAVE\C*")
     contents = require(
@@ -46,13 +46,13 @@ def answer_by_length(
     sample_rate_hz: int,
     shape: list[int | None],
 ) -> tf.Tensor:
-    """Answer WAV files of any lengths, those of one length together.
+    """Answer WAV files of any lengths, in one batch per length.
 
-    Padding them to one length would change their answers.
+    Padding to a common length would change the answers.
 
     Args:
       files: string [batch].
-      answer: Waveforms [rows, samples] -> [draws, rows, labels].
+      answer: Function of waveforms [rows, samples] that returns [draws, rows, labels].
       sample_rate_hz: Sample rate of the network.
       shape: Static shape of an answer.
 
@@ -71,7 +71,7 @@ def answer_by_length(
         files, tf.size(files) > 0, "wav has no rows: the batch is empty; its size is", 0
     )
     files.set_shape([None])
-    # Clips lie end to end, so that their lengths may differ.
+    # Waveforms of different lengths are concatenated.
     count = tf.size(files)
     _, samples, ends = tf.while_loop(
         lambda row, samples, ends: row < count,
@@ -105,6 +105,6 @@ def answer_by_length(
 def _append(
     samples: tf.Tensor, ends: tf.Tensor, row: tf.Tensor, waveform: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Add a waveform and its end to those that lie end to end."""
+    """Append a waveform to the concatenated ones, and its end to their ends."""
     samples = tf.concat([samples, waveform], 0)
     return row + 1, samples, tf.concat([ends, [tf.size(samples)]], 0)
