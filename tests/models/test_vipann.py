@@ -81,7 +81,7 @@ def test_draws_differ_after_the_shared_stage_alone(tiny, kind):
         ({"stop": "prefix"}, "stage is 'prefix'; it must be one of log_mel, pooled, shared"),
         (
             {"start": "embedding", "stop": "shared"},
-            "stop is 'shared', which lies before start, 'embedding'; .* pooled, shared, embedding",
+            "stop is 'shared', which is before start, 'embedding'; .* pooled, shared, embedding",
         ),
         ({"start": "pooled", "stop": "waveform"}, "stage is 'waveform'; it must be one of"),
     ],

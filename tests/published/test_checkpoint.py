@@ -103,7 +103,7 @@ def htk_mel(low_hz=50.0, high_hz=14000.0):
             lambda ours, stft: dict(
                 zip((REAL, IMAGINARY), stft(hann(1024, periodic=False)), strict=True)
             ),
-            "the STFT window is no periodic Hann window",
+            "the STFT window is not a periodic Hann window",
         ),
         (
             lambda ours, stft: dict(
@@ -112,7 +112,10 @@ def htk_mel(low_hz=50.0, high_hz=14000.0):
             r"conv_real.weight is \[257, 1, 512\], an STFT of 512 samples",
         ),
         (lambda ours, stft: {IMAGINARY: -ours[IMAGINARY]}, "imag.weight is not the Fourier"),
-        (lambda ours, stft: {REAL: np.full_like(ours[REAL], np.nan)}, "window is no periodic Hann"),
+        (
+            lambda ours, stft: {REAL: np.full_like(ours[REAL], np.nan)},
+            "window is not a periodic Hann",
+        ),
         (lambda ours, stft: {MEL: ours[MEL][:, :40]}, r"melW is \[513, 40\] instead of"),
         (
             lambda ours, stft: {MEL: htk_mel(0.0, 16000.0)},

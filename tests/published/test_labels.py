@@ -60,5 +60,5 @@ def test_what_is_refused(tmp_path, text, count, message):
 def test_unreadable_files_are_named(tmp_path):
     with pytest.raises(UserError, match="absent.csv cannot be read: No such file"):
         labels.read_labels(tmp_path / "absent.csv")
-    with pytest.raises(UserError, match="labels.csv is no CSV file in UTF-8"):
+    with pytest.raises(UserError, match="labels.csv is not a CSV file in UTF-8"):
         labels.read_labels(write(tmp_path, "name\nhörn\n", "latin-1"))

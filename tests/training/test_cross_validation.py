@@ -75,8 +75,8 @@ def test_folds_are_resumable(bases, events, tmp_path):
     other = transfer_recipe("det-flip", "fixed", "training.seed=1")
     with pytest.raises(UserError) as error:
         cross_validate(other, *arguments[1:], folds=[1, 3])
-    assert "fold1 was trained otherwise: recipe.training." in str(error.value)
-    assert "recipe.training.seed differ; choose another --out, or train every fold anew" in str(
+    assert "fold1 was trained with other settings: recipe.training." in str(error.value)
+    assert "recipe.training.seed differ; choose another --out, or train every fold again" in str(
         error.value
     )
     with pytest.raises(UserError, match="otherwise: base.architecture.head, base.arch.* differ"):
@@ -115,7 +115,9 @@ def test_places_and_devices(bases, events, tmp_path):
     arguments = (transfer_recipe("det", "fixed"), bases["deterministic"], events)
     with pytest.raises(UserError, match="s3://b/cv is in an object store, .* choose a local --out"):
         cross_validate(*arguments, "s3://b/cv")
-    with pytest.raises(UserError, match="2 folds at once take a device each; leave --devices out"):
+    with pytest.raises(
+        UserError, match="2 folds at the same time use one device each; leave --devices out"
+    ):
         cross_validate(
             *arguments, tmp_path / "cv", parallel=2, distribution=make_distribution("none")
         )
@@ -126,7 +128,7 @@ def test_places_and_devices(bases, events, tmp_path):
 
 
 def test_no_folds(bases, tagging, tmp_path):
-    with pytest.raises(UserError, match="cross-validation takes two or more folds"):
+    with pytest.raises(UserError, match="cross-validation needs two or more folds"):
         cross_validate(transfer_recipe("det", "fixed"), bases["deterministic"], tagging, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""A full disk ends a training in one line, and the same command goes on when there is room."""
+"""A full disk ends a training in one line, and the same command resumes when there is room."""
 
 import contextlib
 import resource
@@ -33,7 +33,7 @@ def test_files_cannot_grow(bases, events, tmp_path, no_more_than):
     with pytest.raises(UserError) as error:
         train(on_progress=fill)
     assert f"can't save the checkpoint of step 2 in {tmp_path}" in str(error.value)
-    assert "the same command goes on" in str(error.value) and "\n" not in str(error.value)
+    assert "the same command resumes" in str(error.value) and "\n" not in str(error.value)
 
     no_more_than(10)
     with pytest.raises(UserError, match="can't write in .*: File too large; make room"):
@@ -87,7 +87,7 @@ def test_no_space_left(bases, events, small_disk, monkeypatch, full_at):
                 "the same command writes it",
             )
         else:
-            words = ("can't ", str(out), "No space left", "make room", "the same command goes on")
+            words = ("can't ", str(out), "No space left", "make room", "the same command resumes")
 
         def progress(seen):
             if seen.step == 2 and full_at == "checkpoint":

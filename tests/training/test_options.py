@@ -113,7 +113,7 @@ def test_early_stopping_keeps_the_best_network(train, events):
     [
         (
             ["validation.splits=[fold2]", "data.train=[fold2,fold3]"],
-            "validation.splits has fold2, which data.train has too",
+            "validation.splits and data.train both have fold2",
         ),
         (
             ["validation.splits=[fold1]", "validation.patience=1"],

@@ -51,10 +51,11 @@ def test_cores_are_shared_out(monkeypatch):
 
 def test_too_many():
     with pytest.raises(
-        UserError, match="3 folds at once, one per GPU, but there are 2; use 2 or fewer"
+        UserError,
+        match="3 folds at the same time need one GPU each, but there are 2; use 2 or fewer",
     ):
         run_in_processes({"a": process_tasks.environment}, 3, gpus=2)
-    with pytest.raises(UserError, match="0 folds at once; use 1 or more"):
+    with pytest.raises(UserError, match="0 folds at the same time; use 1 or more"):
         run_in_processes({"a": process_tasks.environment}, 0, gpus=0)
 
 
@@ -66,7 +67,7 @@ def test_too_many():
         (
             process_tasks.killed,
             UserError,
-            "bad: its process ended with status -9, .*the same command goes on",
+            "bad: its process ended with status -9, .*the same command resumes",
         ),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(tagging, tmp_path):
     with pytest.raises(Killed):  # one step after a checkpoint
         pretrain(recipe, tagging, out, on_progress=killed_at(3))
     handler = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(UserError, match="stopped at step 4 of 5 with a checkpoint in .*goes on"):
+    with pytest.raises(UserError, match="stopped at step 4 of 5 with a checkpoint in .*resumes"):
         pretrain(recipe, tagging, out, on_progress=terminated_at(4))
     assert signal.getsignal(signal.SIGTERM) is handler
     steps = []
@@ -106,7 +106,7 @@ def test_a_damaged_checkpoint_is_passed_over(train, smooth, tmp_path, caplog, da
     else:
         assert steps[0] == 3
         assert said[0].startswith(f"{folder / 'ckpt-3'} can't be read (")
-        assert said[1] == f"going on from the checkpoint before, {folder / 'ckpt-2'}"
+        assert said[1] == f"resuming from the checkpoint before, {folder / 'ckpt-2'}"
     assert log_bytes(tmp_path / "m") == log_bytes(smooth)
     assert same_weights(tmp_path / "m", smooth)
 

@@ -181,7 +181,7 @@ def test_signs_go_with_flip_alone(bases, events):
 def test_moped_goes_with_flip_alone(bases, events):
     recipe = transfer_recipe("det", "finetune", "variational.moped_delta=0.2")
     architecture = read_model_info(bases["deterministic"]).architecture
-    with pytest.raises(UserError, match="moped_delta goes with strategy flip, not det"):
+    with pytest.raises(UserError, match="moped_delta needs strategy flip, not det"):
         transferred_architecture(recipe, architecture, read_dataset_info(events), "base")
 
 

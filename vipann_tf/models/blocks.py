@@ -33,7 +33,7 @@ class _Block(tf_keras.layers.Layer):
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class MelNorm(_Block):
-    """BatchNorm over mel bands, with a new channel axis: [batch, time, mels] -> [batch, time, mels, 1].
+    """BatchNorm over mel bands that adds an axis: [batch, time, mels] -> [batch, time, mels, 1].
 
     It computes in float32 under every policy: bfloat16 rounds -100 dB to a quarter of a decibel.
 

@@ -50,7 +50,7 @@ class Chain(tf_keras.layers.Layer):
         last = self._depth(stop) if stop else len(self.layers)
         if last < first:
             raise ValueError(
-                f"stop is {stop!r}, which lies before start, {start!r}; the stages of this network "
+                f"stop is {stop!r}, which is before start, {start!r}; the stages of this network "
                 f"are, in their order, {', '.join(self.stages)}"
             )
         for layer in self.layers[first:last]:

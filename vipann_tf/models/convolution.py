@@ -5,9 +5,9 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-# Kernels of at least this many weights are applied by a matrix product. TensorFlow's CPU convolution
-# reorders the kernel in each call: for the last block, with 38 million weights and few pixels, that
-# takes longer than the arithmetic; see docs/decisions.md.
+# Kernels of at least this many weights are applied by a matrix product. TensorFlow's convolution
+# reorders the kernel in each call on CPUs: for the last block, with 38 million weights and few
+# pixels, that takes longer than the arithmetic; see docs/decisions.md.
 LARGE_KERNEL = 2**22
 
 

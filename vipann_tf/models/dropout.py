@@ -12,9 +12,9 @@ from vipann_tf.models.randomness import TrainingNoise, current_randomness, per_e
 class Dropout(tf_keras.layers.Layer):
     """A layer that sets a share of the activations to 0 and scales the others by 1 / (1 - rate).
 
-    In training every example has its own mask. With `monte_carlo`, a draw of the posterior fixes one
-    mask for all examples (Gal and Ghahramani, arXiv 1506.02142: the masks are the random part of
-    the network). Without it, dropout only regularises training, and a frozen layer
+    In training every example has its own mask. With `monte_carlo`, a draw of the posterior fixes
+    one mask for all examples (Gal and Ghahramani, arXiv 1506.02142: the masks are the random part
+    of the network). Without it, dropout only regularises training, and a frozen layer
     (`trainable=False`) does nothing.
 
     Args:

@@ -30,9 +30,9 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
 
     It extends TFP's layer to keep its type and interface: `isinstance` works, `kernel_posterior`
     and `kernel_prior` are TFP distributions, and `filters`, `kernel_size` and
-    `compute_output_shape` are TFP's. It replaces `build`, `call` and the config, because TFP's layer
-    draws stateful random numbers, fails under a mixed-precision policy, adds the divergence in each
-    call and stores lambdas.
+    `compute_output_shape` are TFP's. It replaces `build`, `call` and the config, because TFP's
+    layer draws stateful random numbers, fails under a mixed-precision policy, adds the divergence
+    in each call and stores lambdas.
 
     Args:
       filters: Number of output channels.

@@ -5,8 +5,8 @@ channel, Flipout (Wen et al., arXiv 1803.04386, equation 4) computes
 
     y_b = x_b * mu + ((x_b . r_b) * P) . s_b:
 
-which is two convolutions of the batch, or six with their gradients. Signs per channel can be applied
-to the kernel instead, W_b[.., i, j] = mu[.., i, j] + r_b[i] P[.., i, j] s_b[j], so that
+which is two convolutions of the batch, or six with gradients. Signs per channel can be applied to
+the kernel instead, W_b[.., i, j] = mu[.., i, j] + r_b[i] P[.., i, j] s_b[j], so that
 
     y_b = x_b * W_b
 

@@ -2,8 +2,8 @@
 
 loss = NLL + weight * KL(posterior || prior) / N,
 
-where N is the number of training clips (Blundell et al., arXiv 1505.05424, equation 8, for minibatches
-of equal size). The KL term is scaled only here.
+where N is the number of training clips (Blundell et al., arXiv 1505.05424, equation 8, for
+minibatches of equal size). The KL term is scaled only here.
 """
 
 import tensorflow as tf

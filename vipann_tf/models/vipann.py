@@ -174,7 +174,7 @@ class VIPANN(tf_keras.Model):
 
         Args:
           reduction: `sum` or `mean` over the weights of a layer; layers are always summed.
-          stddevs: Precomputed posterior standard deviations by layer name; missing ones are computed.
+          stddevs: Precomputed posterior standard deviations by layer name; others are computed.
         """
         stddevs = stddevs or {}
         terms = [

@@ -1,4 +1,4 @@
-"""Published PyTorch checkpoints: read, checked, and turned into our variables."""
+"""Import of published PyTorch checkpoints."""
 
 from vipann_tf.published.checkpoint import Checkpoint, read_checkpoint, to_variables
 from vipann_tf.published.labels import audioset_labels, read_labels

@@ -1,4 +1,4 @@
-"""Recognise and check a published checkpoint, and turn it into our variables."""
+"""Recognition, check and conversion of a published checkpoint."""
 
 import dataclasses
 import os
@@ -23,7 +23,7 @@ __all__ = ["Checkpoint", "check_tensors", "read_checkpoint", "to_variables"]
 
 _CLASSIFIER = "fc_audioset.weight"
 _PUBLISHED_LABELS = 527
-# A file is of a kind if it shares at least this share of all names with it.
+# Least share of common names, among all names, for a file to be of a kind.
 _RECOGNISED = 0.5
 _LISTED = 10
 
@@ -50,8 +50,8 @@ class Checkpoint:
     def architecture(self) -> Architecture:
         """The network that the weights belong to.
 
-        The published Flipout weights are Bayesian in every convolution and not in the head, and
-        were trained with a sign per activation.
+        The published Flipout network has Bayesian convolutions and a deterministic head, and was
+        trained with one sign per activation.
         """
         flipout = self.kind == "flipout"
         return Architecture(
@@ -80,15 +80,15 @@ def read_checkpoint(path: StrPath) -> Checkpoint:
 
 
 def check_tensors(tensors: Mapping[str, np.ndarray], origin: str) -> CheckpointKind:
-    """Find which published checkpoint these tensors are, all of them and nothing else.
+    """Return the kind of published checkpoint that has exactly these tensors.
 
     Args:
       tensors: Arrays by name.
-      origin: What to call them in an error.
+      origin: Name of the checkpoint for messages.
 
     Raises:
-      UserError: The tensors are no network that can be imported; they were trained with another
-        frontend; or some are missing, unexpected or of another shape. The message lists them.
+      UserError: The network cannot be imported, was trained with another frontend, or has missing
+        or unexpected tensors or other shapes, which the message lists.
     """
     labels = _PUBLISHED_LABELS
     if _CLASSIFIER in tensors and tensors[_CLASSIFIER].ndim == 2:
@@ -109,7 +109,7 @@ def check_tensors(tensors: Mapping[str, np.ndarray], origin: str) -> CheckpointK
             [
                 f"{name} {list(tensors[name].shape)} instead of {list(published.shape)}"
                 for name, published in expected.items()
-                # The frontend's shapes are the frontend's check.
+                # `check_frontend` compares the frontend's shapes.
                 if name in tensors
                 and name not in FRONTEND_TENSORS
                 and tensors[name].shape != published.shape
@@ -119,9 +119,9 @@ def check_tensors(tensors: Mapping[str, np.ndarray], origin: str) -> CheckpointK
     problems = [problem for problem in problems if problem]
     if problems:
         raise UserError(
-            f"{origin} looks like a {kind} checkpoint, and its tensors do not fit: "
+            f"{origin} looks like a {kind} checkpoint, but its tensors do not fit: "
             + "; ".join(problems)
-            + ". Give the published file, or one of exactly its layout."
+            + ". Give the published file, or one with exactly its layout."
         )
     return kind
 
@@ -130,14 +130,14 @@ def to_variables(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     """Return the checkpoint's values for our variables.
 
     Args:
-      checkpoint: What `read_checkpoint` gave.
+      checkpoint: The checkpoint, from `read_checkpoint`.
 
     Returns:
-      Arrays by "<layer name>/<variable>", float32, in Keras's layout. They are transposed *views*
-      of the checkpoint's: nothing is copied before a variable is assigned.
+      Arrays by "<layer name>/<variable>", float32, in Keras's layout. They are transposed views of
+      the checkpoint's arrays: nothing is copied before a variable is assigned.
 
     Raises:
-      UserError: A tensor has values that are not finite; all such are listed.
+      UserError: Some tensors have values that are not finite; the message lists them.
     """
     variables, broken = {}, []
     for name, published in layout(checkpoint.kind, checkpoint.labels).items():
@@ -151,13 +151,13 @@ def to_variables(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         raise UserError(
             "the checkpoint has values that are not finite: "
             + _listed("with NaN or infinity", broken)
-            + ". Download it again, or import an earlier one of its training."
+            + ". Download it again, or import an earlier checkpoint of its training."
         )
     return variables
 
 
 def _similarity(tensors: Iterable[str], expected: Iterable[str]) -> float:
-    """Compute the share of names in common among names in either."""
+    """Compute the share of common names among all names."""
     ours, theirs = set(tensors), set(expected)
     return len(ours & theirs) / len(ours | theirs)
 
@@ -177,4 +177,4 @@ def _unrecognised(tensors: Mapping[str, np.ndarray], origin: str) -> str:
         network = "Cnn14" if "conv_block6" in modules else "Cnn6 or Cnn10"
         return f"{origin} looks like PANNs' {network}, which has no residual blocks; {can}."
     shown = ", ".join(modules[:_LISTED]) + (", ..." if len(modules) > _LISTED else "")
-    return f"{origin} is no network that can be imported: its modules are {shown}; {can}."
+    return f"{origin} is not a network that can be imported: its modules are {shown}; {can}."

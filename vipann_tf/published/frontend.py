@@ -1,4 +1,4 @@
-"""Compares the frontend that a checkpoint stores with ours: weights fit one frontend only."""
+"""Comparison of a checkpoint's frontend with ours, since weights fit only one frontend."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ from vipann_tf.published.layout import FRONTEND_TENSORS
 
 __all__ = ["check_frontend"]
 
-# The files hold float32; another window, range or scale differs by far more than its rounding.
+# The files are float32; another window, range or scale differs by much more than its rounding.
 _TOLERANCE = 1e-4
 _REAL, _IMAGINARY, _MEL = FRONTEND_TENSORS
 
@@ -26,14 +26,14 @@ _REAL, _IMAGINARY, _MEL = FRONTEND_TENSORS
 def check_frontend(tensors: Mapping[str, np.ndarray], origin: str) -> None:
     """Refuse a checkpoint that was trained with another log-mel frontend.
 
-    The hop length and the decibel floor are not stored in the files and so not compared.
+    The files do not have the hop length and the decibel floor, so these are not compared.
 
     Args:
-      tensors: Tensors of the checkpoint; frontend tensors that are absent are not looked at.
-      origin: What to call the checkpoint in an error.
+      tensors: Tensors of the checkpoint; frontend tensors may be absent.
+      origin: Name of the checkpoint for messages.
 
     Raises:
-      UserError: The STFT kernels or the mel matrix differ; the message says how.
+      UserError: The STFT kernels or the mel matrix differ; the message describes the difference.
     """
     kernels = {name: tensors[name] for name in (_REAL, _IMAGINARY) if name in tensors}
     differences = _stft_differences(kernels)
@@ -56,7 +56,7 @@ def _stft_differences(kernels: dict[str, np.ndarray]) -> list[str]:
             return [f"{name} is {list(kernel.shape)}, an STFT of {samples} samples"]
     window = periodic_hann()
     if _REAL in kernels and _differ(kernels[_REAL][0, 0], window):  # cos(0) = 1: the window itself
-        return ["the STFT window is no periodic Hann window"]
+        return ["the STFT window is not a periodic Hann window"]
     angle = 2.0 * np.pi * np.outer(np.arange(FFT_LENGTH // 2 + 1), np.arange(FFT_LENGTH))
     angle /= FFT_LENGTH
     expected = {_REAL: np.cos(angle) * window, _IMAGINARY: -np.sin(angle) * window}

@@ -1,4 +1,4 @@
-"""A published checkpoint becomes a model directory like any other."""
+"""Import of a published checkpoint as a model directory."""
 
 import os
 from pathlib import Path
@@ -32,10 +32,10 @@ def import_checkpoint(
       checkpoint: The .pth file.
       out: Model directory to make.
       labels: CSV of label names; by default AudioSet's 527.
-      signs: Where the Flipout layers draw their signs; by default as the weights were trained,
-        which is a sign per `activation` for the published Flipout file.
+      signs: Flipout signs per `channel` or `activation`; by default as in training, which is per
+        `activation` for the published Flipout file.
       num_draws: Number of draws of `serving_default`.
-      overwrite: Whether to replace a model that is there.
+      overwrite: Whether to replace an existing model.
 
     Returns:
       The version folder.
@@ -52,7 +52,7 @@ def import_checkpoint(
         architecture = architecture.model_copy(update={"signs": signs})
     if labels is None and read.labels != len(audioset_labels()):
         raise UserError(
-            f"{checkpoint} answers {read.labels} labels, AudioSet has {len(audioset_labels())}; "
+            f"{checkpoint} has {read.labels} labels, but AudioSet has {len(audioset_labels())}; "
             "give their names with --labels"
         )
     names = audioset_labels() if labels is None else read_labels(labels, read.labels)

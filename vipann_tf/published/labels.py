@@ -1,4 +1,4 @@
-"""Label lists: AudioSet's, which the published networks have, and those in CSV files."""
+"""Label lists of AudioSet, for the published networks, and of CSV files."""
 
 import csv
 import os
@@ -12,7 +12,7 @@ __all__ = ["audioset_labels", "read_labels"]
 # index, id and name of AudioSet's 527 classes (Gemmeke et al., ICASSP 2017), in the order of the
 # outputs of every network trained on it.
 _AUDIOSET = Path(__file__).parent / "audioset_labels.csv"
-# Columns that may hold the names: ours, and that of AudioSet's class_labels_indices.csv.
+# Possible columns of the names; AudioSet's class_labels_indices.csv has `display_name`.
 _NAME_COLUMNS = ("name", "display_name", "label")
 
 
@@ -29,16 +29,16 @@ def read_labels(path: StrPath, count: int | None = None) -> tuple[str, ...]:
     """Read label names from a CSV file with a header.
 
     Args:
-      path: The file. A column `name`, `display_name` or `label` holds the names; a column `index`,
-        where there is one, must count 0, 1, 2, ... in order.
-      count: The number of labels that there must be; `None` for any number above 0.
+      path: The file. A column `name`, `display_name` or `label` has the names; a column `index`, if
+        there is one, must count 0, 1, 2, ... in order.
+      count: Required number of labels; `None` for any number above 0.
 
     Returns:
       The names in order.
 
     Raises:
-      UserError: The file cannot be read, has no column of names, an index out of order, an empty
-        or repeated name, or another number of labels than `count`.
+      UserError: The file cannot be read, has no column of names, an index out of order, an empty or
+        repeated name, or a number of labels other than `count`.
     """
     path = os.fspath(path)
     try:
@@ -49,12 +49,12 @@ def read_labels(path: StrPath, count: int | None = None) -> tuple[str, ...]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is no CSV file in UTF-8: {error}.") from error
+        raise UserError(f"{path} is not a CSV file in UTF-8: {error}.") from error
     column = next((name for name in _NAME_COLUMNS if name in columns), None)
     if column is None:
         raise UserError(
             f"{path} has the columns {', '.join(columns) or 'of an empty file'}; one of "
-            f"{', '.join(_NAME_COLUMNS)} must hold the labels' names."
+            f"{', '.join(_NAME_COLUMNS)} must have the labels' names."
         )
     names: dict[str, int] = {}
     for position, row in enumerate(rows):

@@ -1,9 +1,9 @@
-"""Names and shapes of the tensors in the published checkpoints, and our variables for them.
+"""Names and shapes of the tensors in published checkpoints, and our variables for them.
 
-The files hold PyTorch state dicts of PANNs' networks (Kong et al., arXiv 1912.10211) and of
-VI-PANN's (arXiv 2401.05531), whose Flipout file has a `mu_kernel` and a `rho_kernel` in place of
-each convolution's `weight`. PyTorch keeps a convolution as [out, in, time, mel] and a dense kernel
-as [out, in]; Keras as [time, mel, in, out] and [in, out].
+The files are PyTorch state dicts of the networks of PANNs (Kong et al., arXiv 1912.10211) and
+VI-PANN (arXiv 2401.05531), whose Flipout file has a `mu_kernel` and a `rho_kernel` instead of each
+convolution's `weight`. PyTorch stores convolution kernels as [out, in, time, mel] and dense kernels
+as [out, in]; Keras stores [time, mel, in, out] and [in, out].
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ KINDS: tuple[CheckpointKind, ...] = get_args(CheckpointKind)
 DEPTHS: dict[CheckpointKind, Depth] = {
     "resnet22": 22,
     "resnet38": 38,
-    "deterministic": 54,  # PANNs' ResNet54 too: the same tensors
+    "deterministic": 54,  # also PANNs' ResNet54, with the same tensors
     "flipout": 54,
 }
 
@@ -48,9 +48,9 @@ class PublishedTensor:
     """A tensor of a checkpoint.
 
     Attributes:
-      shape: Its shape in the file.
+      shape: Shape in the file.
       variable: Our variable for it, "<layer name>/<variable>"; `None` if there is none.
-      axes: The transposition that gives the variable's shape.
+      axes: Transposition to the variable's layout.
     """
 
     shape: tuple[int, ...]
@@ -59,7 +59,7 @@ class PublishedTensor:
 
 
 def layout(kind: CheckpointKind, labels: int) -> dict[str, PublishedTensor]:
-    """Return every tensor that a checkpoint of a kind holds, by its name in the file.
+    """Return all tensors of a kind of checkpoint, by their names in the file.
 
     Args:
       kind: Kind of the checkpoint.
@@ -115,7 +115,7 @@ def layout(kind: CheckpointKind, labels: int) -> dict[str, PublishedTensor]:
                 conv(f"{name}.conv{index}", inputs, filters, size, f"{layer}.conv{index}")
                 norm(f"{name}.bn{index}", filters, f"{layer}.bn{index}")
             if channels != outputs:
-                # Number 0 of the sequence is the average pooling, where the block has one.
+                # Number 0 of the sequence is the average pooling, if the block has one.
                 first = 1 if stage > 1 else 0
                 shortcut = f"{name}.downsample"
                 conv(f"{shortcut}.{first}", channels, outputs, 1, f"{layer}.shortcut.conv")

@@ -1,4 +1,4 @@
-"""Read the tensors of a PyTorch file without running any code that its pickle asks for."""
+"""Reading of tensors from a PyTorch file, without running code from its pickle."""
 
 import os
 import pickle
@@ -19,7 +19,7 @@ __all__ = ["read_state_dict"]
 _ZIP_START = b"PK\x03\x04"  # torch.save since 1.6
 _PICKLE_START = b"\x80"  # torch.save before 1.6
 
-# Errors that `torch.load` raises on damaged input, depending on the byte that is damaged.
+# Errors that `torch.load` raises for damaged files, depending on the damaged byte.
 _DAMAGED = (
     RuntimeError,
     EOFError,
@@ -38,13 +38,12 @@ _DAMAGED = (
 def read_state_dict(path: StrPath) -> dict[str, np.ndarray]:
     """Read the named tensors of a checkpoint, as arrays that are loaded when they are used.
 
-    A file of the current format is memory-mapped: 800 MB of weights use no memory until they are
-    read, and then pages that the system may drop. A file in the format before torch 1.6 is read as
-    a whole.
+    A file of the current format is memory-mapped, so that weights use memory only when they are
+    read. A file in the format before torch 1.6 is read completely.
 
     Args:
-      path: A file that `torch.save` wrote: a state dict, or a dict that holds one as "model", as
-        the training scripts of PANNs and VI-PANN write it.
+      path: A file of `torch.save` with a state dict, or a dict with a state dict as "model", as in
+        the training scripts of PANNs and VI-PANN.
 
     Returns:
       Arrays by tensor name, in the file's order; writing to one does not change the file. A prefix
@@ -52,8 +51,8 @@ def read_state_dict(path: StrPath) -> dict[str, np.ndarray]:
       float32.
 
     Raises:
-      UserError: torch is not installed; the file is absent, no PyTorch file, truncated or damaged,
-        asks to run code, or holds no state dict.
+      UserError: torch is not installed; the file is missing, truncated, damaged or not a PyTorch
+        file; its pickle would run code; or it has no state dict.
     """
     path = os.fspath(path)
     try:
@@ -66,22 +65,20 @@ def read_state_dict(path: StrPath) -> dict[str, np.ndarray]:
     is_zip = _check_start(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # about a pickle's version; errors say more
+            warnings.simplefilter("ignore", UserWarning)  # about the pickle's version
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         raise UserError(_refusal(path, str(error))) from error
     except _DAMAGED as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"{path} is damaged or no PyTorch checkpoint ({reason}); download it again."
+            f"{path} is damaged or not a PyTorch checkpoint ({reason}); download it again."
         ) from error
     return {name: _to_array(path, name, tensor) for name, tensor in _state_dict(path, content)}
 
 
 def _check_start(path: str) -> bool:
-    """Return whether the file is a zip archive; refuse what no version of torch wrote."""
+    """Return whether the file is a zip archive; refuse files that torch cannot have written."""
     try:
         with open(path, "rb") as file:
             start = file.read(64)
@@ -92,8 +89,8 @@ def _check_start(path: str) -> bool:
     if start.startswith(_ZIP_START):
         if not _has_directory(path):
             raise UserError(
-                f"{path} is truncated: it starts as a PyTorch checkpoint and its end, of "
-                f"{os.path.getsize(path)} bytes, is missing; download it again."
+                f"{path} is truncated: it starts as a PyTorch checkpoint, but its end is missing after "
+                f"{os.path.getsize(path)} bytes; download it again."
             )
         return True
     if not start.startswith(_PICKLE_START):
@@ -105,7 +102,7 @@ def _check_start(path: str) -> bool:
 
 
 def _has_directory(path: str) -> bool:
-    """Return whether a zip archive's directory, at its end, is there."""
+    """Return whether the directory at the end of a zip archive exists."""
     try:
         return zipfile.is_zipfile(path)
     except zipfile.BadZipFile:
@@ -116,14 +113,14 @@ def _refusal(path: str, message: str) -> str:
     """Describe why the restricted unpickler refused a pickle."""
     wanted = re.search(r"GLOBAL (\S+)", message)
     if wanted is None:
-        # Leave out torch's advice, part of which is to load the file unsafely.
+        # Leave out torch's advice, which includes loading the file unsafely.
         advice = ("Weights only", "Please file", "Check the")
         reasons = [text for text in message.split("\n\n") if not text.startswith(advice)]
         reason = " ".join(reasons[-1].split()) if reasons else "unreadable pickle"
-        return f"{path} is damaged or no PyTorch checkpoint ({reason}); download it again."
+        return f"{path} is damaged or not a PyTorch checkpoint ({reason}); download it again."
     return (
-        f"{path} is refused: besides tensors its pickle wants {wanted[1]}, and loading it would "
-        "run code. Import a file that holds a state dict alone; if you trust this one, load it in "
+        f"{path} is refused: its pickle refers to {wanted[1]}, which is no tensor, and loading it "
+        "would run code. Import a file with only a state dict; if you trust this one, load it in "
         'PyTorch and save {"model": model.state_dict()}.'
     )
 
@@ -152,11 +149,11 @@ def _to_array(path: str, name: str, tensor: Any) -> np.ndarray:
         )
     try:
         if tensor.is_floating_point():
-            tensor = tensor.float()  # the same tensor where it is float32 already
+            tensor = tensor.float()  # the same tensor if it is float32 already
         return tensor.detach().numpy()
     except (RuntimeError, TypeError) as error:
         raise UserError(
-            f"{path} holds a {tensor.dtype} tensor under {name!r} that is no plain array of "
+            f"{path} holds a {tensor.dtype} tensor under {name!r} that is not a plain array of "
             "numbers; save it dense and unquantised."
         ) from error
 

@@ -102,8 +102,8 @@ def _limits(info: ModelInfo) -> str:
     lines = [
         f"It takes mono sound at {info.sample_rate_hz} Hz, {length}; it was trained on clips of "
         f"{info.clip_seconds:g} s and may be less accurate on much longer ones.",
-        "It knows only its labels: a sound of another kind still gets one of them. A high epistemic "
-        "uncertainty is a hint of such a sound; a low one does not exclude it.",
+        "It knows only its labels: a sound of another kind still gets one of them. A high "
+        "epistemic uncertainty is a hint of such a sound; a low one does not exclude it.",
     ]
     if not info.architecture.stochastic:
         lines.append("It is a single network, so its epistemic uncertainty is always 0.")

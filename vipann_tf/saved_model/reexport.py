@@ -115,5 +115,6 @@ def read_metrics(file: StrPath) -> dict[str, dict[str, Any]]:
         raise UserError(f"{file} can't be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{file} is not a metrics.json of `vipann-tf evaluate` ({type(error).__name__}: {error})"
+            f"{file} is not a metrics.json of `vipann-tf evaluate` "
+            f"({type(error).__name__}: {error})"
         ) from error

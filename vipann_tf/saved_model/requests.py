@@ -17,8 +17,8 @@ def checked_waveform(waveform: tf.Tensor, *, least: int, exactly: int | None = N
       least: Least number of samples.
       exactly: Number of samples of an export with one length.
     """
-    # TensorFlow Serving does not compare a request's rank with the signature's; a rank that is known
-    # when tracing would remove the check.
+    # TensorFlow Serving does not compare a request's rank with the signature's, and a rank that is
+    # known when tracing would remove the check.
     waveform = tf.compat.v1.placeholder_with_default(waveform, shape=None)
     shape = tf.shape(waveform)
     waveform = require(

@@ -58,8 +58,8 @@ def _resample(waveform: tf.Tensor, sample_rate_hz: tf.Tensor) -> tf.Tensor:
     half = tf.cast(tf.math.ceil(half_s * rate), tf.int32)  # input samples on either side
     step = sample_rate_hz // BLOCKS_PER_S  # input samples per block
 
-    # Times are in units of 1 / (rate x BLOCK) seconds: an input sample takes BLOCK units and an output
-    # sample `step` units, so the filter is needed only at whole units.
+    # Times are in units of 1 / (rate x BLOCK) seconds: an input sample takes BLOCK units and an
+    # output sample `step` units, so the filter is needed only at whole units.
     taps = 2 * half + step
     reach = half * BLOCK + step * BLOCK
     grid = tf.cast(tf.range(-reach, reach + 1), tf.float64) / (rate * BLOCK)  # seconds

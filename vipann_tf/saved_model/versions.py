@@ -1,4 +1,4 @@
-"""Version folders of a model directory; TensorFlow Serving loads the one with the highest number."""
+"""Version folders of a model directory; TensorFlow Serving loads the highest number."""
 
 import os
 import shutil

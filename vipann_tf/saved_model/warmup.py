@@ -1,8 +1,8 @@
 """Warm-up requests, which TensorFlow Serving sends to a version before clients can use it.
 
-The file has TFRecords of `PredictionLog` (tensorflow_serving/apis/prediction_log.proto). This module
-writes its messages in protobuf's wire format around TensorFlow's `TensorProto`, so that an export
-does not need tensorflow-serving-api; the tests read the file with it.
+The file has TFRecords of `PredictionLog` (tensorflow_serving/apis/prediction_log.proto). They are
+written here in protobuf's wire format around TensorFlow's `TensorProto`, so that an export does not
+need tensorflow-serving-api; the tests read the file with it.
 """
 
 from pathlib import Path

@@ -9,7 +9,7 @@ from vipann_tf.recipes import Augment
 
 
 def on_waveform(recipe: Augment, sample_rate_hz: int) -> Augmentation | None:
-    """Return random shift and gain, for before the front end; `None` for neither.
+    """Return the augmentation before the front end, random shift and gain; `None` for neither.
 
     Args:
       recipe: Augmentations.
@@ -35,7 +35,7 @@ def on_waveform(recipe: Augment, sample_rate_hz: int) -> Augmentation | None:
 
 
 def on_log_mel(recipe: Augment) -> Augmentation | None:
-    """Return SpecAugment, then mixup, for after the front end; `None` for neither."""
+    """Return the augmentation after the front end, SpecAugment and mixup; `None` for neither."""
     if not (recipe.spec_augment or recipe.mixup_alpha):
         return None
 

@@ -1,4 +1,4 @@
-"""Checkpoints of an unfinished training: the newest readable one is restored."""
+"""Checkpoints of an unfinished training."""
 
 import logging
 import shutil
@@ -10,20 +10,19 @@ import tensorflow as tf
 from vipann_tf.errors import UserError
 from vipann_tf.training.run import checkpoint_steps
 
-# Errors of a damaged or truncated file, of other shapes, and of a missing variable.
+# Errors for damaged or truncated files, other shapes, and missing variables.
 _UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
 _log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """Saves and restores the state of a training.
+    """The saved states of a training.
 
     Args:
       folder: Folder to read from and to write to.
       keep: Number of checkpoints to keep.
-      tracked: Content: variables, lists of them, an optimizer.
-      scratch: Folder to write to instead, for a worker whose part of a collective save is not the
-        one to keep.
+      tracked: Content: variables, lists of variables, an optimizer.
+      scratch: Folder to write to instead, for a worker whose copy of a collective save is not kept.
     """
 
     def __init__(
@@ -37,10 +36,10 @@ class Checkpoints:
     def restore(self) -> None:
         """Restore the newest readable checkpoint, if there is any.
 
-        One that can't be read, for example after a crash of the machine, is skipped with a warning.
+        One that can't be read, for example after a machine crash, is skipped with a warning.
 
         Raises:
-          UserError: There are checkpoints and none can be read.
+          UserError: There are checkpoints, but none can be read.
         """
         steps = checkpoint_steps(self.folder)
         paths = [steps[step] for step in sorted(steps, reverse=True)]
@@ -51,12 +50,12 @@ class Checkpoints:
                 _log.warning("%s can't be read (%s)", path, first_line(error))
                 continue
             if number:
-                _log.warning("going on from the checkpoint before, %s", path)
+                _log.warning("resuming from the checkpoint before, %s", path)
             return
         if paths:
             raise UserError(
                 f"none of the {len(paths)} checkpoints in {self.folder} can be read; delete "
-                f"{self.folder.parent} to start anew"
+                f"{self.folder.parent} to start again"
             )
 
     def save(self, step: int) -> None:
@@ -71,11 +70,11 @@ class Checkpoints:
             self._discard(step)
             raise UserError(
                 f"can't save the checkpoint of step {step} in {self.folder}: {first_line(error)}; "
-                "make room, then the same command goes on from the checkpoint before"
+                "make room, then the same command resumes from the checkpoint before"
             ) from error
 
     def _discard(self, step: int) -> None:
-        """Free the room that half a checkpoint takes."""
+        """Remove the files of an incomplete checkpoint."""
         for part in self._written.glob(f"ckpt-{step}[._]*"):
             if part.is_dir():
                 shutil.rmtree(part, ignore_errors=True)
@@ -84,6 +83,6 @@ class Checkpoints:
 
 
 def first_line(error: Exception) -> str:
-    """Return the message of an error of TensorFlow or of the system, without its stack."""
+    """Return the first line of an error of TensorFlow or the system, without its stack."""
     text = getattr(error, "message", None) or str(error)
     return text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__

@@ -11,21 +11,21 @@ from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.records.subset import choose
 
-# (epoch, index in it) of the first clip -> batches from there on, without end.
+# (epoch, index in the epoch) of the first clip -> an endless stream of batches from that clip.
 Stream = Callable[[tuple[int, int]], tf.data.Dataset]
 _ONCE_BATCH = 32
 
 
 @dataclass(frozen=True)
 class TrainingClips:
-    """The clips that a model is trained on, all or some of those of some splits of a dataset.
+    """The clips that a model is trained on: all or some clips of some splits of a dataset.
 
     Attributes:
       data: Dataset directory.
       info: Content of the dataset.
       splits: Splits to train on.
       held_out: Splits to evaluate on later.
-      ids: Ids of the clips; `None` for all of the splits.
+      ids: Ids of the clips; `None` for all clips of the splits.
       count: Number of clips.
     """
 
@@ -42,7 +42,7 @@ class TrainingClips:
         """Return the endless stream of training batches; see `training_batches`.
 
         Args:
-          recipe: Batch size, seed of the order, balance, treatment of damaged records.
+          recipe: Batch size, seed of the order, balance and treatment of damaged records.
           position: Epoch and index of the first clip.
           waveform: Whether the batches hold the waveforms.
         """
@@ -59,7 +59,7 @@ class TrainingClips:
         )
 
     def once(self, recipe: TrainingRecipe) -> tf.data.Dataset:
-        """Return batches of every clip once; see `evaluation_batches`.
+        """Return batches with every clip once; see `evaluation_batches`.
 
         Args:
           recipe: Treatment of damaged records.
@@ -79,7 +79,7 @@ def training_clips(
     """Choose the share of the clips that a recipe asks for.
 
     Args:
-      recipe: `data.fraction` is the share, `training.seed` chooses.
+      recipe: `data.fraction` is the share, `training.seed` the seed of the choice.
       data: Dataset directory.
       info: Content of the dataset.
       splits: Splits to train on.

@@ -2,9 +2,9 @@
 
 OUT/fold1/             model directory, trained without fold 1
 OUT/fold1/evaluation/  its evaluation on fold 1
-OUT/final/             model directory trained on all folds, where that is wanted
+OUT/final/             model directory trained on all folds, if requested
 OUT/cross_validation.json
-OUT/unfinished.json    while models are being replaced: what replaces them
+OUT/unfinished.json    while models are being replaced: the description of the new ones
 """
 
 import functools
@@ -36,13 +36,13 @@ from vipann_tf.uncertainty.confidence_intervals import CONFIDENCE, student_inter
 CROSS_VALIDATION_JSON = "cross_validation.json"
 UNFINISHED_JSON = "unfinished.json"
 FINAL = "final"
-# Called with the name of what is being trained (`fold1`, ..., `final`) and how far it is.
+# Called with the name of a training (`fold1`, ..., `final`) and its progress.
 OnProgress = Callable[[str, Progress], None]
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One of the trainings: that of a fold, with its evaluation, or the final one.
+    """One training: of a fold, with its evaluation, or the final one.
 
     Attributes:
       recipe: Argument of `transfer`.
@@ -51,7 +51,7 @@ class _Part:
       out: Model directory.
       test_fold: Number of the fold that is held out; `None` for the final training.
       overwrite: Argument of `transfer`.
-      trained: Whether the model is there already.
+      trained: Whether the model exists already.
     """
 
     recipe: TransferRecipe
@@ -71,7 +71,7 @@ class _Part:
         on_progress: Callable[[Progress], None] | None = None,
         distribution: tf.distribute.Strategy | None = None,
     ) -> None:
-        """Train and evaluate, unless that has been done."""
+        """Train and evaluate, unless that is done."""
         if not self.trained:
             shutil.rmtree(self.evaluation, ignore_errors=True)
             transfer(
@@ -105,10 +105,10 @@ def cross_validate(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> dict:
-    """Transfer once per fold, evaluate each model on the fold held out, and sum up.
+    """Transfer once per fold, evaluate each model on its held-out fold, and summarise.
 
-    A finished fold is not trained again, and an interrupted one is resumed. Where a call with
-    `overwrite` was interrupted, that holds for the folds that it has replaced.
+    Finished folds are not trained again, and an interrupted one resumes. After an interrupted call
+    with `overwrite`, finished folds are those that it has replaced.
 
     Args:
       recipe: Strategy, mode and settings.
@@ -116,11 +116,11 @@ def cross_validate(
       data: Dataset directory.
       out: Directory to make.
       folds: Numbers of the folds to hold out; by default all.
-      final: Whether to train a model on all folds, too.
+      final: Whether to train another model on all folds.
       distribution: Devices that train each network; by default one.
-      parallel: Number of folds trained at once, each in a process that sees one GPU, or its share
-        of the cores. The number of threads that add numbers up shows in the last digits.
-      overwrite: Whether to train finished folds anew.
+      parallel: Number of folds trained at the same time, each in a process that sees one GPU or its
+        share of the cores. The number of threads changes the last digits of the results.
+      overwrite: Whether to train finished folds again.
       on_progress: Called after every training step.
 
     Returns:
@@ -129,14 +129,16 @@ def cross_validate(
       `values`, one per fold.
 
     Raises:
-      UserError: An argument is wrong, or a finished fold was trained by another recipe.
+      UserError: An argument is wrong, or a finished fold was trained with another recipe.
     """
     check_local(out)
     if parallel > 1 and distribution is not None:
-        raise UserError(f"{parallel} folds at once take a device each; leave --devices out")
+        raise UserError(
+            f"{parallel} folds at the same time use one device each; leave --devices out"
+        )
     if distribution is not None and is_multiworker(distribution):
         raise UserError(
-            "cross-validation takes one machine; on several, share the folds out: transfer "
+            "cross-validation runs on one machine; on several, train each fold by itself: transfer "
             "--test-fold"
         )
     dataset = read_dataset_info(data)
@@ -144,7 +146,7 @@ def cross_validate(
     if len(every) < 2:
         raise UserError(
             f"dataset {dataset.name} has the splits {', '.join(dataset.splits)}; cross-validation "
-            "takes two or more folds"
+            "needs two or more folds"
         )
     names = every if folds is None else dataset.check_splits(f"fold{fold}" for fold in folds)
     recipes = dict.fromkeys(names, recipe)
@@ -197,7 +199,7 @@ def cross_validate(
 
 
 def _intervals(folds: list[dict[str, dict]]) -> dict[str, dict]:
-    """Return the intervals of the numbers that every fold has."""
+    """Return the intervals of the values that all folds have."""
     intervals = {}
     for name in folds[0]:
         values = [fold[name]["value"] for fold in folds if name in fold]
@@ -214,9 +216,9 @@ def _last_version(model: Path) -> int:
 
 
 def _versions_to_replace(out: Path, names: list[str], description: dict) -> dict[str, int]:
-    """Return the highest version of each model from before their replacement began.
+    """Return the highest version of each model before its replacement.
 
-    It began in this call, or in an interrupted one with the same description.
+    The replacement began in this call, or in an interrupted one with the same description.
     """
     file = out / UNFINISHED_JSON
     if file.is_file():
@@ -230,7 +232,7 @@ def _versions_to_replace(out: Path, names: list[str], description: dict) -> dict
 
 
 def _description(recipe: TransferRecipe, base: StrPath, dataset: DatasetInfo) -> dict:
-    """Return what finished folds must have in common."""
+    """Return what must be equal for all finished folds."""
     return {
         "recipe": recipe.model_dump(mode="json"),
         "base": read_model_info(base).model_dump(mode="json", include=BASE_FIELDS),
@@ -240,7 +242,7 @@ def _description(recipe: TransferRecipe, base: StrPath, dataset: DatasetInfo) ->
 
 def _check_same(model: Path, wanted: dict) -> None:
     info = read_model_info(model)
-    # A recipe of an earlier version of the package has today's defaults where it says nothing.
+    # Keys that a recipe of an earlier package version lacks get the current defaults.
     found = {
         "recipe": TransferRecipe.model_validate(info.recipe).model_dump(mode="json"),
         "base": info.base,
@@ -248,6 +250,6 @@ def _check_same(model: Path, wanted: dict) -> None:
     }
     if differing := differing_keys(found, wanted):
         raise UserError(
-            f"{model} was trained otherwise: {', '.join(differing)} differ; choose another --out, "
-            "or train every fold anew with --overwrite"
+            f"{model} was trained with other settings: {', '.join(differing)} differ; choose "
+            "another --out, or train every fold again with --overwrite"
         )

@@ -1,4 +1,4 @@
-"""Operations that give the same bits in every run."""
+"""Operations with the same bits in every run."""
 
 import tensorflow as tf
 
@@ -6,12 +6,11 @@ from vipann_tf.recipes import Training
 
 
 def set_determinism(training: Training) -> None:
-    """Switch deterministic operations on for the rest of the process where they are wanted.
+    """Enable deterministic operations for the rest of the process if the recipe asks for them.
 
     Args:
-      training: `deterministic_ops` says whether they are wanted; `None` wants them where there is
-        no GPU. `seed` becomes the global seed then, since deterministic operations refuse to draw
-        without one.
+      training: `deterministic_ops`, where `None` enables them if there is no GPU, and `seed`, which
+        becomes the global seed that deterministic random operations need.
     """
     wanted = training.deterministic_ops
     if wanted is None:

@@ -1,4 +1,4 @@
-"""Differences between what was trained and what is to be trained."""
+"""Differences between a finished and a requested training."""
 
 
 def differing_keys(before: dict, after: dict, prefix: str = "") -> list[str]:

@@ -1,4 +1,4 @@
-"""The devices that share a training."""
+"""Distribution of a training over devices."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import tensorflow as tf
 from vipann_tf.choices import Devices
 from vipann_tf.errors import UserError
 
-# Errors of the operations that workers share, where one worker is gone.
+# Errors of collective operations after a worker is lost.
 _LOST_WORKER = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -25,12 +25,12 @@ _NAMED_TASK = re.compile(r"(?:from|Task) /job:(\w+)(?:/replica:\d+)?/task:(\d+)"
 
 
 def make_distribution(devices: Devices = "auto") -> tf.distribute.Strategy:
-    """Make the `tf.distribute` strategy that spreads every batch over devices.
+    """Make the `tf.distribute` strategy that splits every batch between devices.
 
     Args:
-      devices: `none` is one device; `mirrored` all GPUs of this machine (or its logical CPU devices
-        where there is no GPU); `multiworker` the machines that the environment variable TF_CONFIG
-        names; `auto` is `multiworker` where TF_CONFIG is set, else `mirrored` where there is more
+      devices: `none` is one device; `mirrored` is all GPUs of this machine, or its logical CPU
+        devices if it has no GPU; `multiworker` is the machines in the environment variable
+        TF_CONFIG; `auto` is `multiworker` if TF_CONFIG is set, else `mirrored` if there is more
         than one GPU, else `none`.
 
     Raises:
@@ -45,14 +45,14 @@ def make_distribution(devices: Devices = "auto") -> tf.distribute.Strategy:
             raise UserError(
                 "devices is 'multiworker' but TF_CONFIG is not set; it names the workers"
             )
-        # Before anything asks for devices: collective operations are set up at the start or never.
+        # This must come before the first use of a device, which fixes the collective operations.
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if devices == "mirrored" or (devices == "auto" and len(gpus) > 1):
         if gpus:
             return tf.distribute.MirroredStrategy(gpus)
-        # Collective operations between logical devices of one CPU are keyed by numbers of the whole
-        # process, which two strategies in it can confuse ("Shape mismatch in the collective").
+        # Collective operations between logical CPU devices have process-wide numbers, so two
+        # strategies in a process can mix them up ("Shape mismatch in the collective").
         return tf.distribute.MirroredStrategy(
             tf.config.list_logical_devices("CPU"),
             cross_device_ops=tf.distribute.ReductionToOneDevice(),
@@ -66,7 +66,7 @@ def is_multiworker(distribution: tf.distribute.Strategy) -> bool:
 
 
 def is_chief(distribution: tf.distribute.Strategy) -> bool:
-    """Return whether this process is the one that writes logs, checkpoints and the model."""
+    """Return whether this process writes the logs, checkpoints and model."""
     if not is_multiworker(distribution):
         return True
     resolver = distribution.cluster_resolver
@@ -108,9 +108,9 @@ def distribute(
 
 
 def agreement(distribution: tf.distribute.Strategy) -> Callable[[bool], bool]:
-    """Return a function that tells whether any worker says yes.
+    """Return a function that returns whether any worker votes yes.
 
-    Workers that stopped at different steps would wait for each other. All call it, equally often.
+    All must call it equally often, since workers at different steps would wait for each other.
     """
     if not is_multiworker(distribution):
         return bool
@@ -125,7 +125,7 @@ def agreement(distribution: tf.distribute.Strategy) -> Callable[[bool], bool]:
 
 @contextmanager
 def lost_workers(distribution: tf.distribute.Strategy, checkpoints: Path) -> Iterator[None]:
-    """Raise a `UserError` of one line where another process is gone.
+    """Raise a one-line `UserError` if another process is lost.
 
     Args:
       distribution: Devices that run the steps.
@@ -139,6 +139,6 @@ def lost_workers(distribution: tf.distribute.Strategy, checkpoints: Path) -> Ite
         named = _NAMED_TASK.search(error.message)
         raise UserError(
             f"{' '.join(named.groups()) if named else 'another worker'} was lost; see its output, "
-            "then start all of them again: they go on from the last checkpoint in "
+            "then start all workers again: they resume from the last checkpoint in "
             f"{checkpoints}"
         ) from error

@@ -1,4 +1,4 @@
-"""What pretraining and transfer share: from a description of a network to a model directory."""
+"""The common part of pretraining and transfer: building, training and exporting a network."""
 
 import math
 from collections.abc import Callable
@@ -26,14 +26,14 @@ from vipann_tf.training.progress import Progress
 from vipann_tf.training.run import TrainingRun, sole_process
 from vipann_tf.training.validation import Validation
 
-# What the metadata of a model say of its base.
+# The fields of a base that the metadata of a model contain.
 BASE_FIELDS = {"origin", "architecture", "data", "training"}
 
 
 def build(
     architecture: Architecture, recipe: TrainingRecipe, distribution: tf.distribute.Strategy
 ) -> VIPANN:
-    """Build the network to train, and switch deterministic operations on where they are wanted.
+    """Build the network to train, and enable deterministic operations if the recipe asks for them.
 
     Args:
       architecture: Network to build.
@@ -68,16 +68,16 @@ def fit(
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Path | None:
-    """Train a built network as its recipe says, and export it.
+    """Train a network by its recipe, and export it.
 
     Args:
-      model: Network made by `build`, with the layers frozen that are not to change.
+      model: Network from `build`, with the fixed layers frozen.
       recipe: Optimizer, objective, augmentation, length, validation.
       clips: Clips to train on.
-      out: Model directory to make; it holds the unfinished run.
+      out: Model directory to make, which also contains the unfinished run.
       distribution: Devices that train the network.
-      base: Model that the network started from; `None` where it is trained from scratch.
-      overwrite: Whether to replace a model, or an unfinished run of another description.
+      base: Model that the network started from; `None` if it is trained from scratch.
+      overwrite: Whether to replace a model, or a different unfinished run.
       on_progress: Called after every step.
 
     Returns:
@@ -154,7 +154,7 @@ def fit(
 
 
 def _description(recipe: TrainingRecipe, clips: TrainingClips, base: ModelInfo | None) -> dict:
-    """Return what must be the same for an unfinished run to be resumed."""
+    """Return what must be equal to resume an unfinished run."""
     description = {"recipe": recipe.model_dump(mode="json"), "data": clips.info.fingerprint}
     if base is not None:
         description["splits"] = clips.splits
@@ -221,7 +221,7 @@ def _exported_twin(
 ) -> VIPANN:
     """Return the network to score and export.
 
-    It is `model`, or one on one device where weights are averaged or spread over devices.
+    It is `model`, or a copy on one device if weights are averaged or spread over devices.
     """
     one_device = distribution.num_replicas_in_sync == 1 and not is_multiworker(distribution)
     if one_device and recipe.optimizer.ema_momentum is None:
@@ -230,7 +230,7 @@ def _exported_twin(
 
 
 def _copy(model: VIPANN, twin: VIPANN) -> None:
-    """Give the twin the model's variables, averaged where the optimizer averages."""
+    """Assign the model's variables to the twin, or their moving averages if there are any."""
     trained = model.trainable_variables
     averages = dict(
         zip(

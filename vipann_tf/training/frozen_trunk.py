@@ -9,7 +9,7 @@ from vipann_tf.training.clips import Stream, TrainingClips
 
 
 def is_constant(model: VIPANN, augment: Augment) -> bool:
-    """Return whether the trunk gives the same features of a clip in every step.
+    """Return whether the trunk's features of a clip are the same in every step.
 
     Args:
       model: Network to train.
@@ -20,7 +20,7 @@ def is_constant(model: VIPANN, augment: Augment) -> bool:
 
 
 def pooled_batches(clips: TrainingClips, recipe: TrainingRecipe, model: VIPANN) -> Stream:
-    """Compute the trunk's output of every clip, and return a stream that has it for the waveforms.
+    """Compute the trunk's output for every clip, and return a stream of it instead of waveforms.
 
     Args:
       clips: Clips to train on.

@@ -1,4 +1,4 @@
-"""The training loop. It can be stopped anywhere, and resumes from its newest checkpoint."""
+"""The training loop. It can be stopped at any step, and resumes from its newest checkpoint."""
 
 import signal
 import tempfile
@@ -30,17 +30,17 @@ class Loop:
 
     Args:
       model: Compiled network, made in the scope of the distribution.
-      stream: Function of a position that returns the batches from there on.
-      steps: Optimizer steps in all.
+      stream: Function of a position that returns the batches from that position.
+      steps: Total number of optimizer steps.
       settings: Batch size, checkpoints, compilation.
-      run: Place of the checkpoints and logs.
+      run: The run's checkpoints and logs.
       distribution: Devices that run the steps.
-      validation: Scores a network, which it has been given, now and then; may end the training.
-      refresh: Brings that network up to date.
+      validation: Scores of the network to export; they may end the training.
+      refresh: Copies the weights to the network to export.
       on_progress: Called after every step.
 
     Raises:
-      UserError: XLA is wanted on several replicas.
+      UserError: XLA is on, with several replicas.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class Loop:
         self._agree = agreement(distribution)
         with distribution.scope():
             model.optimizer.build(model.trainable_variables)
-        # One per process, not one per device.
+        # One variable per process, not one per device.
         self._position = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
-        # Not the optimizer's iterations: loss scaling skips some.
+        # Not the optimizer's iterations, of which loss scaling skips some.
         self._counter = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._open = ExitStack()
-        # All workers take part in a save, as some values are spread over them; one copy is kept.
+        # All workers take part in a save, since some values are spread over them; one copy is kept.
         scratch = None
         if not run.writes:
             scratch = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
@@ -97,7 +97,7 @@ class Loop:
         self._scores: dict[str, float] = {}
 
     def train(self) -> dict[str, Any]:
-        """Train from the newest checkpoint, or from the start where there is none.
+        """Train from the newest checkpoint, or from the start if there is none.
 
         Returns:
           Outcome: `steps` taken, `seconds` since the start or the resumption, and, in the process
@@ -124,7 +124,7 @@ class Loop:
                 self._stop_if(stop_requested())
                 self._save_if_due()
             if self._saved != self._done:
-                # What comes now, the export, may fail too.
+                # The export comes next, and may fail.
                 self._checkpoints.save(self._done)
         return {
             "steps": self._done,
@@ -143,7 +143,7 @@ class Loop:
         return iter(distribute(self._distribution, batches, self._settings.batch_size))
 
     def _step(self, batches: Iterator[dict[str, Any]]) -> dict[str, float]:
-        """Take one step, and return the row of the log for it."""
+        """Take one step, and return its row of the log."""
         with damage_as_user_error():
             batch = next(batches)
         local = self._distribution.experimental_local_results
@@ -160,7 +160,7 @@ class Loop:
             "step": self._done,
             "epoch": epoch,
             **result,
-            # The rate of a schedule is that of the step just taken.
+            # In a schedule, the rate of this step.
             "learning_rate": float(self.model.optimizer.learning_rate.numpy()),
         }
 
@@ -169,7 +169,7 @@ class Loop:
         self._summaries.training(self._done, row)
 
     def _validate(self) -> None:
-        """Score the network where that is due, and find out whether to go on."""
+        """Score the network when that is due, and decide whether to continue."""
         validation = self._validation
         if validation is None or (
             self._done % validation.every_steps and self._done != self._steps
@@ -200,12 +200,12 @@ class Loop:
         )
 
     def _stop_if(self, requested: bool) -> None:
-        """Stop with a checkpoint where any worker was asked to, unless this was the last step."""
+        """Stop with a checkpoint if any worker was asked to, unless this was the last step."""
         if self._agree(requested) and self._done < self._steps and not self._exhausted:
             self._checkpoints.save(self._done)
             raise Stopped(
                 f"stopped at step {self._done} of {self._steps} with a checkpoint in "
-                f"{self.run.checkpoints}; the same command goes on from there"
+                f"{self.run.checkpoints}; the same command resumes from there"
             )
 
     def _save_if_due(self) -> None:
@@ -218,7 +218,7 @@ class Loop:
 def _compiled_step(
     model: VIPANN, distribution: tf.distribute.Strategy, xla: bool
 ) -> Callable[[dict[str, Any]], dict[str, tf.Tensor]]:
-    """Return a function of a batch that takes a step and returns the losses of the global batch."""
+    """Return a function that takes a step on a batch and returns the losses of the global batch."""
     if xla and distribution.num_replicas_in_sync > 1:
         raise UserError(
             f"training.xla is on, but there are {distribution.num_replicas_in_sync} replicas; it "
@@ -238,7 +238,7 @@ def _compiled_step(
 
 
 def _with_ends(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Give every row the end of its global batch: a worker sees only some of the rows."""
+    """Add the end of the global batch to every row, since a worker sees only some rows."""
 
     def mark(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         ends = {key: tf.fill(tf.shape(batch[key]), batch[key][-1]) for key in ("epoch", "index")}
@@ -265,7 +265,7 @@ def _not_finite(step: int, result: dict[str, float], clips: list[str], checkpoin
 
 @contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn SIGTERM and SIGINT into a question to ask between steps."""
+    """Yield a function that returns whether SIGTERM or SIGINT has arrived."""
     requested = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield requested.is_set

@@ -11,10 +11,10 @@ from vipann_tf.recipes import Optimizer
 
 
 class FusedAdamW(tf_keras.optimizers.AdamW):
-    """AdamW whose update of a variable is one pass over memory instead of some fifteen.
+    """AdamW that updates a variable in one pass over memory instead of about fifteen.
 
-    The arithmetic is Keras's own (Kingma & Ba, arXiv 1412.6980, the form at the end of section 2).
-    TensorFlow's kernel computes it, which knows neither `amsgrad` nor `adaptive_epsilon`.
+    The arithmetic is Keras's (Kingma & Ba, arXiv 1412.6980, the form at the end of section 2), by
+    TensorFlow's kernel, which supports neither `amsgrad` nor `adaptive_epsilon`.
     """
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
@@ -37,12 +37,11 @@ class FusedAdamW(tf_keras.optimizers.AdamW):
 
 
 class GroupedAdamW(FusedAdamW):
-    """AdamW that multiplies the learning rate, and the decay with it, for some variables.
+    """AdamW that multiplies the learning rate and the decay of some variables by factors.
 
     Args:
       learning_rate: A number or a schedule, for the variables without a factor.
-      factors: (variables, factor) of each group. The factors of a variable that is in several
-        groups are multiplied.
+      factors: (variables, factor) of each group; factors of overlapping groups are multiplied.
       **kwargs: Arguments of `tf_keras.optimizers.AdamW`.
     """
 
@@ -63,7 +62,7 @@ class GroupedAdamW(FusedAdamW):
 
     @property
     def learning_rate(self) -> tf.Tensor:
-        """The learning rate of the variable that is being updated; elsewhere, the common one."""
+        """The learning rate of the variable that is being updated; otherwise, the common one."""
         rate = super().learning_rate
         return rate if self._factor == 1.0 else rate * self._factor
 
@@ -95,19 +94,19 @@ def make_optimizer(
     trunk_variables: Sequence[tf.Variable] = (),
     stddev_variables: Sequence[tf.Variable] = (),
 ) -> tf_keras.optimizers.Optimizer:
-    """Make AdamW (Adam, where there is no decay) as the recipe says.
+    """Make the AdamW of a recipe (Adam if there is no decay).
 
     Args:
       recipe: Learning rates, schedule, decay, clipping, averaging.
-      steps: Length of the training, over which the cosine falls.
+      steps: Length of the training and of the cosine schedule.
       precision: Keras dtype policy; `mixed_float16` gets loss scaling.
-      trunk_variables: The variables that `trunk_learning_rate` of the recipe is for.
-      stddev_variables: The variables that `stddev_learning_rate_factor` is for: rho of every
-        posterior. Adam moves a variable by at most its learning rate per step, and rho must move
-        by units where a kernel moves by hundredths.
+      trunk_variables: Variables with the `trunk_learning_rate` of the recipe.
+      stddev_variables: Variables with the `stddev_learning_rate_factor`: rho of every posterior.
+        Adam moves a variable by at most its learning rate per step, and rho must move by units
+        while a kernel moves by hundredths.
     """
     common = {
-        # XLA, Keras's choice on GPUs, has nothing left to fuse.
+        # Keras's default on GPUs is XLA, which would have nothing left to fuse.
         "jit_compile": False,
         "weight_decay": recipe.weight_decay,
         "global_clipnorm": recipe.clip_norm,
@@ -123,7 +122,7 @@ def make_optimizer(
     optimizer = (
         GroupedAdamW(rate, factors=factors, **common) if factors else FusedAdamW(rate, **common)
     )
-    # Neither biases nor BatchNorm, and no standard deviation, is drawn towards 0.
+    # Biases, BatchNorm and standard deviations do not decay.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "kernel_rho"])
     if precision == "mixed_float16":
         return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
@@ -133,14 +132,14 @@ def make_optimizer(
 def averaged_variables(
     optimizer: tf_keras.optimizers.Optimizer, variables: Sequence[tf.Variable]
 ) -> list[tf.Variable]:
-    """Return the moving averages of variables where the optimizer keeps them, else the variables.
+    """Return the moving averages of the variables, or the variables if there are none.
 
     Args:
       optimizer: Made by `make_optimizer` and built for these variables, in this order.
       variables: The trainable variables.
     """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    # Keras shows the averages only by overwriting the variables with them.
+    # Keras's public method overwrites the variables with the averages.
     return optimizer._model_variables_moving_average if optimizer.use_ema else list(variables)
 
 

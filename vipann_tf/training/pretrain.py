@@ -32,11 +32,11 @@ def pretrain(
     """Train a network on a dataset directory and write its model directory.
 
     Args:
-      recipe: What to train, and how.
-      data: Dataset directory; its task decides the likelihood.
-      out: Model directory to make. A run that was stopped is resumed.
-      base: Model directory of a network of the same shape and labels to start from; a deterministic
-        one starts a Flipout network by MOPED. By default the network starts from random weights.
+      recipe: Network and training.
+      data: Dataset directory; its task determines the likelihood.
+      out: Model directory to make. An interrupted run resumes.
+      base: Model directory of a network with the same shape and labels to start from; a Flipout
+        network starts from a deterministic one by MOPED. By default, weights are random.
       distribution: Devices that train the network; by default one.
       overwrite: Whether to replace a model or an unfinished run.
       on_progress: Called after every step.
@@ -75,7 +75,7 @@ def pretrain(
 def pretraining_architecture(recipe: PretrainRecipe, dataset: DatasetInfo) -> Architecture:
     """Return the network that a recipe asks for, with the labels of a dataset."""
     network = recipe.model
-    # Published: Bayesian in every convolution, deterministic in the head.
+    # Like the published network, which has Bayesian convolutions and a deterministic head.
     head = network.head or ("deterministic" if network.kind == "flipout" else network.kind)
     return Architecture(
         depth=network.depth,
@@ -92,7 +92,7 @@ def pretraining_architecture(recipe: PretrainRecipe, dataset: DatasetInfo) -> Ar
 
 
 def _check_shape(wanted: Architecture, base: Architecture, name: StrPath) -> None:
-    """Raise a `UserError` where the weights of a base do not fit into the network wanted."""
+    """Raise a `UserError` if the weights of a base do not fit into the new network."""
     for key in ("depth", "width"):
         ours, theirs = getattr(wanted, key), getattr(base, key)
         if ours != theirs:

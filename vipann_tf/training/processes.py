@@ -1,4 +1,4 @@
-"""Independent trainings at the same time, each in a process of its own that sees one device."""
+"""Trainings at the same time, each in its own process that sees one device."""
 
 import contextlib
 import multiprocessing
@@ -13,9 +13,9 @@ from typing import Any
 
 from vipann_tf.errors import UserError
 
-# Called with a function that takes reports of the progress. Both it and the reports can be pickled.
+# Called with a function that takes progress reports. Tasks and reports must be picklable.
 Task = Callable[[Callable[[Any], None]], None]
-# Time that a process has, after it was told to stop, to write its checkpoint.
+# Longest time for a stopped process to write its checkpoint, in seconds.
 _STOP_S = 120
 
 
@@ -26,8 +26,8 @@ class _Worker:
     Attributes:
       name: Name of the task.
       process: The process.
-      reports: Connection that gives its reports.
-      environment: Environment variables that say what it sees of the machine.
+      reports: Connection with its reports.
+      environment: Environment variables that select its devices.
     """
 
     name: str
@@ -43,19 +43,19 @@ def run_in_processes(
     gpus: int,
     on_progress: Callable[[str, Any], None] | None = None,
 ) -> None:
-    """Run tasks, several at once, each of which sees one GPU, or its share of the cores.
+    """Run several tasks at the same time; each sees one GPU or its share of the cores.
 
-    Where one fails, the others are stopped by SIGTERM, which trainings answer with a checkpoint.
-    Where this process is killed, they stop by themselves at their next report.
+    If one fails, SIGTERM stops the others, and trainings write a checkpoint. If this process is
+    killed, they stop at their next report.
 
     Args:
       tasks: Tasks by name.
-      count: Number of tasks at once.
+      count: Number of tasks at the same time.
       gpus: Number of GPUs of the machine.
-      on_progress: Called with the name of a task and what it reported.
+      on_progress: Called with the name of a task and its report.
 
     Raises:
-      UserError: A task raised it, or its process was killed; or there are fewer GPUs than `count`.
+      UserError: A task raised it, a process was killed, or there are fewer GPUs than `count`.
     """
     free = _environments(count, gpus)
     waiting = list(tasks.items())
@@ -75,15 +75,16 @@ def run_in_processes(
 
 
 def _environments(count: int, gpus: int) -> list[dict[str, str]]:
-    """Return environment variables for each process: what it sees of the machine."""
+    """Return the environment variables that select the devices of each process."""
     if count < 1:
-        raise UserError(f"{count} folds at once; use 1 or more")
+        raise UserError(f"{count} folds at the same time; use 1 or more")
     if not gpus:
         threads = max(1, len(os.sched_getaffinity(0)) // count)
         return [{"TF_NUM_INTRAOP_THREADS": str(threads)} for _ in range(count)]
     if count > gpus:
         raise UserError(
-            f"{count} folds at once, one per GPU, but there are {gpus}; use {gpus} or fewer"
+            f"{count} folds at the same time need one GPU each, but there are {gpus}; use {gpus} "
+            "or fewer"
         )
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = named.split(",") if named else [str(number) for number in range(gpus)]
@@ -91,7 +92,7 @@ def _environments(count: int, gpus: int) -> list[dict[str, str]]:
 
 
 def _start(name: str, task: Task, environment: dict[str, str]) -> _Worker:
-    # A forked process would inherit TensorFlow's threads, which do not survive it.
+    # TensorFlow's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     reports, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(task, sender))
@@ -102,13 +103,13 @@ def _start(name: str, task: Task, environment: dict[str, str]) -> _Worker:
 
 
 def _work(task: Task, sender: Connection) -> None:
-    """Run a task in its process, and send its reports and how it ended."""
+    """Run a task in its process, and send its reports and its outcome."""
 
     def report(progress: Any) -> None:
         try:
             sender.send(("progress", progress))
         except BrokenPipeError:
-            # The process that started this one is gone.
+            # The parent process has ended.
             os.kill(os.getpid(), signal.SIGTERM)
 
     last: tuple[str, str | None] = ("done", None)
@@ -132,8 +133,8 @@ def _finished(worker: _Worker, on_progress: Callable[[str, Any], None] | None) -
     except EOFError:
         process.join()
         raise UserError(
-            f"{name}: its process ended with status {process.exitcode}, out of memory perhaps; the "
-            "same command goes on"
+            f"{name}: its process ended with status {process.exitcode}, perhaps out of memory; the "
+            "same command resumes"
         ) from None
     if kind == "progress":
         if on_progress is not None:
@@ -152,7 +153,7 @@ def _stop(workers: Sequence[_Worker]) -> None:
     for worker in workers:
         worker.process.terminate()
     for worker in workers:
-        # Emptied or closed, else it may wait for ever to report.
+        # If it stayed open and full, the process would wait for ever to report.
         worker.reports.close()
         worker.process.join(_STOP_S)
         if worker.process.is_alive():

@@ -1,10 +1,10 @@
-"""An unfinished training on disk: NAME/training, which is removed when the model is exported.
+"""An unfinished training on disk: NAME/training, which is removed after the export.
 
-NAME/training/run.json       what is being trained: the resolved recipe and its inputs
+NAME/training/run.json       the resolved recipe and its inputs
 NAME/training/log.csv        one row per step
 NAME/training/validation.csv one row per validation
-NAME/training/tensorboard/   both as curves
-NAME/training/checkpoints/   the newest few: model, optimizer, position in the data
+NAME/training/tensorboard/   curves of both
+NAME/training/checkpoints/   the newest checkpoints: model, optimizer, position in the data
 """
 
 import csv
@@ -38,10 +38,10 @@ LOG_FIELDS = ("step", "epoch", "loss", "nll", "kl", "kl_scale", "learning_rate")
 
 @contextmanager
 def sole_process(directory: StrPath) -> Iterator[None]:
-    """Keep other processes from training into a directory, and make it where it is missing.
+    """Keep other processes from training into a directory, and make it if it is missing.
 
     Raises:
-      UserError: Another process trains into it right now.
+      UserError: Another process is training into it.
     """
     directory = Path(directory)
     with ExitStack() as stack:
@@ -62,13 +62,13 @@ class TrainingRun:
 
     Args:
       directory: Model directory to make, NAME.
-      description: All that must be the same for the run to be resumed, JSON-compatible.
-      steps: Steps in all, for those who ask how far the run is.
-      overwrite: Whether to discard a run of another description; otherwise it is an error.
-      writes: Whether this process writes; other workers compare and read only.
+      description: Everything that must be equal to resume the run, JSON-compatible.
+      steps: Total number of steps.
+      overwrite: Whether to discard a run with another description; otherwise it is an error.
+      writes: Whether this process writes; other workers only read.
 
     Raises:
-      UserError: There is an unfinished run of another description.
+      UserError: There is an unfinished run with another description.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class TrainingRun:
             if differing and not overwrite:
                 raise UserError(
                     f"{directory} holds an unfinished run that differs in {', '.join(differing)}; "
-                    "repeat its command to go on, or start anew with --overwrite"
+                    "repeat its command to resume it, or start again with --overwrite"
                 )
             if differing and writes:
                 shutil.rmtree(self.folder)
@@ -107,7 +107,7 @@ class TrainingRun:
         return self.folder / "tensorboard" if self.writes else None
 
     def rewind_logs(self, step: int) -> None:
-        """Drop the log rows after a step: the resumed run writes them again."""
+        """Drop the log rows after a step, which the resumed run writes again."""
         if not self.writes:
             return
         with _writing(self.folder):
@@ -124,12 +124,12 @@ class TrainingRun:
         self._append(VALIDATION_CSV, {"step": step, **scores})
 
     def last_rows(self, count: int) -> list[dict[str, float]]:
-        """Return the last rows of the log; none in a process that does not write it."""
+        """Return the last rows of the log; none in a process that does not write."""
         rows = _rows(self.folder / LOG_CSV)[-count:] if self.writes else []
         return [{key: float(value) for key, value in row.items()} for row in rows]
 
     def kept_files(self) -> dict[str, Path]:
-        """Return the files that the finished model keeps, by their names there."""
+        """Return the files that the finished model keeps, by their names in it."""
         names = {
             KEPT_LOG: LOG_CSV,
             "validation_log.csv": VALIDATION_CSV,
@@ -139,7 +139,7 @@ class TrainingRun:
         return {kept: file for kept, file in files.items() if file.exists()}
 
     def finish(self) -> None:
-        """Remove the folder, which a finished model does not need."""
+        """Remove the folder."""
         shutil.rmtree(self.folder)
 
     def _append(self, name: str, row: dict) -> None:
@@ -156,16 +156,15 @@ class TrainingRun:
 
 
 def unfinished(directory: StrPath) -> dict[str, Any] | None:
-    """Return what is known of the unfinished run in a model directory.
+    """Return the state of the unfinished run in a model directory.
 
-    A process that was killed after it wrote the model, and before it removed the folder, left no
+    A process that was killed between writing the model and removing the folder has left no
     unfinished run.
 
     Returns:
       `step`, `steps`, `description`, `log` and `scores` (their last rows, empty for none),
       `seconds_ago` (time since the log was written), `checkpoint` (step of the newest one, 0 for
-      none) and `running` (whether a process trains into the directory now); `None` where there is
-      no unfinished run.
+      none) and `running` (whether a process is training now); `None` if there is no such run.
     """
     folder = Path(directory) / "training"
     file = folder / RUN_JSON
@@ -187,7 +186,7 @@ def unfinished(directory: StrPath) -> dict[str, Any] | None:
 def checkpoint_steps(folder: Path) -> dict[int, Path]:
     """Return the checkpoints in a folder: step -> path, as TensorFlow names them.
 
-    They are found by their files. The list that TensorFlow keeps beside them can be damaged.
+    The files determine them, since TensorFlow's list of them can be damaged.
     """
     if not folder.is_dir():
         return {}
@@ -196,7 +195,7 @@ def checkpoint_steps(folder: Path) -> dict[int, Path]:
 
 
 def _is_kept(log: Path, directory: StrPath) -> bool:
-    """Return whether the newest model has this very log."""
+    """Return whether the newest model was made with this log."""
     versions = finished_versions(directory)
     if not versions or not log.is_file():
         return False
@@ -221,7 +220,7 @@ def _rewind(file: Path, fields: Sequence[str], step: int) -> None:
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
-    """Return the rows of a log without one that was cut short by a kill, which lacks fields."""
+    """Return the complete rows of a log; a kill can leave one without some fields."""
     if not file.is_file():
         return []
     with open(file, newline="", encoding="utf-8") as lines:
@@ -235,11 +234,11 @@ def _header(file: Path) -> list[str]:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Raise a `UserError` of one line where a run can't be written, as on a full disk."""
+    """Raise a one-line `UserError` if a run can't be written, for example on a full disk."""
     try:
         yield
     except OSError as error:
         raise UserError(
             f"can't write in {folder}: {error.strerror}; make room or choose another --out, then "
-            "the same command goes on from the last checkpoint"
+            "the same command resumes from the last checkpoint"
         ) from error

@@ -1,4 +1,4 @@
-"""The transfer strategies of the VI-PANN paper. No TensorFlow in here.
+"""The transfer strategies of the VI-PANN paper, without TensorFlow.
 
 | strategy | base          | trunk                   | new head      |
 | -------- | ------------- | ----------------------- | ------------- |
@@ -17,7 +17,7 @@ from vipann_tf.recipes import TransferRecipe
 
 
 class Kinds(NamedTuple):
-    """The kinds of network parts that a transfer starts from and makes.
+    """The kinds of the network parts before and after a transfer.
 
     Attributes:
       base: Kind of the trunk of the base.
@@ -42,7 +42,7 @@ def kinds_of(recipe: TransferRecipe) -> Kinds:
     """Return the kinds of the strategy of a recipe.
 
     Raises:
-      UserError: The recipe has no strategy, or asks for MOPED where nothing becomes Flipout.
+      UserError: The recipe has no strategy, or asks for MOPED although nothing becomes Flipout.
     """
     if recipe.strategy is None:
         raise UserError(f"no strategy is given; choose one of {', '.join(STRATEGIES)}")
@@ -54,11 +54,11 @@ def kinds_of(recipe: TransferRecipe) -> Kinds:
     if kinds.head == "flipout" and recipe.keep_head:
         return kinds
     raise UserError(
-        f"variational.moped_delta goes with strategy flip, not {recipe.strategy}: it starts a "
+        f"variational.moped_delta needs strategy flip, not {recipe.strategy}: it starts a "
         "Flipout trunk from a deterministic base, or with keep_head the Flipout head of det-flip"
     )
 
 
 def strategies_for(kind: Kind) -> str:
-    """Return the strategies that start from a kind of network, as text."""
+    """Return the strategies that start from a kind of network, as text for a message."""
     return " or ".join(name for name, kinds in STRATEGIES.items() if kinds.base == kind)

@@ -16,9 +16,9 @@ EVERY_STEPS = 10
 
 
 class Summaries:
-    """A writer of event files: the loss, the validation and the spread of the posterior.
+    """A writer of event files: the losses, the validation scores and the posterior's deviations.
 
-    It writes nothing without the package tensorboard, which TensorFlow's own summaries need.
+    It writes nothing without the package tensorboard, which TensorFlow's summaries need.
 
     Args:
       folder: Folder of the event files; `None` writes none.
@@ -30,7 +30,7 @@ class Summaries:
         self._writer = tf.summary.create_file_writer(str(folder)) if wanted else None
 
     def training(self, step: int, row: dict[str, float]) -> None:
-        """Write loss, NLL, KL, its weight and the learning rate, every `EVERY_STEPS` steps."""
+        """Write the losses, the KL weight and the learning rate, every `EVERY_STEPS` steps."""
         if step == 1 or step % EVERY_STEPS == 0:
             self._scalars(
                 step,
@@ -44,7 +44,7 @@ class Summaries:
             )
 
     def validation(self, step: int, scores: dict[str, float]) -> None:
-        """Write every metric."""
+        """Write all validation scores."""
         self._scalars(step, {f"validation/{name}": value for name, value in scores.items()})
 
     def posterior(self, step: int, model: VIPANN) -> None:
@@ -60,9 +60,9 @@ class Summaries:
                 tf.summary.histogram(f"posterior_stddev/{stage}", tf.concat(parts, 0))
 
     def close(self) -> None:
-        """Write what is still held."""
+        """Write the buffered events, and close the file."""
         if self._writer is not None:
-            # The user has been told before what can't be written.
+            # An earlier error has told the user.
             with contextlib.suppress(tf.errors.OpError):
                 self._writer.close()
 
@@ -82,5 +82,5 @@ class Summaries:
         except tf.errors.OpError as error:
             raise UserError(
                 f"can't write in {self._folder}: {first_line(error)}; make room, then the same "
-                "command goes on from the last checkpoint"
+                "command resumes from the last checkpoint"
             ) from error

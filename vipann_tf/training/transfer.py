@@ -1,4 +1,4 @@
-"""Transfer of a pretrained network to new labels, by one of the `strategies`."""
+"""Transfer of a pretrained network to new labels by one of the `strategies`."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,9 +37,9 @@ def transfer(
       recipe: Strategy, mode and settings.
       base: Model directory of the pretrained network.
       data: Dataset directory.
-      out: Model directory to make. A run that was stopped is resumed.
-      test_fold: Number of the fold that is held out; without it, `train` or the splits that the
-        recipe names.
+      out: Model directory to make. An interrupted run resumes.
+      test_fold: Number of the held-out fold; by default none, and the network is trained on `train`
+        or the splits that the recipe names.
       distribution: Devices that train the network; by default one.
       overwrite: Whether to replace a model or an unfinished run.
       on_progress: Called after every step.
@@ -88,13 +88,13 @@ def training_splits(
     test_fold: int | None,
     validated: Sequence[str] = (),
 ) -> tuple[list[str], list[str]]:
-    """Return the splits to train on, and those held out.
+    """Return the splits to train on and the held-out splits.
 
     Args:
       dataset: The dataset.
       wanted: Splits that the recipe names.
       test_fold: Fold to hold out.
-      validated: Splits that are scored during the training; a fold among them is not trained on.
+      validated: Splits that are scored during training, and not trained on if they are folds.
 
     Raises:
       UserError: A fold or split is unknown, or there is nothing to train on.
@@ -124,19 +124,19 @@ def transferred_architecture(
     """Return the architecture of the new network.
 
     Args:
-      recipe: Strategy, signs, dropout rate.
+      recipe: Strategy, signs and dropout rate.
       base: Architecture of the base.
       dataset: Dataset whose labels the new network has.
       name: Name of the base for messages.
 
     Raises:
-      UserError: The strategy and the base do not go together.
+      UserError: The strategy does not fit the base.
     """
     kinds = kinds_of(recipe)
     if base.trunk != kinds.base:
         raise UserError(
             f"strategy {recipe.strategy} starts from a {kinds.base} base, but {name} is "
-            f"{base.trunk}; for it use {strategies_for(base.trunk)}"
+            f"{base.trunk}; use {strategies_for(base.trunk)} for it"
         )
     if recipe.signs is not None and kinds.trunk != "flipout":
         raise UserError(

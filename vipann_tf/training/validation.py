@@ -1,7 +1,7 @@
-"""Scores of a network while it is trained, on clips that it does not learn from.
+"""Scores of a network during training, on clips that it is not trained on.
 
-They are those of the network that would be exported: averaged weights where the recipe asks for
-them, and the mean over a few draws where it is Bayesian.
+The scored network is the one that would be exported: with averaged weights if the recipe asks for
+them, and with the mean over a few draws if it is Bayesian.
 """
 
 import math
@@ -28,19 +28,19 @@ _BATCH = 32
 
 
 class Validation:
-    """Scores a network every so many steps, and remembers the best.
+    """Regular scores of a network, and the weights with the best score.
 
     Args:
-      settings: Splits, how often, by which metric.
+      settings: Splits, frequency, number of draws, metric and patience.
       data: Dataset directory.
-      splits: The splits that are trained on.
-      held_out: The splits that are to be evaluated on in the end.
-      steps_an_epoch: Steps of a pass over the training clips.
-      seed: Of the draws.
+      splits: Training splits.
+      held_out: Splits for the evaluation after training.
+      steps_an_epoch: Number of steps per pass over the training clips.
+      seed: Seed of the draws.
       on_corrupt: Whether to stop at a damaged record or to skip it.
 
     Raises:
-      UserError: Splits or metric do not fit.
+      UserError: The splits or the metric are not allowed.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Validation:
         self._splits = dataset.check_splits(settings.splits)
         if both := set(splits) & set(self._splits):
             raise UserError(
-                f"validation.splits has {', '.join(sorted(both))}, which data.train has too; "
+                f"validation.splits and data.train both have {', '.join(sorted(both))}; "
                 "train on a split, or validate on it"
             )
         if settings.patience and (both := set(held_out) & set(self._splits)):
@@ -79,16 +79,16 @@ class Validation:
         self.every_steps = max(1, round(settings.every_epochs * steps_an_epoch))
 
     def start(self, model: VIPANN) -> None:
-        """Says which network is scored.
+        """Set the network to score.
 
         Args:
-          model: On one device; `score` takes its weights as they are then.
+          model: Network on one device; `score` uses its current weights.
         """
         self._model = model
         self._best_value = tf.Variable(math.nan, dtype=tf.float64, trainable=False)
         self._best_step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._worse = tf.Variable(0, dtype=tf.int64, trainable=False)
-        # Only early stopping goes back.
+        # Only early stopping restores them.
         self._best_weights = (
             [tf.Variable(weight, trainable=False) for weight in model.weights]
             if self._settings.patience
@@ -97,12 +97,12 @@ class Validation:
 
     @property
     def state(self) -> list[tf.Variable]:
-        """What a checkpoint must hold."""
+        """The variables that a checkpoint must contain."""
         return [self._best_value, self._best_step, self._worse, *self._best_weights]
 
     @property
     def exhausted(self) -> bool:
-        """Whether the metric has not improved for as many scores as the recipe's patience."""
+        """Whether the metric has not improved for `patience` scores."""
         patience = self._settings.patience
         return patience is not None and int(self._worse) >= patience
 
@@ -110,7 +110,7 @@ class Validation:
         """Score the network after a step.
 
         Returns:
-          The task's metrics; those that the clips do not define are left out.
+          The task's metrics, without those that are undefined for these clips.
         """
         answers = predict_batches(
             self._model,
@@ -132,7 +132,7 @@ class Validation:
         return scores
 
     def restore_best(self) -> None:
-        """Give the scored network the weights of its best score, where they were kept."""
+        """Restore the weights with the best score, if they were kept."""
         if self._best_weights and int(self._best_step):
             for best, weight in zip(self._best_weights, self._model.weights, strict=True):
                 weight.assign(best)
@@ -143,7 +143,7 @@ class Validation:
                 best.assign(weight)
 
     def outcome(self) -> dict[str, float | int | str]:
-        """Return what the metadata of the model say of the validation."""
+        """Return the validation's entries in the metadata of the model."""
         return {
             "validation_metric": self._settings.metric,
             "best_value": float(self._best_value),

@@ -1,4 +1,4 @@
-"""Starting weights that come from another model."""
+"""Initial weights from another model."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,7 +17,7 @@ MIN_STDDEV = 1e-6
 def start_from(
     model: VIPANN, base: Weights, variational: Variational, wanted: Callable[[str], bool]
 ) -> None:
-    """Give some layers of a model the weights of a base.
+    """Copy the weights of a base to some layers of a model.
 
     A Flipout layer takes the posterior of a Flipout base. From a deterministic base it takes the
     kernel as its mean, and `moped_delta` times the size of each weight as its standard deviation
@@ -26,12 +26,12 @@ def start_from(
     Args:
       model: Network to change.
       base: Variables of the base by name.
-      variational: `moped_delta`, and the prior: `pretrained` makes the start the prior, too.
-      wanted: Says of the name of a layer whether it starts from the base.
+      variational: `moped_delta`, and the prior: `pretrained` is the initial posterior.
+      wanted: Returns whether the layer of a name starts from the base.
 
     Raises:
-      UserError: The base lacks a variable of a wanted layer, or is deterministic where the layer is
-        Flipout and `moped_delta` is not given.
+      UserError: The base lacks a variable of such a layer, or `moped_delta` is missing for a
+        Flipout layer with a deterministic base.
     """
     bayesian = [part for part in model.bayesian_layers if wanted(part.name)]
     values = {}
@@ -44,12 +44,12 @@ def start_from(
         elif variable not in ("kernel_loc", "kernel_rho") or f"{layer}/kernel" not in base:
             raise UserError(
                 f"the base has no {name}; start from a network of the same depth, whose layers are "
-                "deterministic or of the kind of the new ones"
+                "deterministic or of the same kind as the new ones"
             )
         elif variational.moped_delta is None:
             raise UserError(
-                f"layer {layer} is Flipout, and that of the base deterministic; say how wide its "
-                "posterior starts, e.g. variational.moped_delta=0.1"
+                f"layer {layer} is Flipout, but deterministic in the base; set the initial width of "
+                "its posterior, e.g. variational.moped_delta=0.1"
             )
     model.assign(values, partial=True)
     for part in bayesian:
