@@ -160,7 +160,7 @@ def test_strategy_and_base_must_go_together(bases, events, strategy, kind):
         transferred_architecture(recipe, architecture, read_dataset_info(events), "base")
     assert str(error.value) == (
         f"strategy {strategy} starts from a {BASE_OF[strategy]} base, but base is {kind}; "
-        f"for it use {fitting}"
+        f"use {fitting} for it"
     )
 
 

@@ -89,8 +89,8 @@ def _check_start(path: str) -> bool:
     if start.startswith(_ZIP_START):
         if not _has_directory(path):
             raise UserError(
-                f"{path} is truncated: it starts as a PyTorch checkpoint, but its end is missing after "
-                f"{os.path.getsize(path)} bytes; download it again."
+                f"{path} is truncated: it starts as a PyTorch checkpoint, but its end is missing "
+                f"after {os.path.getsize(path)} bytes; download it again."
             )
         return True
     if not start.startswith(_PICKLE_START):

@@ -105,7 +105,7 @@ def read_metrics(file: StrPath) -> dict[str, dict[str, Any]]:
     """Read the metrics and intervals of an evaluation's metrics.json, by `<dataset>/<split>`.
 
     Raises:
-      UserError: The file is not such a file or can't be read.
+      UserError: The file can't be read or is not a metrics.json.
     """
     try:
         document = json.loads(Path(file).read_text(encoding="utf-8"))

@@ -48,8 +48,8 @@ def start_from(
             )
         elif variational.moped_delta is None:
             raise UserError(
-                f"layer {layer} is Flipout, but deterministic in the base; set the initial width of "
-                "its posterior, e.g. variational.moped_delta=0.1"
+                f"layer {layer} is Flipout, but deterministic in the base; set the initial width "
+                "of its posterior, e.g. variational.moped_delta=0.1"
             )
     model.assign(values, partial=True)
     for part in bayesian:
