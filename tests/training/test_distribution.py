@@ -224,7 +224,7 @@ def test_two_workers(trunks, one_device):
     output, _ = first.communicate(timeout=TIMEOUT_S)
     assert first.returncode == 1, output[-3000:]
     (line,) = [line for line in output.splitlines() if line.startswith("Error: ")]
-    assert "worker 1 was lost; see its output, then start all of them again" in line
+    assert "worker 1 was lost; see its output, then start all workers again" in line
 
     outputs = [finish(process) for process in trunks.pair("workers")]
     assert "transfer flip" in outputs[0] and "flip" not in outputs[1]  # one of them reports
