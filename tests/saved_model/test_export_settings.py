@@ -176,7 +176,7 @@ class TestSettings:
     def test_other_files_are_no_metrics(self, tmp_path, text):
         file = tmp_path / "metrics.json"
         file.write_text(text)
-        with pytest.raises(UserError, match="is no metrics.json of `vipann-tf evaluate`"):
+        with pytest.raises(UserError, match="is not a metrics.json of `vipann-tf evaluate`"):
             reexport_module.read_metrics(file)
         with pytest.raises(UserError, match="none.json can't be read: No such file"):
             reexport_module.read_metrics(tmp_path / "none.json")
