@@ -16,7 +16,7 @@ from vipann_tf.models.randomness import Draw, TrainingNoise, current_randomness,
 # softplus(-3): the published initial rho as a standard deviation.
 INITIAL_STDDEV = math.log1p(math.exp(-3.0))
 
-# Initial standard deviations as a share of those of the initial mean, where they are "auto".
+# The "auto" initial standard deviation, as a share of that of the initial mean.
 AUTO_SHARE = 0.1
 
 Prior = Literal["normal", "pretrained", "empirical"]
@@ -143,7 +143,7 @@ class KernelPosterior:
         if self.initial_stddev != "auto":
             return self.initial_stddev
         *window, inputs, outputs = shape
-        # The standard deviation of the Glorot initializer, which makes the mean.
+        # The standard deviation of the Glorot initializer of the mean.
         return AUTO_SHARE * math.sqrt(2 / (math.prod(window) * (inputs + outputs)))
 
     @property
@@ -153,11 +153,11 @@ class KernelPosterior:
         return tfp.distributions.Normal(self.kernel_prior_loc, stddev)
 
     def _prior_stddev(self, stddev: tf.Tensor) -> tf.Tensor:
-        """Return the prior's standard deviation, given that of the posterior.
+        """Return the standard deviation of the prior for that of the posterior.
 
-        An `empirical` prior N(0, s^2) is the best one for the layer's posterior: s^2 = mean(m^2 +
-        stddev^2) minimises the divergence (empirical Bayes; MacKay 1995). There the derivative with
-        respect to s is 0, so that none has to flow through it.
+        For an `empirical` prior N(0, s^2), s^2 = mean(m^2 + stddev^2) minimises the divergence
+        (empirical Bayes; MacKay 1995). The derivative with respect to s is 0 at that minimum, so the
+        gradient stops there.
         """
         if self.prior != "empirical":
             return tf.convert_to_tensor(self.kernel_prior_stddev)
