@@ -156,8 +156,8 @@ class KernelPosterior:
         """Return the standard deviation of the prior for that of the posterior.
 
         For an `empirical` prior N(0, s^2), s^2 = mean(m^2 + stddev^2) minimises the divergence
-        (empirical Bayes; MacKay 1995). The derivative with respect to s is 0 at that minimum, so the
-        gradient stops there.
+        (empirical Bayes; MacKay 1995). The derivative with respect to s is 0 at that minimum, so
+        the gradient stops there.
         """
         if self.prior != "empirical":
             return tf.convert_to_tensor(self.kernel_prior_stddev)
