@@ -84,7 +84,9 @@ def test_panns_plain_networks_are_named(frontend_tensors, blocks, network):
 
 def test_other_networks_are_refused_by_their_modules():
     tensors = {"encoder.weight": np.zeros(3), "head.bias": np.zeros(2)}
-    with pytest.raises(UserError, match="is not a network that can be imported: its modules are encoder"):
+    with pytest.raises(
+        UserError, match="is not a network that can be imported: its modules are encoder"
+    ):
         check_tensors(tensors, "x.pth")
 
 
