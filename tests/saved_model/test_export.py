@@ -225,7 +225,7 @@ def test_the_card_says_what_the_metadata_says(exported):
         assert text in card, text
     assert "1 s or more" in card
     deterministic = (exported("det").path / "1" / "README.md").read_text(encoding="utf-8")
-    assert "its epistemic uncertainty is 0 by definition" in deterministic
+    assert "its epistemic uncertainty is always 0" in deterministic
 
 
 def _raise_interrupt(*args, **kwargs):
