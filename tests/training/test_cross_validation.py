@@ -79,7 +79,7 @@ def test_folds_are_resumable(bases, events, tmp_path):
     assert "recipe.training.seed differ; choose another --out, or train every fold again" in str(
         error.value
     )
-    with pytest.raises(UserError, match="otherwise: base.architecture.head, base.arch.* differ"):
+    with pytest.raises(UserError, match="settings: base.architecture.head, base.arch.* differ"):
         cross_validate(recipe, bases["dropout"], events, out, folds=[1])
 
 
