@@ -114,12 +114,12 @@ def report(found, args) -> str:
             "",
             harness.table(["", "seconds", "peak GiB"], rows),
             "",
-            harness.bar(f"{DRAWS} stored draws against 1, a request", ratio(STORED, ONE), most=1.3),
+            harness.bar(f"{DRAWS} stored draws against 1, per request", ratio(STORED, ONE), most=1.3),
             harness.bar(
-                f"{DRAWS} sampled draws against 1, a request", ratio(SAMPLED, ONE), most=1.3
+                f"{DRAWS} sampled draws against 1, per request", ratio(SAMPLED, ONE), most=1.3
             ),
             harness.bar(
-                f"{DRAWS} draws against none, an evaluation", ratio(MANY, SINGLE), most=1.1
+                f"{DRAWS} draws against none, per evaluation", ratio(MANY, SINGLE), most=1.1
             ),
             "",
             f"Drawing {DRAWS} heads takes {found[MANY].results['drawing']:.2f} s, however many "

@@ -102,7 +102,7 @@ def report(found, args) -> str:
                     "to",
                     "seconds",
                     "times the middle",
-                    "a first call, with tracing, s",
+                    "first call, with tracing, s",
                     "peak GiB",
                 ],
                 rows,

@@ -3,7 +3,7 @@
     python -m benchmarks.bench_inference [--width 1.0] [--clips 32] [--samples 10] [--seconds 10]
 
 Ours draws each network once and asks it about all clips; the comparators draw anew in every layer
-and every call, so that their cost is a pass a draw: they are asked for fewer draws
+and every call, so that their cost is one pass per draw: they are asked for fewer draws
 (--comparator-samples) and charged for as many as ours. All see the same clips in batches of 8;
 building, tracing and one warm-up batch are not counted. A deterministic pass stands beside it.
 """
@@ -78,7 +78,7 @@ def ours(kind: str, precision: str):
 
 
 def comparator_draws(args, kind: str) -> tuple[int, float]:
-    """How many draws a comparator makes, and what its time is to be multiplied by."""
+    """How many draws a comparator makes, and the factor for its time."""
     if kind != "flipout":
         return 1, 1.0
     draws = min(args.comparator_samples, args.samples)
@@ -86,7 +86,7 @@ def comparator_draws(args, kind: str) -> tuple[int, float]:
 
 
 def plain(kind: str):
-    """Seconds that TFP's layers take: a pass a batch and draw."""
+    """Seconds that TFP's layers take: one pass per batch and draw."""
 
     def part(args) -> dict:
         import tensorflow as tf
@@ -161,7 +161,7 @@ def report(found, args) -> str:
     header = [
         "network",
         "seconds in all",
-        "a clip and draw",
+        "s per clip and draw",
         "times TFP/Keras",
         "share of the floor",
         "peak GiB",

@@ -58,7 +58,7 @@ def report(found, args) -> str:
     lines = [
         f"## Log-mel: {args.seconds:g} s clips in batches of {BATCH}",
         "",
-        harness.table(["", "s a clip", "peak GiB", "mean dB of the first batch"], rows),
+        harness.table(["", "s per clip", "peak GiB", "mean dB of the first batch"], rows),
     ]
     if "torchlibrosa" in found:
         ratio = found["torchlibrosa"].typical / found["ours"].typical

@@ -74,7 +74,7 @@ def clip(seconds: float, sample_rate_hz: int) -> np.ndarray:
 
 
 def drive(model, waveform: np.ndarray, callers: int, requests: int) -> list:
-    """Callers, three percentiles of the latency in milliseconds, clips a second."""
+    """Callers, three percentiles of the latency in milliseconds, clips per second."""
 
     def request(_):
         start = time.perf_counter()

@@ -126,7 +126,7 @@ def report(found, args) -> str:
         ]
         for name, row in found.items()
     ]
-    header = ["", "s a step", "s a clip", "times TFP", "peak GiB", "of TFP's", "loss"]
+    header = ["", "s per step", "s per clip", "times TFP", "peak GiB", "of TFP's", "loss"]
     single, half = found["ours, float32"], found["ours, bfloat16"]
     lines = [
         f"## Training step: {args.kind}, width {args.width:g}, batch {args.batch}, "

@@ -41,7 +41,7 @@ def forward_flop(model: VIPANN, seconds: float) -> float:
 
 
 def matmul_rate(dtype: tf.DType) -> float:
-    """Best floating-point operations a second of a square matrix product, of five."""
+    """Best floating-point operations per second of a square matrix product, of five."""
     a = tf.cast(tf.random.stateless_normal([_MATRIX, _MATRIX], [0, 1]), dtype)
     best = np.inf
     for _ in range(5):

@@ -81,7 +81,7 @@ def main() -> None:
     total = sum(seconds for seconds, _ in kernels.values())
     print(
         f"{args.kind}, {args.precision}, width {args.width:g}, batch {args.batch}: "
-        f"{elapsed:.2f} s a step; kernels {total:.2f} s"
+        f"{elapsed:.2f} s per step; kernels {total:.2f} s"
     )
     ordered = sorted(kernels.items(), key=lambda item: -item[1][0])
     rows = [

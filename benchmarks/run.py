@@ -71,7 +71,7 @@ def versions() -> str:
 
 
 def rates() -> str:
-    """Floating-point operations a second of a matrix product, by TensorFlow."""
+    """Floating-point operations per second of a matrix product, by TensorFlow."""
     code = (
         "import tensorflow as tf; from benchmarks.floor import matmul_rate as r; "
         "print(f'{r(tf.float32)/1e9:.0f} GFLOP/s in float32, {r(tf.bfloat16)/1e9:.0f} in bfloat16')"
@@ -119,9 +119,8 @@ def main() -> None:
     found = [SECTIONS / f"{name}.md" for name in NAMES]
     head = (
         "# What was measured\n\n"
-        "Written by `make bench`. Ratios compare what ran in turn, in one run; seconds differ "
-        "between "
-        "machines and hours. In brackets the least and the most.\n\n"
+        "Written by `make bench`. Ratios compare parts that took turns in one run; seconds differ "
+        "between machines and times of day. Brackets give minimum and maximum.\n\n"
         f"- {machine()}\n- {versions()}\n- matrix products: {rates()}\n"
     )
     parts = [head, *(path.read_text(encoding="utf-8") for path in found if path.exists())]
