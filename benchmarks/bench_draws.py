@@ -114,7 +114,9 @@ def report(found, args) -> str:
             "",
             harness.table(["", "seconds", "peak GiB"], rows),
             "",
-            harness.bar(f"{DRAWS} stored draws against 1, per request", ratio(STORED, ONE), most=1.3),
+            harness.bar(
+                f"{DRAWS} stored draws against 1, per request", ratio(STORED, ONE), most=1.3
+            ),
             harness.bar(
                 f"{DRAWS} sampled draws against 1, per request", ratio(SAMPLED, ONE), most=1.3
             ),

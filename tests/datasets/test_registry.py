@@ -72,5 +72,5 @@ def test_bad_fold_names(fold):
 def test_split_names():
     assert check_split("train_2", "here") == "train_2"
     for name in ("", "a b", "1", "a-b", "a/b", "../a"):
-        with pytest.raises(UserError, match="here: split .* is no usable name"):
+        with pytest.raises(UserError, match="here: split .* is not a usable name"):
             check_split(name, "here")

@@ -110,5 +110,5 @@ def test_arguments_out_of_range(arguments, message):
 
 def test_unusable_split_name():
     clips = [Clip("1", "x", ("a",), "my split")]
-    with pytest.raises(UserError, match="dataset mine: split 'my split' is no usable name"):
+    with pytest.raises(UserError, match="dataset mine: split 'my split' is not a usable name"):
         plan_shards(dataclasses.replace(source(), clips=clips))

@@ -112,7 +112,7 @@ def test_skipping_is_logged(data, caplog):
     flip(data, offsets(data)[1] + 30)
     with caplog.at_level(logging.WARNING, logger="vipann_tf"):
         ids(evaluation_batches(data, ["train"], 5, on_corrupt="skip"))
-    assert f"{SHARD}: skipped what is damaged at byte {offsets(data)[1]}" in caplog.text
+    assert f"{SHARD}: skipped a damaged record at byte {offsets(data)[1]}" in caplog.text
 
 
 def test_both_ways_of_reading_give_the_same_of_sound_shards(data):

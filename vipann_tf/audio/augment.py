@@ -34,7 +34,7 @@ def mixup(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Mix each example with its neighbour, features and labels by the same share.
 
-        x_i' = lambda_i x_i + (1 - lambda_i) x_j,  y_i' likewise,  lambda_i ~ Beta(alpha, alpha)
+        x_i' = lambda_i x_i + (1 - lambda_i) x_j,  lambda_i ~ Beta(alpha, alpha),  same for y
 
     (Zhang et al., arXiv 1710.09412, section 2; PANNs, arXiv 1912.10211, section IV-C, which mixes
     log-mels with alpha = 1). j is the other member of the pair of consecutive examples that i
@@ -44,7 +44,7 @@ def mixup(
     sizes) is mixed with its other neighbour; a batch of one is returned as it is.
 
     Deviation from PANNs: it loads twice the batch and mixes each pair down to one example; here
-    every example is mixed with its own share, and the batch keeps its size.
+    every example has its own share, and the batch keeps its size.
 
     Args:
       features: `[batch, ...]`, floating point, such as log-mels.
@@ -69,7 +69,7 @@ def mixup(
     partner = _partner(batch, example_offset)
 
     def mix(values: tf.Tensor) -> tf.Tensor:
-        # In float32 whatever the dtype: bfloat16 would round lambda differently for x and y.
+        # Always in float32: bfloat16 would round lambda differently for x and y.
         wide = tf.cast(values, tf.float32)
         weight = _per_example(share, wide)
         mixed = weight * wide + (1.0 - weight) * tf.gather(wide, partner)
@@ -93,11 +93,11 @@ def spec_augment(
 
     (Park et al., arXiv 1904.08779, section 2, without warping; widths and counts of PANNs, arXiv
     1912.10211.) A stripe's width is uniform on 0 ... drop width - 1, its start uniform over the
-    places where it fits. It is filled with the clip's own mean of each band, which is what the
-    SpecAugment paper fills with: its 0 is the mean of normalised log-mels.
+    places where it fits. It is filled with the clip's own mean of each band, as in
+    the SpecAugment paper, whose 0 is the mean of normalised log-mels.
 
     Deviations from PANNs: it masks after its BatchNorm over the mel bands, with 0, which is near
-    the mean there and very loud on decibels (`fill_value=0.0` does as it does); the last frame and
+    the mean there and very loud in decibels (`fill_value=0.0` does the same); the last frame and
     band can be masked; and the widths are bounded on short inputs so that all stripes together
     never mask more than half of an axis (with the defaults: below 256 frames, 2.6 s).
 
@@ -121,7 +121,7 @@ def spec_augment(
     for name, width in (("time_drop_width", time_drop_width), ("freq_drop_width", freq_drop_width)):
         if width < 1:
             raise UserError(
-                f"{name} is {width}; it must be at least 1. For no stripes, ask for 0 of them."
+                f"{name} is {width}; it must be at least 1. For no stripes, set their number to 0."
             )
     for name, stripes in (("time_stripes", time_stripes), ("freq_stripes", freq_stripes)):
         if stripes < 0:
@@ -152,7 +152,7 @@ def time_shift(
       waveform: `[batch, samples]`, floating point.
       seed: `[2]`, int32 or int64.
       max_shift_samples: Shifts are uniform on -max ... max; at least 0 and below 2^22.
-      fill: "wrap" brings what leaves at one end back at the other; "zeros" fills with silence.
+      fill: "wrap" moves samples that leave at one end to the other; "zeros" fills with silence.
       example_offset: Position in the global batch of this batch's first example, `[]` int32.
 
     Returns:
@@ -193,7 +193,7 @@ def random_gain(
 ) -> tf.Tensor:
     """Scale each clip by a random gain, uniform in decibels on -max ... max.
 
-    The amplitude factor is 10^(gain / 20). Nothing is clipped: a model takes floats beyond 1.
+    The amplitude factor is 10^(gain / 20). Nothing is clipped: a model accepts values beyond 1.
 
     Args:
       waveform: `[batch, samples]`, floating point.

@@ -33,7 +33,7 @@ REASONS = {
     "missing-file": "the file does not exist",
     "empty": "the file holds no bytes or no samples",
     "undecodable": "libsndfile can't read the file",
-    "too-short": f"less than {MIN_DURATION_S} s of audio at the clip's place",
+    "too-short": f"less than {MIN_DURATION_S} s of audio at the clip's offset",
     "non-finite": "the audio holds NaN or infinite samples",
 }
 
@@ -43,7 +43,7 @@ class DecodeError(ValueError):
 
     Attributes:
       reason: A key of `REASONS`.
-      detail: What was found, for people.
+      detail: The finding, for the user.
     """
 
     def __init__(self, reason: str, detail: str):
@@ -91,7 +91,7 @@ class Decoder:
           samples; fewer where the file ends earlier.
 
         Raises:
-          DecodeError: With the reason, where no usable waveform comes out.
+          DecodeError: There is no usable waveform, for the reason in the error.
         """
         if isinstance(file, (str, os.PathLike)):
             _check_path(file)
@@ -131,7 +131,7 @@ class Decoder:
           float32 [samples], the mean of the channels; some pieces may be empty.
 
         Raises:
-          DecodeError: With the reason; only after some pieces, if the damage lies further on.
+          DecodeError: As for `read`; after some pieces, if the damage is behind them.
         """
         _check_path(file)
         count = 0
@@ -199,16 +199,16 @@ def read_audio(
     """Read one file as `Decoder.read` does: float32 [samples], mono, at `rate` Hz.
 
     Raises:
-      DecodeError: With the reason, where no usable waveform comes out.
+      DecodeError: There is no usable waveform, for the reason in the error.
     """
     return Decoder(rate).read(path, offset_s=offset_s, duration_s=duration_s)
 
 
 def duration_s(path: StrPath) -> float:
-    """Read from a file's header how many seconds it holds; nothing is decoded.
+    """Read the length of a file in seconds from its header; nothing is decoded.
 
     Raises:
-      DecodeError: With the reason, where it can't be read.
+      DecodeError: It can't be read, for the reason in the error.
     """
     _check_path(path)
     try:

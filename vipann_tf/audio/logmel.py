@@ -45,7 +45,7 @@ POWER_FLOOR = 1e-10  # -100 dB
 # Centring reflects half a window on either side, without repeating the edge sample.
 MIN_SAMPLES = FFT_LENGTH // 2 + 1
 
-# Slaney's scale: linear up to 1 kHz at 3 mels in 200 Hz, then logarithmic, 27 mels to a factor 6.4.
+# Slaney's scale: linear up to 1 kHz, 3 mels per 200 Hz, then logarithmic, 27 mels per factor 6.4.
 _LINEAR_HZ_PER_MEL = 200.0 / 3.0
 _BREAK_HZ = 1000.0
 _BREAK_MEL = _BREAK_HZ / _LINEAR_HZ_PER_MEL
@@ -128,7 +128,7 @@ def log_mel(waveform: tf.Tensor) -> tf.Tensor:
             MIN_SAMPLES,
             message=f"waveform is too short: the spectrogram needs {MIN_SAMPLES} samples or more",
         )
-        with tf.control_dependencies([long_enough]):  # else the padding would complain first
+        with tf.control_dependencies([long_enough]):  # else the padding would fail first
             waveform = tf.identity(waveform)
     half = FFT_LENGTH // 2
     padded = tf.pad(waveform, [[0, 0], [half, half]], mode="REFLECT")

@@ -23,13 +23,13 @@ def sliding_windows(
       path: Audio file.
       sample_rate_hz: Sample rate of the windows.
       window_s: Length of a window.
-      hop_s: Time from one window's begin to the next's; a hop longer than a window leaves gaps.
+      hop_s: Time between the beginnings of windows; a hop longer than a window leaves gaps.
 
     Yields:
       Begin in seconds and waveform, float32 [samples].
 
     Raises:
-      DecodeError: With the reason, where the file can't be read to its end.
+      DecodeError: The file can't be read to its end, for the reason in the error.
     """
     window, hop = round(window_s * sample_rate_hz), round(hop_s * sample_rate_hz)
     assert window > 0 and hop > 0, (window, hop)
@@ -51,5 +51,5 @@ def sliding_windows(
 
 
 def count_windows(seconds: float, window_s: float, hop_s: float) -> int:
-    """Estimate how many windows a recording of so many seconds gives."""
+    """Estimate the number of windows of a recording from its length in seconds."""
     return 1 + max(0, int(np.ceil((seconds - window_s) / hop_s - 1e-9)))

@@ -31,10 +31,10 @@ class Dataset:
 
     Attributes:
       name: Its name on the command line.
-      summary: A few words about it.
+      summary: A short description.
       layout: The layout of its source directory; empty if it has none.
-      load: A function that lists it: `load(tree, **options) -> Source`, without `tree` if it has no
-        source.
+      load: A function that lists it: `load(tree, **options) -> Source`, or without `tree` if it has
+        no source.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Dataset:
 
     @property
     def needs_source(self) -> bool:
-        """Whether it is read from a directory that the user names."""
+        """Whether it is read from a directory given by the user."""
         return bool(self.layout)
 
     @property
@@ -86,7 +86,7 @@ def find(name: str) -> Dataset:
     """Return the dataset of that name.
 
     Raises:
-      UserError: Where there is none, with the names that there are.
+      UserError: There is none; the message lists the names.
     """
     if name not in DATASETS:
         raise UserError(f"dataset {name!r} is unknown; use one of {', '.join(DATASETS)}")
@@ -99,11 +99,12 @@ def load(name: str, source: StrPath | SourceTree | None = None, **options: Any) 
     Args:
       name: A key of `DATASETS`.
       source: Its directory; `None` for a dataset that has none.
-      **options: Arguments of the dataset's `load`. `None` values are left out, so that a command
-        line can pass every option that it has.
+      **options: Arguments of the dataset's `load`. `None` values are dropped, so that a command
+        line can pass all its options.
 
     Raises:
-      UserError: For an unknown dataset or option, a missing directory or another layout.
+      UserError: The dataset or an option is unknown, or the directory is missing or has another
+        layout.
     """
     dataset = find(name)
     options = {key: value for key, value in options.items() if value is not None}

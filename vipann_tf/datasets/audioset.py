@@ -28,7 +28,7 @@ SEGMENT_FILES = {
 
 
 def load(tree: SourceTree) -> Source:
-    """List AudioSet from its segment lists and whatever audio was downloaded.
+    """List AudioSet from its segment lists and the audio that was downloaded.
 
     Args:
       tree: Directory that holds, at any depth, the CSV files and the audio. An audio file is one
@@ -41,7 +41,7 @@ def load(tree: SourceTree) -> Source:
       the publisher's strong labels. Segments without a file are rejected as `missing-file`.
 
     Raises:
-      UserError: Where the label list or every segment list is missing, or one is damaged.
+      UserError: The label list or every segment list is missing, or one is damaged.
     """
     paths = {name.rsplit("/", 1)[-1]: name for name in reversed(tree.files)}
     segment_files = [name for name in SEGMENT_FILES if name in paths]
@@ -101,7 +101,7 @@ def _segments(tree: SourceTree, file: str) -> Iterator[tuple[str, float, float, 
 
 
 def _stems(ytid: str, start_s: float, end_s: float) -> Iterator[str]:
-    """Yield the file names without suffix that downloaders give a segment, the commonest first."""
+    """Yield the file names without suffix that downloaders give a segment, most common first."""
     for base in (ytid, f"Y{ytid}"):
         yield base
         yield f"{base}_{start_s:.3f}"

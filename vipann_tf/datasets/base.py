@@ -59,8 +59,8 @@ class Source:
       clips: What to prepare, in a stable order.
       clip_seconds: Clip length unless the user asks for another, in seconds.
       rejected: Items that were found unusable while listing.
-      decode: Makes a clip's waveform, float32 [samples], if there is no file to read:
-        `decode(clip, sample_rate_hz)`, picklable. `None` reads `clip.path`.
+      decode: Picklable function `decode(clip, sample_rate_hz)` that makes a clip's waveform, float32
+        [samples], if there is no file to read. `None` reads `clip.path`.
     """
 
     name: str
@@ -73,10 +73,10 @@ class Source:
 
 
 def check_split(name: str, where: str) -> str:
-    """Return a split name; raise a `UserError` where it can't be part of a file name."""
+    """Return a split name; raise a `UserError` if it can't be part of a file name."""
     if not _SPLIT.fullmatch(name):
         raise UserError(
-            f"{where}: split {name!r} is no usable name; use letters, digits and underscores,"
+            f"{where}: split {name!r} is not a usable name; use letters, digits and underscores,"
             " beginning with a letter, such as train, eval or fold1"
         )
     return name

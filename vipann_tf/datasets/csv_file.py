@@ -27,10 +27,10 @@ def load(tree: SourceTree, *, task: Task | None = None) -> Source:
 
     Returns:
       A source with the labels in alphabetical order. Without a split or fold column, everything is
-      in split `train`. In a multilabel source a row without labels is a clip without any of them.
+      in split `train`. In a multilabel source a row without labels is a clip where none is true.
 
     Raises:
-      UserError: Where the file, a column or a value is missing or wrong, naming the row.
+      UserError: The file, a column or a value is missing or wrong; the message names the row.
     """
     if task is not None:
         check_task(task)
@@ -81,7 +81,7 @@ def _clip(
     duration_s = _seconds(row, "duration_s", where)
     if duration_s == 0:
         raise UserError(f"{where}: duration_s is 0; leave it empty for the rest of the file")
-    # The same file may give several clips.
+    # Several clips may come from one file.
     clip_id = f"{name}@{offset_s:g}" if offset_s else name
     return Clip(clip_id, tree.path(name), labels, split, offset_s, duration_s)
 

@@ -46,7 +46,7 @@ def load(tree: SourceTree) -> Source:
       without its number. Other audio files in these folders are rejected as `no-label`.
 
     Raises:
-      UserError: Where neither folder is there.
+      UserError: Neither folder exists.
     """
     clips, rejected = [], []
     for name in tree.audio_files():

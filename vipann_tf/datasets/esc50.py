@@ -15,7 +15,7 @@ SUBSETS = ("esc50", "esc10")
 def load(tree: SourceTree, *, subset: str = "esc50") -> Source:
     """List ESC-50 as published, or its ESC-10 part.
 
-    The audio may have been recompressed: `1-100032-A-0.ogg` serves for `1-100032-A-0.wav`.
+    The audio may have been recompressed: `1-100032-A-0.ogg` replaces `1-100032-A-0.wav`.
 
     Args:
       tree: Directory with `audio/` and `meta/esc50.csv`.
@@ -26,7 +26,7 @@ def load(tree: SourceTree, *, subset: str = "esc50") -> Source:
       of their target numbers.
 
     Raises:
-      UserError: Where the directory isn't that layout, or the subset unknown.
+      UserError: The directory has another layout, or the subset is unknown.
     """
     if subset not in SUBSETS:
         raise UserError(f"subset {subset!r} of esc50 is unknown; use {' or '.join(SUBSETS)}")

@@ -23,20 +23,20 @@ _SPLIT_FOLDER = re.compile(
 def load(tree: SourceTree, *, task: Task = "multiclass") -> Source:
     """List a directory with one folder per class.
 
-    The top folders are splits where all of them are called train, val, dev, test, eval (or the
-    long forms), fold1, fold2 ... or 1, 2 ..., and hold folders only; otherwise they are classes,
-    and whatever lies deeper in a class folder belongs to it.
+    The top folders are splits if all of them are called train, val, dev, test, eval (or the long
+    forms), fold1, fold2 ... or 1, 2 ..., and contain folders only; otherwise they are classes, and
+    all files below a class folder belong to it.
 
     Args:
       tree: The directory.
-      task: `multilabel` where a model trained on it should score each class by itself.
+      task: `multilabel` if a model should score each class on its own.
 
     Returns:
       A source with the classes in alphabetical order; everything is in split `train`
       where there are no split folders.
 
     Raises:
-      UserError: Where there is no audio in folders, or split folders can't be distinguished from
+      UserError: There is no audio in folders, or split folders can't be distinguished from
         class folders.
     """
     check_task(task)
@@ -48,7 +48,7 @@ def load(tree: SourceTree, *, task: Task = "multiclass") -> Source:
             f" folders; found {tree.glimpse()}"
         )
     rejected = [
-        Rejection(tree.path(name), name, "no-label", "lies in no class folder")
+        Rejection(tree.path(name), name, "no-label", "it is not in a class folder")
         for name in files
         if "/" not in name
     ]

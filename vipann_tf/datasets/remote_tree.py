@@ -24,7 +24,7 @@ class RemoteTree(SourceTree):
     SUSPECTS = "the path, the credentials and the connection"
 
     def path(self, name: str) -> str:
-        """Return the address of a file of the tree, given its name relative to the root."""
+        """Return the address of a file from its name relative to the root."""
         return storage.join(self.root, name)
 
     def _is_directory(self, path: str) -> bool:

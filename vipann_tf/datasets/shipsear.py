@@ -41,20 +41,20 @@ def load(tree: SourceTree, *, seconds: float = WINDOW_SECONDS, folds: int = FOLD
     """List ShipsEar, cut into windows.
 
     There is no published split. Within each class the recordings, in the order of their ids, are
-    dealt round the folds, and all windows of a recording stay in its fold.
+    assigned to the folds in turn, and all windows of a recording are in its fold.
 
     Args:
       tree: Directory with the recordings and one CSV file of metadata.
-      seconds: Window length, and hop. What remains at the end is dropped, unless the recording is
+      seconds: Window length and hop. The rest at the end is dropped, unless the recording is
         shorter than a window.
       folds: Number of folds.
 
     Returns:
-      A multiclass source with labels A to E and splits fold1 to fold`folds`. Recordings that the
-      metadata lacks, and types that the paper has no class for, are rejected as `no-label`.
+      A multiclass source with labels A to E and splits fold1 to fold`folds`. Recordings
+      missing in the metadata, and types without a class in the paper, are rejected as `no-label`.
 
     Raises:
-      UserError: Where the directory isn't that layout or an argument is out of range.
+      UserError: The directory has another layout, or an argument is out of range.
     """
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds is {seconds}; use a window from 0.1 to 600")
@@ -67,7 +67,7 @@ def load(tree: SourceTree, *, seconds: float = WINDOW_SECONDS, folds: int = FOLD
         for place, (_, name, label) in enumerate(sorted(members)):
             split = f"fold{place % folds + 1}"
             length_s = tree.audio_seconds(name)
-            # An unreadable file counts as one window: decoding it will say why.
+            # An unreadable file counts as one window: decoding it will give the reason.
             windows = 1 if length_s is None else max(1, int(length_s / seconds + 1e-9))
             for window in range(windows):
                 offset_s = window * seconds

@@ -3,7 +3,7 @@
 Classes of a task overlap on purpose: alarms that sweep like sirens, loaded saws that drone like
 engines, steps on boards that sound like knocks, crickets and telephones that both trill, surf and
 vacuum cleaners that both just hiss. With background noise down to `SNR_DB[0]`, some clips have no
-certain answer even for a perfect listener: the aleatoric uncertainty that a model should report.
+certain answer even for a perfect listener. A model should report this aleatoric uncertainty.
 """
 
 import math
@@ -67,10 +67,10 @@ EVENTS: Mapping[str, Mapping[str, SoundEvent]] = {
 }
 """Per task: its events by label, in label order. No label is in two tasks."""
 
-PEAK_DB = (-20.0, -1.0)  # of a clip, relative to full scale
-SNR_DB = (0.0, 30.0)  # of the loudest event while it sounds, relative to the background
-EVENT_LEVEL_DB = (-10.0, 0.0)  # of each event of a mixture
-SPAN = (0.6, 1.0)  # how much of the clip an event takes
+PEAK_DB = (-20.0, -1.0)  # peak of a clip, relative to full scale
+SNR_DB = (0.0, 30.0)  # level of the loudest event while it sounds, relative to the background
+EVENT_LEVEL_DB = (-10.0, 0.0)  # level of each event of a mixture
+SPAN = (0.6, 1.0)  # share of the clip that an event takes
 REVERBERANT_SHARE = 0.6
 FRAME_SAMPLES = 640
 

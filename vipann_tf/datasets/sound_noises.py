@@ -27,7 +27,7 @@ __all__ = ["helicopter", "rain", "sea_waves", "thunder", "vacuum_cleaner", "wind
 
 
 def _steady_hiss(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Make even broadband noise, as of distant surf or of a vacuum cleaner next door."""
+    """Make even broadband noise, like distant surf or a vacuum cleaner next door."""
     hiss = filtered(white_noise(rng, n), "low", log_uniform(rng, 700.0, 3000.0))
     return filtered(hiss, "high", rng.uniform(100.0, 300.0)) * wander(rng, n, 1.0, 0.6, 1.0)
 

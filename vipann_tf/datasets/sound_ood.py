@@ -1,6 +1,6 @@
 """Sounds that no classifier here was trained on: music, speech, signals, by synthesis.
 
-They stand for what a model meets in the field and should not be sure about. Each event is a
+They stand for unknown sounds, about which a model should not be certain. Each event is a
 function of (generator, length in samples) that returns float32 `[n]` of arbitrary level.
 """
 
@@ -43,9 +43,9 @@ VOWELS_HZ = (
 def pluck(pitch_hz: float, pluck_point: float, n: int) -> np.ndarray:
     """Make one note of the Karplus-Strong string, in closed form.
 
-    The two-point average in the string's loop multiplies harmonic h, once a period, by
+    The two-point average in the string's loop multiplies harmonic h, once per period, by
     cos(pi f_h / rate) (Jaffe and Smith, Computer Music Journal 7(2), 1983): every harmonic is a
-    decaying mode, and no loop over samples is needed. `STRING_LOSS` once a period is ours.
+    decaying mode, and no loop over samples is needed. `STRING_LOSS` once per period is ours.
 
     Args:
       pitch_hz: fundamental.

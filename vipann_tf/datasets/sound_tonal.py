@@ -1,7 +1,7 @@
 """Tonal sound events: pitched sources, by sweeps, harmonic tables and modal synthesis.
 
 Each event is a function of (generator, length in samples) that returns float32 `[n]` of arbitrary
-level; all pitches, rates and timbres are drawn anew. Ranges are what the sound can have in life.
+level; all pitches, rates and timbres are drawn anew. Ranges are those of real sounds.
 """
 
 import math
@@ -44,7 +44,7 @@ BELL_PRIME_HZ = (180.0, 900.0)
 # Partials of a tuned church bell relative to its prime: hum, prime, minor third, fifth, nominal,
 # tenth, twelfth, double octave (Fletcher and Rossing, The Physics of Musical Instruments, ch. 21).
 BELL_PARTIALS = (0.5, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0)
-SHARED_CASE = 0.25  # how often an event takes the form that another class takes too
+SHARED_CASE = 0.25  # probability that an event takes a form that it shares with another class
 
 
 def _gate(phase: np.ndarray, duty: float) -> np.ndarray:
@@ -162,7 +162,7 @@ def whistle(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def _trill(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Make a trilled high tone, as of some crickets and of some electronic telephones."""
+    """Make a trilled high tone, like some crickets and some electronic telephones."""
     carrier = tone(log_uniform(rng, 2500.0, 4500.0), n)
     pulses = _gate(phase_of(log_uniform(rng, 14.0, 30.0), n), 0.5)
     calls = _gate(phase_of(log_uniform(rng, 0.5, 1.5), n), 0.5)

@@ -1,8 +1,8 @@
 """Building blocks of sound synthesis: tones, modes, noises, onsets and rooms, vectorised.
 
 Everything is computed at `RATE_HZ`; amplitudes are linear, frequencies in Hz, times in seconds,
-waveforms float32 `[samples]`. Whatever is random takes the generator as its first argument and
-draws from nothing else.
+waveforms float32 `[samples]`. Random functions take the generator as their first argument and
+use no other.
 """
 
 import math
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 RATE_HZ = 32_000
-LOWEST_HZ = 30.0  # microphones take up little below it, and it would eat up the headroom
+LOWEST_HZ = 30.0  # microphones record little below it, and it would use up the headroom
 TABLE_SAMPLES = 16_384  # one period of a tone; nearest lookup is then 34 dB down at harmonic 100
 MODE_BLOCK_SAMPLES = 256
 
@@ -57,8 +57,8 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 def white_noise(rng: np.random.Generator, n: int) -> np.ndarray:
     """Draw white noise of standard deviation 1, float32 `[n]`.
 
-    Uniform, not Gaussian: four times as fast to draw, the same to the ear, and Gaussian enough
-    after any filter.
+    It is uniform, not Gaussian: four times as fast to draw, not distinguishable by ear, and nearly
+    Gaussian after any filter.
     """
     noise = rng.random(n, dtype=np.float32)
     noise -= np.float32(0.5)
@@ -74,7 +74,7 @@ def wander(
     Args:
       rng: random generator.
       n: length in samples.
-      points_per_s: how many random points a second.
+      points_per_s: number of random points per second.
       low: least value.
       high: greatest value.
 
@@ -96,7 +96,7 @@ def sweep(low_hz: float, high_hz: float, position: np.ndarray) -> np.ndarray:
 def phase_of(freq_hz: np.ndarray | float, n: int | None = None) -> np.ndarray:
     """Return the running phase, in periods modulo 1, of an instantaneous frequency.
 
-    Summed in float64: a float32 sum would detune a high tone within seconds.
+    The sum is in float64: a float32 sum would detune a high tone within seconds.
 
     Args:
       freq_hz: `[n]`, or one constant frequency.
@@ -143,7 +143,7 @@ def harmonic_tone(phase: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
 def decaying_modes(
     freqs_hz: Iterable[float], t60s_s: Iterable[float], amplitudes: Iterable[float], n: int
 ) -> np.ndarray:
-    """Sum exponentially decaying sines, as a struck body gives (modal synthesis).
+    """Sum exponentially decaying sines, like those of a struck body (modal synthesis).
 
     With `z = exp(-ln(1000) / (t60 rate) + 2 pi i f / rate)`, sample `j B + k` of a mode is the
     imaginary part of `z^(j B) z^k`, so that all modes together are one matrix product.
@@ -219,7 +219,7 @@ def onsets(rng: np.random.Generator, n: int, interval_s: float, jitter: float) -
 
 
 def place(n: int, starts: Iterable[int], grains: Iterable[np.ndarray]) -> np.ndarray:
-    """Add each grain to silence at its start; what reaches beyond the end is cut.
+    """Add each grain to silence at its start; samples beyond the end are cut.
 
     Args:
       n: length in samples.

@@ -1,10 +1,9 @@
 """The embedded dataset: labelled sound events synthesised from a seed, without any file.
 
-Three tasks over disjoint sets of events: `multilabel` mixes one to four events a clip (AudioSet in
-miniature, splits train and eval), `multiclass` has one event a clip (ESC-50 in miniature, in folds)
-and `ood` has one event a clip of kinds that are in neither (split eval). A clip's waveform depends
-on the seed, the task, the split, the clip's index in it, its length and the sample rate, and on
-nothing else: any process makes the same one.
+Three tasks over disjoint sets of events: `multilabel` mixes one to four events per clip (a small
+AudioSet, splits train and eval), `multiclass` has one event per clip (a small ESC-50, in folds),
+and `ood` has one event per clip, of kinds that are in neither (split eval). A clip's waveform
+depends only on the seed, the task, the split, the clip's index in it, its length and the rate.
 """
 
 import math
@@ -23,11 +22,16 @@ from vipann_tf.errors import UserError
 __all__ = ["DEFAULT_CLIPS", "SECONDS", "source", "splits_of", "write_wav"]
 
 DEFAULT_CLIPS = {"multilabel": 1200, "multiclass": 400, "ood": 100}
-"""Clips per task: what two cores learn from in a few minutes."""
+"""Clips per task: two cores train on them in a few minutes."""
 
-SECONDS = (1.0, 60.0)  # the shortest clip that every event fits in; the longest for memory's sake
-EVAL_SHARE = 1 / 6  # of the multilabel clips
-EVENT_COUNT_PROBS = (0.35, 0.3, 0.2, 0.15)  # of 1, 2, 3 and 4 events in a multilabel clip
+SECONDS = (1.0, 60.0)  # every event fits in the shortest clip; the longest is a bound on memory
+EVAL_SHARE = 1 / 6  # share of the multilabel clips
+EVENT_COUNT_PROBS = (
+    0.35,
+    0.3,
+    0.2,
+    0.15,
+)  # probabilities of 1, 2, 3 and 4 events in a multilabel clip
 
 
 def splits_of(task: str, folds: int = 5) -> tuple[str, ...]:
@@ -35,7 +39,7 @@ def splits_of(task: str, folds: int = 5) -> tuple[str, ...]:
 
     Args:
       task: "multilabel", "multiclass" or "ood".
-      folds: how many folds "multiclass" has, 2 or more; the others have none.
+      folds: number of folds of "multiclass", 2 or more; the others have none.
 
     Returns:
       ("train", "eval"), ("fold1", ..., "fold<folds>") or ("eval",).
@@ -70,7 +74,7 @@ def source(
 
     Args:
       task: "multilabel", "multiclass" or "ood" (whose `Source.task` is "multiclass").
-      clips: how many over all splits; `DEFAULT_CLIPS[task]` if None. One in six of the multilabel
+      clips: number over all splits; `DEFAULT_CLIPS[task]` if None. One in six of the multilabel
         ones is for eval; folds are of equal size and, like "ood", balanced over the labels.
       seconds: length of a clip, within `SECONDS`.
       seed: 0 or greater; another seed is another dataset of the same kind.
@@ -124,8 +128,8 @@ def write_wav(
     Args:
       path: the file to write; its folder exists.
       task: as for `source`.
-      index: of the clip in its split; any from 0 on, beyond the size of a `source` too, which
-        makes a clip that the source does not hold. One-event clips take their labels in turn.
+      index: index of the clip in its split, 0 or more; beyond the size of a `source` it makes a
+        clip that the source does not have. One-event clips take their labels in turn.
       split: as `splits_of` names it; the last one if None.
       seconds: as for `source`.
       seed: as for `source`.
@@ -161,7 +165,7 @@ class _Synthesizer:
     Attributes:
       task: "multilabel", "multiclass" or "ood".
       seconds: length of a clip.
-      seed: of the dataset.
+      seed: seed of the dataset.
     """
 
     task: str
@@ -180,10 +184,10 @@ class _Synthesizer:
     def __call__(self, clip: Clip, rate: int) -> np.ndarray:
         """Make the waveform of a clip that `clip` returned.
 
-        Synthesised at `RATE_HZ` and resampled from it, so that it is the same sound at any rate.
+        It is synthesised at `RATE_HZ` and resampled, so that it is the same sound at any rate.
 
         Args:
-          clip: its id says which one; its offset and duration do not apply.
+          clip: identified by its id; its offset and duration are ignored.
           rate: sample rate, Hz.
 
         Returns:

@@ -20,8 +20,8 @@ from vipann_tf.files.storage import ReadableFile
 
 __all__ = ["AUDIO_SUFFIXES", "SourceTree", "stem"]
 
-# Formats that libsndfile reads, and those that people expect it to read: the latter are listed so
-# that they appear in rejected.csv instead of vanishing.
+# Formats that libsndfile reads, and formats that users expect it to read: the latter are listed so
+# that they appear in rejected.csv.
 AUDIO_SUFFIXES = frozenset(
     [
         ".wav",
@@ -48,7 +48,7 @@ AUDIO_SUFFIXES = frozenset(
 
 
 class SourceTree:
-    """A local directory, or one metadata file and the directory it lies in.
+    """A local directory, or one metadata file and its directory.
 
     Args:
       path: The directory or file that the user named.
@@ -68,13 +68,13 @@ class SourceTree:
 
     @property
     def name(self) -> str:
-        """The name of data that have none of their own: the last part of the path."""
+        """The name of data without a name: the last part of the path."""
         path = self.given if "://" in self.given else os.path.abspath(self.given)
         last = os.path.basename(path.rstrip("/"))
         return os.path.splitext(last)[0] if self.file else last
 
     def path(self, name: str) -> str:
-        """Return the path of a file of the tree, given its name relative to the root."""
+        """Return the path of a file from its name relative to the root."""
         return os.path.join(self.root, name)
 
     @cached_property
@@ -105,7 +105,7 @@ class SourceTree:
         """Read a text file, UTF-8 with or without a byte-order mark.
 
         Raises:
-          UserError: Where it isn't UTF-8.
+          UserError: It isn't UTF-8.
         """
         try:
             with self._open(self.path(name)) as file:
@@ -123,7 +123,7 @@ class SourceTree:
           columns: Columns that it must have.
 
         Raises:
-          UserError: Where a column is missing.
+          UserError: A column is missing.
         """
         reader = csv.DictReader(io.StringIO(self.read_text(name), newline=""), restval="")
         try:
@@ -143,7 +143,7 @@ class SourceTree:
             raise UserError(f"{self.path(name)}, line {reader.line_num}: {error}") from error
 
     def audio_seconds(self, name: str) -> float | None:
-        """Read the length of an audio file from its header, in seconds; `None` where that fails."""
+        """Read the length of an audio file from its header, in seconds; `None` if that fails."""
         try:
             with self._open(self.path(name)) as file, soundfile.SoundFile(file) as sound:
                 return sound.frames / sound.samplerate
@@ -151,7 +151,7 @@ class SourceTree:
             return None
 
     def require(self, dataset: str, names: tuple[str, ...], layout: str) -> None:
-        """Raise a `UserError` that says what was looked for and what is there, unless all exist."""
+        """Raise a `UserError` with the missing and the existing files, unless all exist."""
         missing = [name for name in names if not self.has(name)]
         if missing:
             raise UserError(

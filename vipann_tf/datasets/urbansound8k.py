@@ -17,7 +17,7 @@ META = "metadata/UrbanSound8K.csv"
 def load(tree: SourceTree) -> Source:
     """List UrbanSound8K as published.
 
-    The folds are to be used as they are: slices of one recording lie in one fold.
+    Do not change the folds: slices of one recording are in one fold.
 
     Args:
       tree: Directory with `audio/` and `metadata/UrbanSound8K.csv`.
@@ -27,7 +27,7 @@ def load(tree: SourceTree) -> Source:
       their class ids.
 
     Raises:
-      UserError: Where the directory isn't that layout.
+      UserError: The directory has another layout.
     """
     tree.require("urbansound8k", (META,), LAYOUT)
     rows = tree.read_csv(META, ("slice_file_name", "fold", "classID", "class"))

@@ -22,8 +22,8 @@ def replacing(path: StrPath, draft: StrPath) -> Iterator[BinaryIO]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file, and the directories above it.
 
-    Several processes may write the same file at once: each has a draft of its own, and the last
-    one to finish counts.
+    Several processes may write the same file at once: each has its own draft, and the
+    last one to finish wins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, path.with_name(f".{path.name}.{os.getpid()}")) as file:

@@ -1,4 +1,4 @@
-"""Locks of directories, which the system drops when the process ends, however it ends."""
+"""Locks of directories, which the system releases when the process ends for any reason."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def locked(directory: StrPath, *, wait: bool = False) -> Iterator[None]:
 
     Args:
       directory: An existing directory.
-      wait: Whether to wait until nobody else holds it.
+      wait: Whether to wait until it is free.
 
     Raises:
-      BlockingIOError: Without `wait`, where another process, or this one, holds the lock already.
+      BlockingIOError: Without `wait`, another process or this one already holds the lock.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -15,29 +15,29 @@ from vipann_tf.files.paths import StrPath
 
 __all__ = ["WORK", "resumable_directory", "staged_directory"]
 
-# This folder of the staging directory holds what only the run needs.
+# This folder of the staging directory holds files that only the run needs.
 WORK = "_work"
 
 
 @contextlib.contextmanager
 def staged_directory(out: StrPath, *, mark: str, overwrite: bool) -> Iterator[str]:
-    """Give a temporary sibling of `out`, which becomes `out` when the block ends without error.
+    """Yield a temporary sibling of `out`, which becomes `out` when the block ends without error.
 
     The temporary name is new in every run, so that a worker that outlives a killed run cannot write
-    into the next one's. The next run deletes what a killed run left; a lock, which the system drops
-    with the process, distinguishes it from a run that is alive.
+    into the next one's. The next run deletes the directory of a killed run; a lock, released with
+    the process, distinguishes it from a run that is alive.
 
     Args:
       out: The directory to make.
-      mark: A file name that a directory of the same kind holds. `overwrite` deletes no other.
+      mark: Name of a file in every directory of this kind. `overwrite` deletes no other.
       overwrite: Replace an existing `out`.
 
     Yields:
       The path of the staging directory; its empty folder `WORK` is dropped at the end.
 
     Raises:
-      UserError: Where `out` exists and may not be replaced, can't be written, or another run is
-        making it.
+      UserError: `out` exists and may not be replaced, can't be written, or another run is making
+        it.
     """
     target = _Target(out, mark, overwrite)
     target.check()
@@ -51,9 +51,9 @@ def staged_directory(out: StrPath, *, mark: str, overwrite: bool) -> Iterator[st
 
 @contextlib.contextmanager
 def resumable_directory(out: StrPath, *, mark: str, overwrite: bool) -> Iterator[str]:
-    """Give a directory as `staged_directory` does, holding what an interrupted run left.
+    """Yield a directory as `staged_directory` does, with the files of an interrupted run.
 
-    The block finds whatever the earlier run wrote, and must decide what is still valid. Only a
+    The block must decide which of the files are still valid. Only a
     `UserError` deletes it. In an object store nothing can be renamed: there the directory is `out`
     itself, and it is complete once it holds `mark`, which the block writes last.
 
@@ -94,7 +94,7 @@ def _refuse_unless(overwrite: bool, out: str) -> None:
 
 
 class _Target:
-    """The path where a local directory is to appear."""
+    """The path where a local directory will appear."""
 
     def __init__(self, out: StrPath, mark: str, overwrite: bool):
         self.out = os.path.abspath(os.fspath(out))
@@ -104,7 +104,7 @@ class _Target:
         self._prefix = f".{name}.preparing-"
 
     def check(self) -> None:
-        """Raise a `UserError` where something else is at `out`."""
+        """Raise a `UserError` if `out` is not a directory of this kind."""
         if not os.path.lexists(self.out) or (os.path.isdir(self.out) and not os.listdir(self.out)):
             return
         if not os.path.isfile(os.path.join(self.out, self._mark)):
@@ -116,7 +116,7 @@ class _Target:
 
     @contextlib.contextmanager
     def staging(self, keep: str | None) -> Iterator[str]:
-        """Give a locked staging directory: a dead run's, if one with an entry `keep` is there."""
+        """Yield a locked staging directory: a dead run's, if one with an entry `keep` exists."""
         with contextlib.ExitStack() as locks:
             try:
                 os.makedirs(self._parent, exist_ok=True)

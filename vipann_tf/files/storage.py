@@ -77,7 +77,7 @@ def open_read(path: StrPath) -> ReadableFile:
     """Open a file for reading, seekable.
 
     Raises:
-      FileNotFoundError: Where it does not exist.
+      FileNotFoundError: It does not exist.
     """
     if not is_remote(path):
         try:
@@ -89,7 +89,7 @@ def open_read(path: StrPath) -> ReadableFile:
 
 @contextlib.contextmanager
 def open_write(path: StrPath) -> Iterator[BinaryIO]:
-    """Open a file for writing: it appears as a whole if the block ends without error, else not."""
+    """Open a file for writing: it appears whole if the block ends without an error, else not."""
     if is_remote(path):
         # An object appears when it is closed, but only if `write` was called before.
         file = _gfile(path).GFile(path, "wb")
@@ -106,7 +106,7 @@ def read_bytes(path: StrPath) -> bytes:
     """Read a whole file.
 
     Raises:
-      FileNotFoundError: Where it does not exist.
+      FileNotFoundError: It does not exist.
     """
     with open_read(path) as file:
         return file.read()
@@ -162,14 +162,14 @@ def aborts_at_exit() -> bool:
 class RemoteFile:
     """A `tf.io.gfile` file that remembers a failed read.
 
-    libsndfile calls `read` through C, where an exception is printed and taken for the end of the
-    file, so half a recording would pass for a whole one. Call `check` after decoding.
+    libsndfile calls `read` through C, where an exception is printed and treated as the end of the
+    file, so half a recording would seem complete. Call `check` after decoding.
 
     Args:
       path: A file in an object store.
 
     Raises:
-      FileNotFoundError: Where it does not exist.
+      FileNotFoundError: It does not exist.
     """
 
     def __init__(self, path: StrPath):
@@ -216,11 +216,11 @@ class RemoteFile:
 
 @contextlib.contextmanager
 def remote_files(path: StrPath) -> Iterator[ModuleType]:
-    """Give `tf.io.gfile` for one path, and translate its errors.
+    """Yield `tf.io.gfile` for one path, and translate its errors.
 
     Raises:
-      FileNotFoundError: Where there is no such path.
-      UserError: Where the object store can't be reached.
+      FileNotFoundError: There is no such path.
+      UserError: The object store can't be reached.
     """
     from tensorflow import errors
 

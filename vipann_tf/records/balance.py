@@ -18,9 +18,9 @@ from vipann_tf.records.schema import LABELS
 
 __all__ = ["balanced", "log_factors"]
 
-# A label with fewer clips is repeated as if it had so many.
+# A label with fewer clips is repeated as if it had this many.
 FEW_CLIPS = 20
-# The fit may move a label's factor at most so far from the one that its count alone suggests.
+# Bound on the distance between a label's factor and the one that its count alone suggests.
 # Labels that never occur alone can't all be balanced; without a bound their factors would diverge.
 MAX_CORRECTION = 10.0
 # No clip occurs more often than this in one pass; common clips are dropped instead.
@@ -37,8 +37,8 @@ def log_factors(label_sets: LabelSets, num_labels: int) -> tuple[np.ndarray, flo
       num_labels: Length of the label list.
 
     Returns:
-      Log factors, float64 [num_labels], and the log of a common scale: a clip is to occur
-      `exp(scale + sum of its labels' log factors)` times. Labels without clips have factor 1.
+      Log factors, float64 [num_labels], and the log of a common scale: a clip should
+      occur `exp(scale + sum of its labels' log factors)` times. Labels without clips have factor 1.
     """
     sets = [(list(labels), count) for labels, count in label_sets.items()]
     clips = np.array([count for _, count in sets], np.float64)

@@ -48,8 +48,8 @@ RESULT_SUFFIX = ".result"
 # Below this many clips, worker processes take longer to start (2 s) than they save, so this process
 # does the work unless the user asks for workers.
 SINGLE_WORKER_CLIPS = 500
-# Under the name "DirectRunner" Beam may hand the job to a runner that it first downloads and that
-# starts its own workers; this package takes the local runner instead.
+# Under the name "DirectRunner" Beam may download a runner that starts its own workers; this package
+# takes the local runner instead.
 LOCAL_RUNNER = "DirectRunner"
 
 
@@ -67,7 +67,7 @@ def write_shards(
     """Run the pipeline to its end.
 
     Args:
-      shards: Shard file name -> split, of those to write.
+      shards: File name -> split of each shard to write.
       clips: Number of clips in them.
       stage: Directory to write the shards into.
       work: Directory with their `.clips`; their `.result` is written there last.
@@ -77,8 +77,8 @@ def write_shards(
       progress_file: A file that grows by one byte per clip.
 
     Raises:
-      UserError: Where Beam refuses the flags.
-      WorkerDied: Where a worker process was killed.
+      UserError: Beam refuses the flags.
+      WorkerDied: A worker process was killed.
     """
     if not shards:
         return
@@ -136,7 +136,7 @@ def _start(pipeline: beam.Pipeline, job: _Job) -> Callable[[], None]:
 
 
 class _WriteShard(beam.DoFn):
-    """The step that writes a shard, given its name, and beside it the outcome of its clips."""
+    """The step that writes the shard of a name, and the outcome of its clips to a second file."""
 
     def __init__(self, job: _Job):
         self._job = job

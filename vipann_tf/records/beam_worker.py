@@ -1,4 +1,4 @@
-"""The process that the local runner starts for each worker: Beam's own, but quiet and mortal.
+"""The process that the local runner starts for each worker: Beam's own, but quiet, and it ends.
 
 Beam's worker logs its start-up to the terminal, and keeps waiting if the process that started it is
 killed. `python -m vipann_tf.records.beam_worker DIRECTORY` shows errors only, ends with its parent

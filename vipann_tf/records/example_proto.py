@@ -1,6 +1,6 @@
 """`tf.train.Example` without TensorFlow: the same wire format from the protobuf library alone.
 
-So a preparation worker need not import TensorFlow, which takes seconds and half a gigabyte. The
+A preparation worker thus need not import TensorFlow, which takes seconds and half a gigabyte. The
 field numbers are those of tensorflow/core/example/{example,feature}.proto; a test parses the bytes
 with TensorFlow.
 """

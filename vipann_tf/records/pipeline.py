@@ -75,10 +75,10 @@ def training_batches(
       shard: (index, count) of this process among those that train together: it gets its part of
         every batch, and decodes no other clip. The batches are the same for any count.
       only: Ids of the clips to take (`subset.choose`), at least one of them in the splits; `None`
-        takes all. The balance is that of all clips, of which these are a fair share.
+        takes all. Balance factors are those of all clips.
       waveform: Whether batches hold waveforms; if not, none is decoded.
-      on_corrupt: Whether to stop at a damaged record or to skip it. To have the error name the
-        record, take batches inside `reading.damage_as_user_error`.
+      on_corrupt: Whether to stop at a damaged record or to skip it. The error names the
+        record if batches are taken inside `reading.damage_as_user_error`.
       on_damage: Called with path and offset of each record skipped; `None` logs a warning.
 
     Returns:
@@ -87,7 +87,7 @@ def training_batches(
       [batch], with batch = batch_size / count. `tf.distribute` may split it further.
 
     Raises:
-      UserError: Where the directory, a split or an argument is wrong.
+      UserError: The directory, a split or an argument is wrong.
     """
     info, shards = open_shards(directory, splits, on_corrupt)
     _check_batch(batch_size, shard)
@@ -178,7 +178,7 @@ def evaluation_batches(
       Dataset of dicts as `training_batches` gives, without `epoch` and `index`.
 
     Raises:
-      UserError: Where the directory, a split or an argument is wrong.
+      UserError: The directory, a split or an argument is wrong.
     """
     info, shards = open_shards(directory, splits, on_corrupt)
     _check_batch(batch_size, (0, 1))
@@ -231,6 +231,6 @@ def _finished(dataset: tf.data.Dataset, *, sharded: bool) -> tf.data.Dataset:
     policy = tf.data.experimental.AutoShardPolicy
     options = tf.data.Options()
     options.deterministic = True
-    # Files must not be dealt out to workers, or the order of records would depend on their number.
+    # Workers must not share out the files, or the order of records would depend on their number.
     options.experimental_distribute.auto_shard_policy = policy.OFF if sharded else policy.DATA
     return dataset.with_options(options).prefetch(2)

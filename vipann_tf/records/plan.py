@@ -102,10 +102,10 @@ def plan_shards(
     sample_rate_hz: int = 32_000,
     shards: int | None = None,
 ) -> Plan:
-    """Check a source's clips and deal them out to shards.
+    """Check a source's clips and assign them to shards.
 
-    Within a split, clips are ordered by a hash of their id and dealt to the shards in turn. Every
-    shard is then a random sample of the split, so that a small shuffle buffer mixes classes, too.
+    Within a split, clips are ordered by a hash of their id and assigned to the shards in turn. A
+    shard is then a random sample of the split, so that a small shuffle buffer also mixes classes.
 
     Args:
       source: The listed dataset.
@@ -114,7 +114,7 @@ def plan_shards(
       shards: Shard files per split; `None` chooses by size. A split has at most one per clip.
 
     Raises:
-      UserError: Where an argument is out of range or the source has no clips.
+      UserError: An argument is out of range or the source has no clips.
     """
     seconds = source.clip_seconds if seconds is None else seconds
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:

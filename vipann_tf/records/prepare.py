@@ -28,7 +28,7 @@ __all__ = ["prepare"]
 
 Progress = Callable[[int, int], None]
 
-# Part of every manifest, so that results which an older layout stored are made anew.
+# Part of every manifest, so that shards of an older layout are written again.
 MANIFEST_VERSION = 2
 
 _PROGRESS_INTERVAL_S = 0.2
@@ -71,7 +71,7 @@ def prepare(
       What was written, as in dataset.json.
 
     Raises:
-      UserError: Where an argument is wrong, `out` exists, or no clip is usable.
+      UserError: An argument is wrong, `out` exists, or no clip is usable.
     """
     if workers is not None and workers < 1:
         raise UserError(f"workers is {workers}; use 1 or more")
@@ -85,7 +85,7 @@ def prepare(
             f"a worker process died ({error}), perhaps for lack of memory; the same command resumes"
             " where this one stopped, and fewer workers need less memory"
         ) from error
-    except RuntimeError as error:  # Beam's, with the worker's traceback as its text
+    except RuntimeError as error:  # Beam's error, whose text is the worker's traceback
         if _DISK_FULL not in str(error):
             raise
         raise UserError(
@@ -159,7 +159,7 @@ def _write_manifests(plan: Plan, stage: str, work: str) -> list[ShardPlan]:
 
 
 def _manifest(plan: Plan, shard: ShardPlan) -> bytes:
-    """Return all that decides a shard's bytes: settings, clips and the state of their files."""
+    """Return what determines a shard's bytes: settings, clips and the state of their files."""
     source = plan.source
     settings = [
         MANIFEST_VERSION,
@@ -178,7 +178,7 @@ def _paths(shard: ShardPlan) -> list[str]:
 
 
 def _state(path: str) -> list[int] | None:
-    """Return size and modification time of a source file, where asking for them is cheap."""
+    """Return size and modification time of a source file, if they are cheap to read."""
     if storage.is_remote(path):
         return None
     try:

@@ -3,7 +3,7 @@
 A damaged record stops the reading with an error that names the shard and the offset, or is skipped.
 TensorFlow's reader can do neither: its error has an offset but no file, and the rest of the file is
 lost. So a shard that ends before its number of records is filled up with elements that name it and
-that no parser accepts; and if damage is to be skipped, `tfrecord_file.scan` reads the file.
+that no parser accepts. To skip damage, `tfrecord_file.scan` reads the file.
 (Counting shard by shard inside the graph halved the speed, as every shard then instantiates its own
 functions.)
 """
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A shard file and its numbers in dataset.json."""
+    """A shard file, with its clips and bytes from dataset.json."""
 
     path: str
     clips: int
@@ -55,8 +55,8 @@ def open_shards(
     """Find the shard files of some splits.
 
     Raises:
-      UserError: Where the directory or a split is wrong, or a file is missing or, unless damage is
-        to be skipped, has another size than it was written with.
+      UserError: The directory or a split is wrong, a file is missing, or (unless damage is skipped)
+        its size is not the one that was written.
     """
     if on_corrupt not in ("stop", "skip"):
         raise UserError(f"on_corrupt is {on_corrupt!r}; use stop or skip")
@@ -151,7 +151,7 @@ class ShardReader:
                     yield record
                 else:
                     self._report(shard.path, offset)
-        if found < shard.clips:  # the file ends early, or nothing can be found after the damage
+        if found < shard.clips:  # the file ends early, or nothing can be read after the damage
             self._report(shard.path, storage.size(shard.path) or 0)
 
     def _report(self, path: str, offset: int) -> None:
@@ -167,7 +167,7 @@ def damage_as_user_error() -> Iterator[None]:
     Put it around the code that takes batches.
 
     Raises:
-      UserError: Naming shard and offset.
+      UserError: It names shard and offset.
     """
     try:
         yield
@@ -188,10 +188,10 @@ def _describe(path: str) -> str:
     damage = find_damage(path)
     where = f"the record at byte {damage[0]}" if damage else "its end"
     return (
-        f"{path}: {where} is damaged; copy or prepare it again, or go on without it by"
+        f"{path}: {where} is damaged; copy or prepare it again, or skip the damage with"
         " data.on_corrupt=skip"
     )
 
 
 def _warn(path: str, offset: int) -> None:
-    _log.warning("%s: skipped what is damaged at byte %d", path, offset)
+    _log.warning("%s: skipped a damaged record at byte %d", path, offset)

@@ -123,7 +123,7 @@ class DatasetInfo(_Strict):
 
 
 def clip_samples(seconds: float, sample_rate_hz: int) -> int:
-    """Return the length in samples of a clip of so many seconds."""
+    """Return the length of a clip in samples."""
     return round(seconds * sample_rate_hz)
 
 
@@ -136,7 +136,7 @@ def read_dataset_info(directory: StrPath) -> DatasetInfo:
     """Read and check a dataset directory's dataset.json.
 
     Raises:
-      UserError: Where the directory isn't a complete dataset directory of this version.
+      UserError: The directory isn't a complete dataset directory of this version.
     """
     path = storage.join(directory, INFO_FILE)
     try:
@@ -175,7 +175,7 @@ def serialize(clip_id: str, waveform: np.ndarray, labels: Iterable[int]) -> byte
     feature = example.features.feature
     feature[CLIP_ID].bytes_list.value.append(encode_id(clip_id))
     feature[WAVEFORM].bytes_list.value.append(waveform.tobytes())
-    # Touching the list marks it present, so that a clip without labels has an int64 feature, too.
+    # Accessing the list marks it present, so a clip without labels has an int64 feature as well.
     feature[LABELS].int64_list.SetInParent()
     feature[LABELS].int64_list.value.extend(int(label) for label in labels)
     return example.SerializeToString(deterministic=True)
@@ -193,7 +193,7 @@ def parse_record(
       waveform: Whether to decode the waveform, which is most of the work.
 
     Returns:
-      `waveform` float32 [samples] in [-1, 1) where wanted, `labels` float32 [num_labels]
+      `waveform` float32 [samples] in [-1, 1) if requested, `labels` float32 [num_labels]
       multi-hot, `clip_id` string [].
     """
     import tensorflow as tf
@@ -205,7 +205,7 @@ def parse_record(
     if waveform:
         features[WAVEFORM] = tf.io.FixedLenFeature([], tf.string)
     parsed = tf.io.parse_single_example(record, features)
-    # One row per label of the clip (each is there once), then their sum: no labels give zeros.
+    # One row per label of the clip (each occurs once), then their sum: no labels give zeros.
     labels = tf.reduce_sum(tf.one_hot(parsed[LABELS], num_labels), axis=0)
     clip = {LABELS: labels, CLIP_ID: parsed[CLIP_ID]}
     if waveform:

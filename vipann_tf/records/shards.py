@@ -20,8 +20,8 @@ __all__ = ["ShardResult", "ShardWriter", "dump_clips", "load_clips"]
 
 # A record is silent if no sample exceeds this int16 amplitude: about -80 dB of full scale.
 SILENT_PEAK = 3
-# A record is clipped if at least so many samples are at full scale. One or two are the peak of a
-# normalised file; a resampled flat top overshoots and saturates, so it is found, too.
+# A record is clipped if at least this many samples are at full scale. One or two are the peak of a
+# normalised file. A resampled flat top overshoots and saturates, so it is counted as well.
 CLIPPED_SAMPLES = 10
 
 _FIELDS = operator.attrgetter(*(field.name for field in dataclasses.fields(Clip)))
@@ -135,7 +135,7 @@ class ShardWriter:
         """Return a clip's samples, int16 [samples], cut or padded to the clip length.
 
         Raises:
-          DecodeError: Where the clip has no usable audio.
+          DecodeError: The clip has no usable audio.
         """
         if self._decode is not None:
             waveform = self._decode(clip, self._rate_hz)
@@ -159,7 +159,7 @@ class ShardWriter:
             try:
                 return self._decoder.read(file, **window)
             finally:
-                file.check()  # a failed transfer is no property of the recording
+                file.check()  # a failed transfer does not make the recording unusable
 
 
 def is_silent(waveform: np.ndarray) -> bool:

@@ -1,8 +1,8 @@
-"""Choose a share of a dataset's clips, label by label, to see what fewer training clips give.
+"""Choose a share of a dataset's clips, label by label, to train on fewer clips.
 
 Clips are put in an order that depends on the seed and their ids alone, and the first clips of each
 stratum are taken. So a smaller share is part of a larger one of the same seed, and the choice does
-not depend on how the records lie in shards. A clip's stratum is its rarest label (its only one in
+not depend on the shards. A clip's stratum is its rarest label (its only one in
 multiclass data); clips without labels are one stratum.
 """
 
@@ -40,7 +40,7 @@ def choose(
       Clip ids as they are stored, sorted.
 
     Raises:
-      UserError: Where the directory or a split is wrong, or a record is damaged.
+      UserError: The directory or a split is wrong, or a record is damaged.
     """
     _, shards = open_shards(directory, splits, on_corrupt)
     read = ShardReader(shards, cache=False, on_corrupt=on_corrupt)
@@ -59,7 +59,7 @@ def choose(
 def choose_clips(
     clips: Iterable[tuple[bytes, Sequence[int]]], fraction: float, seed: int
 ) -> list[bytes]:
-    """Choose a share of the clips: of each stratum its share (rounded), and at least one.
+    """Choose a share of the clips of each stratum, rounded, but at least one.
 
     Args:
       clips: Pairs of clip id and label indices.

@@ -1,7 +1,6 @@
 """Run a pipeline on worker processes without waiting for ever when one of them dies.
 
-Beam's local runner waits for ever for a worker that was killed (out of memory, a crash in a C
-library).
+Beam's local runner does not notice that a worker was killed (no memory, a crash in a C library).
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ def run_watched(start: Callable[[str], Callable[[], None]]) -> None:
 
     Args:
       start: Takes a directory and returns a function that runs the pipeline. Every worker writes
-        a file into the directory whose name is its process id.
+        a file, named by its process id, into the directory.
 
     Raises:
-      WorkerDied: Where a worker ended early.
+      WorkerDied: A worker ended early.
       BaseException: The error of the pipeline.
     """
     with tempfile.TemporaryDirectory(prefix="vipann-tf-workers-") as pids, _deaths() as died:
@@ -64,7 +63,7 @@ def run_watched(start: Callable[[str], Callable[[], None]]) -> None:
 
 @contextlib.contextmanager
 def _deaths() -> Iterator[list[str]]:
-    """Collect what Beam's threads report about dead workers, instead of printing it."""
+    """Collect the reports of Beam's threads about dead workers, instead of printing them."""
     died: list[str] = []
     before = threading.excepthook
 
