@@ -59,8 +59,8 @@ class Source:
       clips: What to prepare, in a stable order.
       clip_seconds: Clip length unless the user asks for another, in seconds.
       rejected: Items that were found unusable while listing.
-      decode: Picklable function `decode(clip, sample_rate_hz)` that makes a clip's waveform, float32
-        [samples], if there is no file to read. `None` reads `clip.path`.
+      decode: Picklable function `decode(clip, sample_rate_hz)` that makes a clip's waveform,
+        float32 [samples], if there is no file to read. `None` reads `clip.path`.
     """
 
     name: str

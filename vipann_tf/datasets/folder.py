@@ -32,8 +32,8 @@ def load(tree: SourceTree, *, task: Task = "multiclass") -> Source:
       task: `multilabel` if a model should score each class on its own.
 
     Returns:
-      A source with the classes in alphabetical order; everything is in split `train`
-      where there are no split folders.
+      A source with the classes in alphabetical order; everything is in split `train` if
+      there are no split folders.
 
     Raises:
       UserError: There is no audio in folders, or split folders can't be distinguished from
