@@ -61,7 +61,10 @@ def test_directory_with_one_csv_and_a_byte_order_mark(tmp_path):
         (("filename,labels,split,fold", "a,b,c,1"), "both a column 'split' and a column 'fold'"),
         (("filename,labels", "a.wav,"), "'labels' holds no label in any row"),
         (("filename,labels", "a.wav,cat", ",cat"), "row 2: filename is empty"),
-        (("filename,labels,split", "a.wav,cat,my split"), "row 1: split 'my split' is not a usable"),
+        (
+            ("filename,labels,split", "a.wav,cat,my split"),
+            "row 1: split 'my split' is not a usable",
+        ),
         (("filename,labels,fold", "a.wav,cat,x"), "fold 'x' is not a number"),
         (("filename,labels,offset_s", "a.wav,cat,-1"), "row 1: offset_s '-1' is not a number of"),
         (("filename,labels,offset_s", "a.wav,cat,soon"), "offset_s 'soon' is not a number of"),
