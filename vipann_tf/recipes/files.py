@@ -76,7 +76,7 @@ def find_recipe(path: str | Path) -> Path:
 
 
 def _shipped() -> list[Path]:
-    """List where recipes lie: in a checkout beside the package, else where the wheel put them."""
+    """List the directories of recipes: of a checkout, else of an installed wheel."""
     places = (
         Path(__file__).resolve().parents[2] / "recipes",
         Path(sysconfig.get_path("data")) / "share" / "vipann-tf" / "recipes",
@@ -85,7 +85,7 @@ def _shipped() -> list[Path]:
 
 
 def _present_names(kind: type[pydantic.BaseModel], values: Mapping) -> dict:
-    """Return the values with today's keys, so that an override finds what it overrides."""
+    """Return the values with current keys, so that overrides match them."""
     try:
         result = with_present_names(values, getattr(kind, "former_names", {}))
     except ValueError as error:
@@ -118,7 +118,7 @@ def _override(kind: type[pydantic.BaseModel], values: dict, setting: str) -> Non
 
 
 def _merged(values: Mapping, changes: Mapping) -> dict:
-    """Return the values with those of `changes` in their place, section by section."""
+    """Return the values updated by `changes`, section by section."""
     result = dict(values)
     for key, change in changes.items():
         old = result.get(key)
@@ -144,7 +144,7 @@ def _explain(kind: type[pydantic.BaseModel], error: pydantic.ValidationError) ->
 
 
 def _nearest(kind: type[pydantic.BaseModel], location: tuple) -> str:
-    """Say what may stand where an unknown key stands."""
+    """Name the keys that are allowed in place of an unknown one."""
     annotation: Any = kind
     for section in location[:-1]:
         # Below a mapping or a list of sections, the section itself is what comes after its key.

@@ -42,7 +42,7 @@ class Section(pydantic.BaseModel):
     """A part of a recipe: unknown keys are refused.
 
     Attributes:
-      former_names: Keys of earlier versions -> keys of today, which recipes may still use.
+      former_names: Keys of earlier versions, which recipes may still use -> current keys.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -160,7 +160,7 @@ class Validation(Section):
     )
     patience: Count | None = pydantic.Field(
         default=None,
-        description="Stop after so many scores in a row without a better one, and keep the best "
+        description="Stop after this many scores in a row without improvement, and keep the best "
         "network.",
     )
 
@@ -206,7 +206,7 @@ class Export(Section):
 
 
 class PretrainRecipe(Section):
-    """Everything `vipann-tf pretrain` needs beside its data."""
+    """Everything `vipann-tf pretrain` needs besides its data."""
 
     model: Network = Network()
     data: Data = Data()
@@ -220,7 +220,7 @@ class PretrainRecipe(Section):
 
 
 class TransferRecipe(Section):
-    """Everything `vipann-tf transfer` needs beside its base model and data."""
+    """Everything `vipann-tf transfer` needs besides its base model and data."""
 
     strategy: Strategy | None = None
     mode: Mode = "finetune"

@@ -4,7 +4,7 @@ Import the modules; only `decomposition` and `draws` need TensorFlow.
 
     decomposition         total, aleatoric and epistemic uncertainty, streaming over draws
     draws                 standard errors over draws, how many draws suffice
-    calibration           ECE and its kin, counted apart from scored
+    calibration           ECE and related scores; counting and scoring are separate
     consistency           the ECE that chance alone would show
     scores                NLL and Brier score per clip, the Brier score's parts
     selective             does the uncertainty rank the errors? Risk-coverage and AUROC
@@ -14,6 +14,6 @@ Import the modules; only `decomposition` and `draws` need TensorFlow.
     laplace               a normal posterior around the trained weights of a last layer
     bootstrap             intervals over clips
     ranking               AUROC and AP of all resamples at once
-    confidence_intervals  closed forms, of a share and of a mean
-    arrays                what all of them expect of their arrays
+    confidence_intervals  closed-form intervals of a share and of a mean
+    arrays                checks of the arrays that all of them take
 """

@@ -16,7 +16,7 @@ def checked_probs(probs: ArrayLike) -> FloatArray:
     """Return probabilities, `[clips, labels]`, as float64.
 
     Raises:
-      UserError: If there are none, or one is not in [0, 1].
+      UserError: If the array is empty or a value is not in [0, 1].
     """
     probs = np.asarray(probs, np.float64)
     if probs.ndim != 2 or probs.size == 0:

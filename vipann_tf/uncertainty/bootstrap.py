@@ -1,17 +1,17 @@
-"""How far a score might be off because the clips are a sample: bootstrap intervals over clips.
+"""Bootstrap intervals over clips: how far a score may be off because the clips are a sample.
 
-The clips are drawn again with replacement many times (Efron & Tibshirani 1993, "An Introduction
-to the Bootstrap", chapter 13); drawing is expressed as integer weights of the clips, so that a
-statistic can handle all resamples in one matrix product. Two models are compared on the *same*
+The clips are drawn again with replacement many times (Efron & Tibshirani 1993, "An Introduction to
+the Bootstrap", chapter 13); the draws are integer weights of the clips, so a statistic handles all
+resamples in one matrix product. Two models are compared on the *same*
 resamples: clips that are hard for both then cancel, and the interval of the difference is
 narrower than two separate intervals suggest.
 
 Two kinds of interval:
 - "percentile": the quantiles of the resampled scores; for scores that are not biased.
 - "reflected": 2 value - quantiles (the basic interval, Davison & Hinkley 1997, eq. 5.6), cut at 0
-  and widened to hold the value. For calibration errors, which are biased upwards, and in
-  resamples once more: of 300 simulated data sets of 80 clips from a calibrated model, no
-  percentile interval held the true ECE.
+  and widened to hold the value. It is for calibration errors, which are biased upwards, and more so
+  in resamples: in 300 simulated data sets of 80 clips from a calibrated model, no percentile
+  interval contained the true ECE.
 """
 
 from dataclasses import dataclass
@@ -50,9 +50,9 @@ def resample_weights(
       clips: Number of clips, at least 1.
       resamples: Number of resamples, at least 1.
       seed: Seed; the same seed gives the same resamples, so that models can be paired.
-      groups: Names or numbers, `[clips]`, of what clips have in common (the recording that they
-        were cut from): whole groups are drawn then, because clips of one recording are not
-        independent. None draws clips.
+      groups: Group of each clip, `[clips]`, such as the recording that it was cut from. Whole
+        groups are drawn, because clips of one recording are not independent. None draws single
+        clips.
 
     Returns:
       float64 `[resamples, clips]` of whole numbers. Rows sum to `clips` where there are no groups.
@@ -80,9 +80,9 @@ def interval(
 
     Args:
       value: The score on the clips as they are; None or NaN where it is not defined.
-      resampled: The score on each resample, `[resamples]`; those that are not finite are left
-        out (a resample without a single positive clip has no AUC).
-      level: Coverage aimed at.
+      resampled: The score on each resample, `[resamples]`; values that are not finite are left out
+        (a resample without positive clips has no AUC).
+      level: Nominal coverage.
       kind: "percentile" or "reflected".
 
     Returns:

@@ -1,8 +1,8 @@
-"""Calibration: of the answers given with confidence p, is a share p right?
+"""Calibration: is a share p of the answers given with confidence p right?
 
-Counting is apart from scoring. `count_bins` sorts confidences into bins and keeps sums per bin
-(`Reliability`, which `merge` adds up over parts of the data set); the scores below are functions
-of those sums. Bins are (edge_b, edge_b+1], the first one with its left edge, as in Guo et al.
+Counting and scoring are separate. `count_bins` sorts confidences into bins and keeps sums per bin
+(`Reliability`, which `merge` adds up over parts of the data set); the scores below are functions of
+those sums. Bins are (edge_b, edge_b+1], and the first bin includes its left edge, as in Guo et al.
 A bin without examples has count 0 and mean NaN and adds nothing to a score.
 
 Which pairs of confidence and outcome are counted:
@@ -53,7 +53,7 @@ BINS = 15  # Guo et al. 2017, table 1
 
 @dataclass(frozen=True)
 class Reliability:
-    """Sums per bin; `[...]` is nothing, or `[labels]` where labels are counted apart."""
+    """Sums per bin; `[...]` is empty, or `[labels]` if labels are counted separately."""
 
     edges: FloatArray  # [..., bins + 1] float64, ascending; repeated edges make an empty bin
     count: IntArray  # [..., bins] int64: pairs in the bin
@@ -162,7 +162,7 @@ def count_bins(confidence: ArrayLike, outcome: ArrayLike, edges: ArrayLike) -> R
 
 
 def merge(first: Reliability, second: Reliability) -> Reliability:
-    """Return the sums over both parts of the data, which must have been counted in equal bins.
+    """Return the sums over two parts of the data that were counted in the same bins.
 
     Raises:
       UserError: If the edges differ.
@@ -186,7 +186,7 @@ def top_label(probs: ArrayLike, labels: ArrayLike) -> tuple[FloatArray, BoolArra
     """Return the top label's probability and whether it is true, both `[clips]`.
 
     Args:
-      probs: Probabilities, `[clips, labels]`. Of equal ones the first label is taken.
+      probs: Probabilities, `[clips, labels]`. Ties take the first label.
       labels: One-hot truth, `[clips, labels]`.
     """
     probs, labels = checked(probs, labels, "multiclass")
@@ -230,8 +230,8 @@ def label_reliability(
 def expected_calibration_error(stats: Reliability) -> FloatArray:
     """Return ECE = sum_b n_b / n |accuracy_b - mean confidence_b|, in [0, 1], `[...]`.
 
-    NaN where there is not a single pair. Source: Naeini et al. 2015, "Obtaining Well Calibrated
-    Probabilities Using Bayesian Binning"; Guo et al. 2017, eq. 3.
+    NaN without pairs. Source: Naeini et al. 2015, "Obtaining Well Calibrated Probabilities Using
+    Bayesian Binning"; Guo et al. 2017, eq. 3.
     """
     gap = np.abs(stats.outcome - stats.confidence).sum(axis=-1)
     return _mean(gap, stats.count.sum(axis=-1))
@@ -240,7 +240,7 @@ def expected_calibration_error(stats: Reliability) -> FloatArray:
 def maximum_calibration_error(stats: Reliability) -> FloatArray:
     """Return MCE = max over bins that have examples of |accuracy_b - mean confidence_b|, `[...]`.
 
-    NaN where there is not a single pair. Source: Naeini et al. 2015; Guo et al. 2017, eq. 4.
+    NaN without pairs. Source: Naeini et al. 2015; Guo et al. 2017, eq. 4.
     """
     gaps = np.where(stats.count > 0, np.abs(stats.accuracy - stats.mean_confidence), -1.0)
     worst = gaps.max(axis=-1)
@@ -250,7 +250,7 @@ def maximum_calibration_error(stats: Reliability) -> FloatArray:
 def adaptive_calibration_error(
     probs: ArrayLike, labels: ArrayLike, task: str, bins: int = BINS
 ) -> float:
-    """Return the mean over labels of the ECE in bins of equal mass, each label having its own.
+    """Return the mean over labels of each label's ECE in its own bins of equal mass.
 
     Adaptive calibration error of Nixon et al. 2019, "Measuring Calibration in Deep Learning",
     eq. 4. Deviation: bins are weighted by their counts, which differ by ties and remainders.
@@ -261,7 +261,7 @@ def adaptive_calibration_error(
 
 
 def sweep_calibration_error(confidence: ArrayLike, outcome: ArrayLike) -> float:
-    """Return the ECE with as many equal-mass bins as leave the accuracy rising from bin to bin.
+    """Return the ECE with the most equal-mass bins whose accuracies rise from bin to bin.
 
     The number of bins adapts to the amount of data, which removes most of the binned ECE's bias.
     Source: Roelofs et al. 2022, "Mitigating Bias in Calibration Error Estimation", algorithm 1.

@@ -30,7 +30,7 @@ def wilson_interval(
     shrink = 1 + z**2 / trials
     centre = (share + z**2 / (2 * trials)) / shrink
     half = z / shrink * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    # At 0 and 1 rounding could put the end a hair past the share itself.
+    # Rounding could put the end slightly past a share of 0 or 1.
     return np.minimum(centre - half, share), np.maximum(centre + half, share)
 
 

@@ -1,4 +1,4 @@
-"""Sets of labels that hold the true one with a stated probability, whatever the model is.
+"""Sets of labels that contain the true one with a stated probability, for any model.
 
 Split conformal prediction (Vovk et al. 2005; Angelopoulos & Bates 2023, "Conformal Prediction: A
 Gentle Introduction", section 1): score how badly each of n calibration clips fits its true label,
@@ -7,7 +7,7 @@ every label whose score does not exceed it. If calibration clips and new clips a
 (drawn alike), the set holds the true label with at least that probability, on average over
 calibration sets; for few clips of one calibration set it may fall short by about
 sqrt(coverage (1 - coverage) / n). Too few clips for the coverage (n < coverage / (1 - coverage))
-give an infinite threshold: all labels, which is the honest answer.
+give an infinite threshold, so that sets hold all labels.
 
 Multiclass scores of label c:
 - "threshold": 1 - p_c (Sadinle, Lei & Wasserman 2019): the smallest sets on average.
@@ -16,9 +16,9 @@ Multiclass scores of label c:
   probable label, whose score is then 0, is in every set. (With u = 1 the surest clips would get
   empty sets.) With a uniform random number u per clip the sets are smaller, and may be empty.
 
-Multilabel: for each label and for each of its two truths, a threshold from the calibration clips
-of that truth alone (Vovk 2012, label-conditional). Each clip gets, label by label, what cannot be
-excluded: present, absent, either, or (rarely) neither.
+Multilabel: each label has a threshold for presence, from the calibration clips that have it, and
+one for absence, from the others (Vovk 2012, label-conditional). The answer for each clip and label
+is what cannot be excluded: present, absent, either, or (rarely) neither.
 """
 
 import math
@@ -67,7 +67,7 @@ class MulticlassConformal:
 
 
 class PossibleTruths(NamedTuple):
-    """Which truths of which labels cannot be excluded; both arrays are bool `[clips, labels]`."""
+    """Where presence and absence cannot be excluded; both are bool `[clips, labels]`."""
 
     present: BoolArray
     absent: BoolArray
@@ -88,7 +88,7 @@ class MultilabelConformal:
           probs: Mean probabilities, `[clips, labels]`.
 
         Raises:
-          UserError: If the number of labels is another.
+          UserError: If the number of labels differs.
         """
         probs = checked_probs(probs)
         if probs.shape[1] != len(self.present_threshold):
@@ -106,7 +106,7 @@ def conformal_threshold(scores: ArrayLike, coverage: float) -> float:
 
     Args:
       scores: How badly each calibration clip fits its truth, `[clips]`; may be empty.
-      coverage: Probability in (0, 1) that a set is to hold the truth.
+      coverage: Target probability in (0, 1) that a set holds the truth.
 
     Raises:
       UserError: If the coverage is out of range.
@@ -135,7 +135,7 @@ def calibrate_multiclass(
     Args:
       probs: Mean probabilities, `[clips, labels]`.
       labels: One-hot truth, `[clips, labels]`.
-      coverage: Probability in (0, 1) that a set is to hold the true label.
+      coverage: Target probability in (0, 1) that a set holds the true label.
       method: "aps" or "threshold".
       uniform: For "aps", random numbers in [0, 1), `[clips]`, for smaller sets; None for u = 0.
 
@@ -153,9 +153,8 @@ def calibrate_multilabel(
 ) -> MultilabelConformal:
     """Return a predictor of presence and absence.
 
-    Calibrate it on clips that did not train the model. For each label, of the clips that have it a
-    share of at least `coverage` will be given presence as possible, and of those that do not,
-    absence.
+    Give clips that did not train the model. For each label, presence stays possible for at least a
+    share `coverage` of the clips that have it, and absence for that share of the others.
 
     Args:
       probs: Mean probabilities, `[clips, labels]`.

@@ -28,8 +28,8 @@ def calibrated_ece(
     Args:
       probs: Probabilities, `[clips, labels]`; rows sum to 1 for "multiclass".
       task: "multilabel" or "multiclass".
-      draws: How often the truth is drawn: from the categorical distribution of the answer, or
-        each label by itself.
+      draws: Number of truths to draw: from the answer's categorical distribution (multiclass), or
+        independently per label (multilabel).
       seed: Seed of the draws.
       edges: Bin edges; 15 bins of equal width by default.
 

@@ -1,4 +1,4 @@
-"""How much of the uncertainty is the data's and how much the model's, streaming over draws.
+"""Uncertainty of the data (aleatoric) and of the model (epistemic), streaming over draws.
 
 A posterior draw t gives probabilities p_t; a bar is the mean over draws (Depeweg et al. 2018,
 "Decomposition of Uncertainty in Bayesian Deep Learning", eq. 5; Houlsby et al. 2011, "Bayesian
@@ -13,14 +13,14 @@ with H the categorical entropy (multiclass) or the sum over labels of the binary
 
     aleatoric = mean_t p_t (1 - p_t),  epistemic = Var_t p_t,  sum = p_bar (1 - p_bar)
 
-`Moments` holds sums over draws only, so memory does not grow with the number of draws, and it is
-a flat tuple of tensors: a loop variable of `tf.while_loop`, and mergeable. Sums are float64 (a
-float32 sum over a thousand draws loses the small epistemic part of a large entropy); results are
-cast back. Everything is core TensorFlow, so it can be traced into a SavedModel, and NumPy arrays
-go in as they are.
+`Moments` holds sums over draws only, so memory does not grow with the number of draws. It is a flat
+tuple of tensors, which can be merged and can be a loop variable of `tf.while_loop`. Sums are
+float64 (a float32 sum over a thousand draws loses the small epistemic part of a large entropy);
+results are cast back. Everything is core TensorFlow, so it can be traced into a SavedModel; it also
+takes NumPy arrays.
 
-The estimate of the epistemic part from T draws is too small by about a share 1/T, because p_bar
-is itself estimated from them.
+The epistemic part estimated from T draws has a relative bias of about -1/T, because p_bar is
+estimated from the same draws.
 """
 
 from collections.abc import Sequence
@@ -98,11 +98,10 @@ def add(moments: Moments, probs: ArrayLike | tf.Tensor) -> Moments:
 
     Args:
       moments: Moments of the draws so far.
-      probs: Probabilities of one draw, floating `[..., labels]`, in [0, 1]; exactly 0 and 1 are
-        fine.
+      probs: Probabilities of one draw, floating `[..., labels]`, in [0, 1]; 0 and 1 are allowed.
 
     Returns:
-      Moments of one draw more, of the same shapes.
+      Moments that include this draw, of the same shapes.
     """
     probs = tf.cast(probs, tf.float64)
     return Moments(
@@ -134,7 +133,7 @@ def finish(moments: Moments, task: str, dtype: tf.DType = tf.float32) -> Decompo
       A `Decomposition`.
 
     Raises:
-      UserError: If the task is another.
+      UserError: If the task is unknown.
     """
     check_task(task)
     count = moments.count
@@ -189,9 +188,9 @@ def decompose(sample_probs: ArrayLike | tf.Tensor, task: str) -> Decomposition:
       A `Decomposition` in the dtype of `sample_probs`.
 
     Raises:
-      UserError: If the task is another.
+      UserError: If the task is unknown.
 
-    Example, two draws that are certain of opposite answers; all the uncertainty is the model's:
+    Example: two draws are certain of opposite answers, so all uncertainty is the model's:
 
     >>> result = decompose([[[1.0, 0.0]], [[0.0, 1.0]]], "multiclass")
     >>> [round(float(value[0]), 4) for value in (result.total, result.aleatoric, result.epistemic)]

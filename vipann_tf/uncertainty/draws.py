@@ -1,7 +1,7 @@
 """How precise the average over draws is, and how many draws suffice.
 
-Probabilities averaged over T draws carry a Monte Carlo error of their own, which falls as
-1/sqrt(T). Its standard error follows from the moments.
+Probabilities averaged over T draws have a Monte Carlo error, which falls as 1/sqrt(T). Its standard
+error follows from the moments.
 """
 
 import math
@@ -39,7 +39,7 @@ def probability_standard_error(moments: Moments) -> FloatArray:
 
 
 def sufficient_draws(standard_error: float, draws: int, wanted: float) -> int:
-    """Return how many draws bring the standard error down to a wanted one.
+    """Return how many draws reach a wanted standard error.
 
     The standard error falls as 1/sqrt(T), so T_wanted = T (se_T / se_wanted)^2, rounded up.
 

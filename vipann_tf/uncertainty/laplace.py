@@ -1,4 +1,4 @@
-"""The Laplace approximation of a last layer: a normal posterior around weights that are trained.
+"""The Laplace approximation of a last layer: a normal posterior around trained weights.
 
 Let W be the weights [inputs, outputs] of a linear layer, the bias being the last row (its input is
 1), and phi_n the inputs of example n. Around a maximum of the posterior,
@@ -127,8 +127,8 @@ def curvature(
       features: Inputs of the layer, with a last column of ones for the bias, `[n, inputs]`.
       outputs: Probabilities of the trained layer, `[n, outputs]`; their values do not matter for a
         normal likelihood.
-      likelihood: The softmax's (`multiclass`), the sigmoids' (`multilabel`), or the normal one.
-      variance: Of the normal likelihood.
+      likelihood: `multiclass` (softmax), `multilabel` (sigmoids) or `normal`.
+      variance: Variance of the normal likelihood.
     """
     inputs, probs = np.asarray(features, np.float64), np.asarray(outputs, np.float64)
     count = len(probs)
@@ -144,7 +144,7 @@ def curvature(
         )
     input_values, input_basis = np.linalg.eigh(inputs.T @ inputs)
     output_values, output_basis = np.linalg.eigh(output_matrix)
-    # Rounding can put an eigenvalue of 0 below it.
+    # Rounding can make an eigenvalue of 0 negative.
     return KroneckerCurvature(
         np.maximum(input_values, 0.0), input_basis, np.maximum(output_values, 0.0), output_basis
     )

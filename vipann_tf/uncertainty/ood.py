@@ -1,4 +1,4 @@
-"""Out of distribution: are sounds of another kind noticed by their uncertainty?
+"""Out of distribution: does uncertainty reveal sounds of another kind?
 
 Every score is oriented so that larger means more likely out of distribution (OOD):
 
@@ -32,7 +32,7 @@ __all__ = ["OodMetrics", "ood_auroc_interval", "ood_metrics", "ood_scores"]
 
 
 class OodMetrics(NamedTuple):
-    """How well one score tells out-of-distribution clips from in-distribution ones."""
+    """How well one score distinguishes out-of-distribution from in-distribution clips."""
 
     auroc: float  # P(an OOD clip scores higher than a clip of the data set); 0.5 is chance
     aupr_out: float  # average precision with OOD as the positive kind; chance: the share of OOD
@@ -46,7 +46,7 @@ def ood_scores(
     task: str,
     logits: ArrayLike | None = None,
 ) -> dict[str, FloatArray]:
-    """Return the scores of a set of clips, each `[clips]`, larger for what is less familiar.
+    """Return the scores of a set of clips, each `[clips]`, larger for less familiar clips.
 
     Args:
       probs: Mean probabilities, `[clips, labels]`.
@@ -55,7 +55,7 @@ def ood_scores(
       logits: Logits averaged over draws, `[clips, labels]`, or None.
 
     Raises:
-      UserError: If the logits have another shape than the probabilities.
+      UserError: If logits and probabilities differ in shape.
     """
     check_task(task)
     probs = checked_probs(probs)

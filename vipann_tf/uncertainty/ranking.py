@@ -1,8 +1,8 @@
 """AUROC and average precision of one ranking under many weightings of its clips at once.
 
-scikit-learn scores one weighting a call; a bootstrap needs a thousand for every label. Here the
-sort is done once and all weightings go through the same cumulative sums. With weights of one both
-functions equal `sklearn.metrics.roc_auc_score` and `average_precision_score`, ties included.
+scikit-learn scores one weighting per call, but a bootstrap needs a thousand per label. Here one
+sort serves the cumulative sums of all weightings. With weights of one both functions equal
+`sklearn.metrics.roc_auc_score` and `average_precision_score`, ties included.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def weighted_auroc(scores: ArrayLike, positive: ArrayLike, weights: ArrayLike) -
       weights: Weights of the clips, at least 0, `[weightings, clips]`.
 
     Returns:
-      float64 `[weightings]`; NaN where positives or negatives weigh nothing.
+      float64 `[weightings]`; NaN where positives or negatives have no weight.
     """
     positives, negatives = _tied_groups(scores, positive, weights)
     below = np.cumsum(negatives, axis=1) - negatives
@@ -37,7 +37,7 @@ def weighted_average_precision(
 ) -> FloatArray:
     """Return AP = sum_k (R_k - R_k-1) P_k over the distinct scores k, for each weighting.
 
-    Arguments and return as `weighted_auroc`; NaN where positives weigh nothing.
+    Arguments and return as `weighted_auroc`; NaN where positives have no weight.
     """
     positives, negatives = _tied_groups(scores, positive, weights)
     positives, negatives = positives[:, ::-1], negatives[:, ::-1]  # the highest score first

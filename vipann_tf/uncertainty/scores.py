@@ -39,9 +39,9 @@ def clip_nll(probs: ArrayLike, labels: ArrayLike, task: str) -> FloatArray:
     """Return each clip's negative log likelihood in nats.
 
     Multiclass: -log p of the true label. Multilabel: the mean over labels of the binary cross
-    entropy -y log p - (1 - y) log(1 - p), so that sets of many and of few labels compare; times
-    the number of labels it is the clip's NLL, comparable to its total uncertainty.
-    Probabilities nearer to 0 or 1 than 2^-24 are taken as 2^-24 away.
+    entropy -y log p - (1 - y) log(1 - p), so that data sets of many and of few labels are
+    comparable; multiply by the number of labels to compare with a clip's total uncertainty.
+    Probabilities are clipped to [2^-24, 1 - 2^-24].
 
     Args:
       probs: Probabilities, `[clips, labels]`.
@@ -86,11 +86,11 @@ def brier_parts(stats: Reliability) -> BrierParts:
     so that the parts add up to the score exactly.
 
     Args:
-      stats: Sums per bin, `[..., bins]`, e.g. from `label_reliability`. For the multiclass Brier
-        score add the parts up over labels, for the multilabel one take their mean.
+      stats: Sums per bin, `[..., bins]`, e.g. from `label_reliability`. Sum the parts over labels
+        for the multiclass Brier score; average them for the multilabel one.
 
     Returns:
-      A `BrierParts` of arrays `[...]`; NaN where there is not a single pair.
+      A `BrierParts` of arrays `[...]`; NaN without pairs.
     """
     total = stats.count.sum(axis=-1)
     pairs = np.where(total > 0, total, np.nan)

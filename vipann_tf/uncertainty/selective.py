@@ -2,8 +2,8 @@
 
 A clip is *wrong* where its most probable label is not among its labels: the error of a multiclass
 clip, and the one-error of a multilabel clip (Schapire & Singer 2000, "BoosTexter", section 4).
-Clips of equal uncertainty are kept or held back in no particular order: what is said of them is
-the mean over all orders, so that no result depends on the order of the clips.
+For clips of equal uncertainty, results are means over all their orders, so no result depends on the
+order of the clips.
 """
 
 from collections.abc import Sequence
@@ -38,10 +38,10 @@ class RiskCoverage(NamedTuple):
 
 
 def wrong_answers(probs: ArrayLike, labels: ArrayLike, task: str) -> BoolArray:
-    """Return for which clips the most probable label is not true, bool `[clips]`.
+    """Return whether each clip's most probable label is wrong, bool `[clips]`.
 
     Args:
-      probs: Mean probabilities, `[clips, labels]`. Of equal ones the first label is taken.
+      probs: Mean probabilities, `[clips, labels]`. Ties take the first label.
       labels: Multi-hot truth, `[clips, labels]`.
       task: "multilabel" or "multiclass".
     """
@@ -95,7 +95,7 @@ def area_under_risk_coverage(uncertainty: ArrayLike, loss: ArrayLike) -> float:
 
 
 def excess_area_under_risk_coverage(uncertainty: ArrayLike, loss: ArrayLike) -> float:
-    """Return E-AURC: AURC less that of the best order, which holds back the largest losses first.
+    """Return E-AURC: AURC minus that of the best order, which holds back the largest losses first.
 
     Geifman, Uziel & El-Yaniv 2019, eq. 3. 0 is a perfect order; comparable between models of
     different accuracy.
@@ -120,7 +120,7 @@ def retained_accuracy(
         if not 0 < share <= 1:
             raise UserError(f"share is {share}; it must be above 0 and at most 1")
     risk = risk_coverage(uncertainty, wrong).risk
-    # 1e-9: a share of 0.7 of 10 clips is 7, though 0.7 * 10 may round to a hair above.
+    # 1e-9: a share of 0.7 of 10 clips is 7, though 0.7 * 10 may round to slightly more.
     answered = [int(np.ceil(share * len(risk) - 1e-9)) for share in shares]
     kept = zip(shares, answered, strict=True)
     return {share: float(1 - risk[count - 1]) for share, count in kept}

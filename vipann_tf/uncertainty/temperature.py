@@ -1,9 +1,9 @@
-"""Temperature scaling: one number that makes a model as sure as it has reason to be.
+"""Temperature scaling: one number that corrects how sure a model is.
 
 Logits are divided by a temperature before the softmax or sigmoid, which changes how sure the
-answers are and not their order (Guo et al. 2017, section 4.2). With a posterior over networks
-each draw's logits are divided, so that a draw stays a network and the decomposition of the
-uncertainty stays what it is; the temperature is the one that minimises the negative log
+answers are but not their order (Guo et al. 2017, section 4.2). With a posterior over networks, the
+logits of each draw are divided, so that a draw remains a network and the decomposition of the
+uncertainty keeps its meaning. The fitted temperature is the one that minimises the negative log
 likelihood of the probabilities averaged over draws. It must be fitted on clips that neither
 trained the model nor test it: a validation split, or all folds but one in turn.
 """
@@ -27,7 +27,7 @@ __all__ = [
     "scaled_probabilities",
 ]
 
-TEMPERATURES = (0.05, 20.0)  # the search is bounded; beyond, answers are 0 and 1 or all equal
+TEMPERATURES = (0.05, 20.0)  # bounds of the search; beyond them, answers are 0 and 1 or all equal
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def fit_temperature(sample_logits: ArrayLike, labels: ArrayLike, task: str) -> T
         probs = scaled_probabilities(logits, task, float(np.exp(log_temperature)))
         return float(clip_nll(probs, labels, task).mean())
 
-    # One draw's NLL has one minimum, a mean over draws need not: look at a grid, then refine.
+    # The NLL of a mean over draws may have several minima: search a grid, then refine.
     grid = np.linspace(np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1]), 25)
     best = int(np.argmin([nll(point) for point in grid]))
     bounds = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
