@@ -225,7 +225,7 @@ def _change(path, old: str, new: str, count: int = -1) -> None:
             "predictions.csv",
             "clip-000,dog",
             "clip-000,e",
-            "disagree on what is true of clip clip-000",
+            "disagree on the truth of clip clip-000",
         ),
     ],
 )
@@ -242,7 +242,7 @@ def test_other_labels_and_other_directories_are_refused(tmp_path):
     results = example_results("multiclass")
     renamed = dataclasses.replace(results, labels=("cat", *results.labels[1:]))
     places = [_write(results, tmp_path / "a"), _write(renamed, tmp_path / "b")]
-    with pytest.raises(UserError, match="b and .*a answer other labels on a dataset, fold5"):
+    with pytest.raises(UserError, match="b and .*a have different labels on a dataset, fold5"):
         compare(places, tmp_path / "out", resamples=RESAMPLES)
     with pytest.raises(UserError, match="metrics.json is missing: .* no directory that"):
         compare([tmp_path], tmp_path / "out")

@@ -1,10 +1,10 @@
 """Calibration of a trained model on clips that did not train it.
 
 Two things are fitted after training: one temperature for the logits of every draw
-(`uncertainty.temperature`), and thresholds of prediction sets (`uncertainty.conformal`). The fit
-that is stored uses every clip of the split. Its worth is measured by cross-fitting: the clips are
-divided into folds, and each fold is scored with what was fitted on the other folds. Clips that
-trained the model are refused: it is surer of them than of any other.
+(`uncertainty.temperature`), and thresholds of prediction sets (`uncertainty.conformal`). The stored
+fit uses every clip of the split. Its quality is measured by cross-fitting: each fold of the clips
+is scored with the fit on the other folds. Clips that trained the model are refused, because it is
+surer of them than of others.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,14 +35,15 @@ MAX_LOGIT_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What a calibration found.
+    """Result of a calibration.
 
     Attributes:
       calibration: To be stored with the model; `fitted_on` is still empty.
       clips: Number of clips it was fitted on.
       before: `metrics.metrics` of the clips at temperature 1.
       after: The same, each clip at the temperature that was fitted on the other folds.
-      sets: `set_statistics`, pooled over folds: each fold's sets by thresholds of the others.
+      sets: `set_statistics`, pooled over folds: each fold's sets use the thresholds of the other
+      folds.
     """
 
     calibration: Calibration
@@ -64,26 +65,26 @@ def calibrate(
     method: Method = "aps",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Calibrated:
-    """Fit temperature and prediction sets, and write the model anew with them.
+    """Fit temperature and prediction sets, and write a new version of the model with them.
 
     Args:
-      model: Model directory; a calibration that it has is replaced.
+      model: Model directory; its calibration, if it has one, is replaced.
       data: Dataset directory with the model's labels.
       out: Model directory to add a version to; it may be `model`.
-      splits: Splits to fit on; by default a validation split, else what was held out in training.
+      splits: Splits to fit on; by default a validation split, else the splits held out in training.
       num_draws: Number of draws; by default that of `serving_default`, for which the
         thresholds hold.
       seed: Seed of the draws; by default that of `serving_default`.
-      coverage: Probability in (0, 1) that a prediction set is to hold the truth.
+      coverage: Target probability in (0, 1) that a prediction set holds the truth.
       method: How multiclass sets are made, "aps" or "threshold".
       on_progress: Called with the number of clips answered and their total.
 
     Returns:
-      What was found, `fitted_on` filled in.
+      The result, with `fitted_on`.
 
     Raises:
-      UserError: Model and data do not go together, the clips trained the model, or an argument is
-        not allowed.
+      UserError: Model and data do not match, the clips trained the model, or an argument is not
+        allowed.
     """
     tested = ModelUnderTest.open(model, num_draws=num_draws, seed=seed)
     dataset = tested.check(data)
@@ -130,7 +131,7 @@ def fit_calibration(
       sample_logits: Logits of every draw at temperature 1, `[draws, clips, labels]`.
       truth: Multi-hot truth, `[clips, labels]`.
       task: "multilabel" or "multiclass".
-      coverage: Probability in (0, 1) that a prediction set is to hold the truth.
+      coverage: Target probability in (0, 1) that a prediction set holds the truth.
       method: How multiclass sets are made, "aps" or "threshold".
       seed: Seed of the division into folds.
 

@@ -1,4 +1,4 @@
-"""The clips that a report shows: which ones, with a picture of the sound and a player."""
+"""The clips of a report, each with a picture of the sound and a player."""
 
 import base64
 import io
@@ -31,7 +31,7 @@ class ClipCard:
     aleatoric: float  # of the answer, nats
     epistemic: float  # of the answer, nats
     seconds: float | None
-    picture: str | None  # data URI, PNG of the log-mel spectrogram, low notes at the bottom
+    picture: str | None  # data URI, PNG of the log-mel spectrogram, low frequencies at the bottom
     sound: str | None  # data URI
 
 
@@ -39,7 +39,7 @@ def clips_to_show(results: Results, count: int = CLIPS_A_GROUP) -> dict[str, lis
     """Return the ids of the clips that the report shows: fetch their audio for `write_report`.
 
     Args:
-      results: What the evaluation found.
+      results: Results of the evaluation.
       count: Number of clips per group.
 
     Returns:
@@ -61,9 +61,9 @@ def clip_cards(results: Results, audio: Mapping[str, np.ndarray]) -> dict[str, l
     """Return the cards of each group of `clips_to_show` that is not empty.
 
     Args:
-      results: What the evaluation found.
-      audio: Mapping of clip id to waveform, float32 `[samples]` at 32 kHz in [-1, 1]. A clip that
-        is not there gets a card without picture and sound.
+      results: Results of the evaluation.
+      audio: Mapping of clip id to waveform, float32 `[samples]` at 32 kHz in [-1, 1]. Other clips
+        get a card without picture and sound.
     """
     row = {clip_id: i for i, clip_id in enumerate(results.answers.clip_ids)}
     media = {}
@@ -109,7 +109,7 @@ def _media(waveform: np.ndarray | None) -> tuple[float | None, str | None, str |
 
 
 def _picture(log_mel_db: np.ndarray) -> str:
-    """Return a PNG of `[frames, bands]` in dB: time to the right, low notes at the bottom."""
+    """Return a PNG of `[frames, bands]` in dB: time to the right, low frequencies at the bottom."""
     frames = len(log_mel_db)
     columns = min(frames, _PICTURE_COLUMNS)
     starts = np.arange(columns) * frames // columns

@@ -33,7 +33,7 @@ def compare(
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Row]:
-    """Compare what `evaluate` wrote and write a directory.
+    """Compare results of `evaluate` and write a directory.
 
     Args:
       directories: Results directories. On each dataset and split, the others are compared with the
@@ -71,19 +71,19 @@ def evaluate_models(
     ood: Sequence[StrPath] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """Evaluate what is a model, and return the results directories of everything named.
+    """Evaluate the models among the places, and return all results directories.
 
     Args:
       places: Results directories and model directories.
       datasets: Dataset directories on which each of the models is evaluated.
-      out: Directory whose `<model>-<dataset>` hold the results of the models, with a number where
-        another of these models has that name; those of earlier calls are replaced.
+      out: Directory in which the results of the models are written as `<model>-<dataset>`, numbered
+        if a name repeats; results of earlier calls are replaced.
       ood: Dataset directories of sounds that the models were not made for.
       on_progress: Called as `evaluate` does, model by model.
 
     Raises:
-      UserError: A place is neither, or there is a model and no dataset, or datasets and no model,
-        or a model and a dataset do not go together.
+      UserError: A place is neither, models or datasets are missing, or a model and a dataset do not
+        match.
     """
     models = {place: _open(place) for place in places if not _has_results(place)}
     if models and not datasets:
@@ -95,7 +95,7 @@ def evaluate_models(
             f"data {datasets[0]} was given, but no model to evaluate on it: every argument holds "
             "results already"
         )
-    # Before hours of evaluation: does everything go together?
+    # Check that everything matches before hours of evaluation.
     for tested, data in itertools.product(models.values(), datasets):
         tested.check(data)
     found: list[str] = []
@@ -112,9 +112,10 @@ def evaluate_models(
 
 
 def model_names(results: Sequence[StoredResults]) -> list[str]:
-    """Return what to call the model of each result.
+    """Return a name for the model of each result.
 
-    It is the last part of the model's path, or the path of the results where two models share it.
+    The name is the last part of the model's path, or the path of the results if two models share
+    it.
     """
     last = [Path(result.summary["model"]).name for result in results]
     seen = [(*result.place, name) for result, name in zip(results, last, strict=True)]
@@ -136,5 +137,5 @@ def _open(place: StrPath) -> ModelUnderTest:
 
 
 def _numbered(folder: str) -> Iterator[str]:
-    """Yield folder, folder-2, folder-3, ...: the models of two folds may share a name."""
+    """Yield folder, folder-2, folder-3, ..., since models of two folds may share a name."""
     return itertools.chain([folder], (f"{folder}-{n}" for n in itertools.count(2)))

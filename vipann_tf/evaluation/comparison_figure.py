@@ -30,11 +30,11 @@ def uncertainty_comparison(results: Sequence[StoredResults], names: Sequence[str
     """Return one panel per kind of uncertainty, with a line for each set of clips and model.
 
     A line shows clips as points, the middle half of them as a bar, the median as a stroke, and the
-    5 % and 95 % quantiles as the ends of a hair.
+    5 % and 95 % quantiles as the ends of a thin line.
 
     Args:
-      results: What to show.
-      names: What to call the model of each.
+      results: Results to show.
+      names: Name of the model of each.
     """
     lines: dict[str, list[tuple[str, Mapping[str, np.ndarray]]]] = {}
     for result, name in zip(results, names, strict=True):

@@ -60,13 +60,13 @@ def difference_rows(
     They are empty for that first one.
 
     Args:
-      results: Of one or more models and datasets.
-      names: What to call the model of each.
+      results: Results of one or more models and datasets.
+      names: Name of the model of each.
       resamples: Number of resamples of the intervals.
 
     Raises:
-      UserError: If two results of one dataset and split have other labels or another truth, or no
-        clip in common.
+      UserError: If two results of one dataset and split differ in labels or truth, or share no
+        clip.
     """
     first: dict[tuple[str, str], int] = {}
     for i, result in enumerate(results):
@@ -88,14 +88,14 @@ def paired_rows(
     """Return the differences of one model from another on the clips that both answered.
 
     Args:
-      result: Results of the one, perhaps of several folds (`stored_results.pooled`).
-      base: Results of the other.
-      name: What to call the one.
-      against: What to call the other.
+      result: Results of the model, perhaps of several folds (`stored_results.pooled`).
+      base: Results of the reference model.
+      name: Name of the model.
+      against: Name of the reference model.
       resamples: Number of resamples of the intervals.
 
     Raises:
-      UserError: If they have other labels or another truth, or no clip in common.
+      UserError: If they differ in labels or truth, or share no clip.
     """
     mine, theirs = _common_clips(result, base)
     groups = None if result.groups is None else np.array(result.groups)[mine]
@@ -155,14 +155,14 @@ def _rows(
 
 
 def _common_clips(result: StoredResults, base: StoredResults) -> tuple[list[int], list[int]]:
-    """Return the places, in both, of the clips that both answered.
+    """Return the indices, in each result, of the clips that both answered.
 
     Raises:
-      UserError: If they have other labels or another truth, or no clip in common.
+      UserError: If they differ in labels or truth, or share no clip.
     """
     if any(result.summary[key] != base.summary[key] for key in ("labels", "task")):
         raise UserError(
-            f"{result.path} and {base.path} answer other labels on {', '.join(result.place)}; "
+            f"{result.path} and {base.path} have different labels on {', '.join(result.place)}; "
             "compare models of the same labels"
         )
     mine, theirs = _common(result.clip_ids, base.clip_ids)
@@ -174,7 +174,7 @@ def _common_clips(result: StoredResults, base: StoredResults) -> tuple[list[int]
     differs = (result.truth[mine] != base.truth[theirs]).any(axis=1)
     if differs.any():
         raise UserError(
-            f"{result.path} and {base.path} disagree on what is true of clip "
+            f"{result.path} and {base.path} disagree on the truth of clip "
             f"{result.clip_ids[mine[int(differs.argmax())]]}; evaluate both on one dataset "
             "directory"
         )
@@ -182,7 +182,7 @@ def _common_clips(result: StoredResults, base: StoredResults) -> tuple[list[int]
 
 
 def _common(mine: Sequence[str], theirs: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Return the places, in both, of the ids that both have."""
+    """Return the indices, in each list, of the ids that both have."""
     place = {clip: i for i, clip in enumerate(theirs)}
     common = [i for i, clip in enumerate(mine) if clip in place]
     return common, [place[mine[i]] for i in common]

@@ -3,7 +3,7 @@
 metrics.json       every number, with intervals; documented in `evaluation/summary.py`
 predictions.csv    one row per clip
 reliability.png    the reliability diagram
-report.html        all of it, to be read
+report.html        everything, for readers
 """
 
 import json
@@ -54,7 +54,7 @@ def evaluate(
       model: Model directory.
       data: Dataset directory with the model's labels.
       out: Directory to make; it appears when it is complete.
-      split: Split to score; by default what was held out in training, or `eval`.
+      split: Split to score; by default the one held out in training, or `eval`.
       num_draws: Number of draws; by default that of `serving_default`.
       seed: Seed of the draws; by default that of `serving_default`.
       ood: Dataset directories of sounds that the model was not made for, of any labels.
@@ -66,7 +66,7 @@ def evaluate(
       The content of metrics.json.
 
     Raises:
-      UserError: Model and data do not go together, or a name is wrong.
+      UserError: Model and data do not match, or a name is wrong.
     """
     tested = ModelUnderTest.open(model, num_draws=num_draws, seed=seed)
     dataset = tested.check(data)
@@ -108,7 +108,7 @@ def _predict_all(
     places: Mapping[str, _Place],
     on_progress: Callable[[int, int], None] | None,
 ) -> dict[str, Predictions]:
-    """Predict several sets of clips; progress is that of all of them together."""
+    """Predict several sets of clips; progress counts all of them together."""
     total = sum(read_dataset_info(data).count(names) for data, names in places.values())
     found: dict[str, Predictions] = {}
     done = 0

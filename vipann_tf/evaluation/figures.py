@@ -14,13 +14,13 @@ _OUTSIDE = [name for name in PALETTE if name.startswith("outside")]
 
 
 def uncertainty_groups(results: Results, kind: str) -> dict[str, np.ndarray]:
-    """Return the uncertainty of the answers of each group, in nats `[clips]`, by its name.
+    """Return group name -> uncertainty of its answers, in nats, `[clips]`.
 
-    Groups are the answers that were right, those that were wrong, and those to each
-    out-of-distribution set; groups that are empty are left out.
+    Groups are right answers, wrong answers, and the answers to each out-of-distribution set; empty
+    groups are left out.
 
     Args:
-      results: What the evaluation found.
+      results: Results of the evaluation.
       kind: "total", "aleatoric" or "epistemic".
     """
     values, wrong = results.answers.answer_uncertainty(kind, results.task), results.wrong
@@ -34,7 +34,7 @@ def uncertainty_figure(results: Results, kind: str) -> Figure:
     """Return histograms of one kind of uncertainty: one curve per group, as shares of the group.
 
     Args:
-      results: What the evaluation found.
+      results: Results of the evaluation.
       kind: "total", "aleatoric" or "epistemic".
     """
     groups = uncertainty_groups(results, kind)
@@ -50,7 +50,7 @@ def uncertainty_figure(results: Results, kind: str) -> Figure:
             outside += 1
         else:
             colour = PALETTE[name]
-        # Groups differ without colour, too: filled, or outlines of different dashes.
+        # Dashes distinguish the groups without colour, too.
         style = "-" if number < 2 else (0, (5, 2)) if number == 2 else (0, (2, 1.5))
         axes.stairs(share, edges, fill=True, color=colour, alpha=0.16, linewidth=0)
         axes.stairs(

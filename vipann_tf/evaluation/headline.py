@@ -9,7 +9,7 @@ __all__ = ["HeadlineCard", "headline_cards"]
 
 @dataclass(frozen=True)
 class HeadlineCard:
-    """One number of the page's head."""
+    """One headline number."""
 
     name: str
     value: str

@@ -1,7 +1,7 @@
-"""Asking a Keras model for its draws: the loop over draws is outermost.
+"""Average the draws of a Keras model over clips; the loop over draws is outermost.
 
-Features that all draws share are computed once a clip, kernels are drawn once a draw, and only sums
-over draws are kept: the cost of drawing does not grow with the clips, nor the memory with the
+Features that all draws share are computed once per clip, kernels once per draw, and only sums over
+draws are kept: the cost of drawing does not grow with the clips, and memory does not grow with the
 draws.
 """
 
@@ -18,7 +18,7 @@ from vipann_tf.records.reading import damage_as_user_error
 from vipann_tf.uncertainty import decomposition
 from vipann_tf.uncertainty.draws import probability_standard_error
 
-# Features held at once; beyond it clips are taken in portions, each of which draws anew.
+# Bytes of features held at once; more clips are split into portions, each with its own drawing.
 FEATURE_BYTES = 512 * 2**20
 
 Batch = dict[str, tf.Tensor]
@@ -26,15 +26,16 @@ Batch = dict[str, tf.Tensor]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of clips, averaged over draws.
+    """Predictions of a model, averaged over draws.
 
     Attributes:
       clip_ids: Names, [clips].
       truth: Multi-hot labels of the dataset, float32 [clips, its labels].
       decomposition: Probabilities and uncertainty, NumPy arrays with clips as the first axis.
       logits: Mean over draws, float32 [clips, labels].
-      standard_error: Of the probabilities, over draws, [clips, labels]; `None` for one draw.
-      sample_logits: Of every draw, float32 [draws, clips, labels], where they were to be kept.
+      standard_error: Standard error of the probabilities over draws, [clips, labels]; `None` for
+      one draw.
+      sample_logits: Logits of every draw, float32 [draws, clips, labels], if requested.
     """
 
     clip_ids: tuple[str, ...]
@@ -61,14 +62,14 @@ def predict_batches(
     Args:
       model: The network.
       batches: Dicts of `waveform` [batch, samples], `labels` [batch, any] and `clip_id` [batch].
-      num_draws: Number of draws; a deterministic network has one, however many are asked for.
-      seed: Of the draws, numbered from 1.
+      num_draws: Number of draws; a deterministic network always has one.
+      seed: Seed of the draws.
       temperature: Divides the logits.
-      keep_draws: Whether to return the logits of every draw, before the temperature: memory then
+      keep_draws: Whether to return the logits of every draw, before the temperature; memory then
         grows with the draws.
-      on_progress: Called with the number of clips answered, those of a part of the draws in part,
+      on_progress: Called with the number of clips answered, in proportion to the finished draws,
         and `clips`.
-      clips: Number of clips in all, for `on_progress`.
+      clips: Total number of clips, for `on_progress`.
     """
     indices = model.architecture.draw_indices(num_draws)
     task, network = model.architecture.task, model.compiled_network

@@ -3,8 +3,9 @@
 Coverage of the 95 % intervals, simulated (200 data sets, 10 labels, models calibrated to heavily
 overconfident): with 400 clips 90 to 97 %; with 80 clips 91 to 95 % for accuracy, 84 to 89 % for
 macro F1, 90 to 96 % for NLL and 89 to 91 % for ECE: few clips make intervals somewhat too narrow.
-The classwise and macro ECE spread their clips over so many bins that no interval tried covered
-the truth even half of the time, so they have none; `consistency.py` says what chance makes of them.
+The classwise and macro ECE spread their clips over so many bins that no interval we tried covered
+the truth even half of the time, so they have none; `consistency.py` gives their values by chance
+alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -63,10 +64,10 @@ def metric_intervals(
       groups: What clips have in common, `[clips]`; see `resample_weights`.
 
     Returns:
-      The metrics of `metrics.metrics`, without its counts, each as an `Interval`: percentile (an
-      accuracy of 0 or 1: Wilson's); for the ECE reflected, and from 0 where a perfectly calibrated
-      model would show as large an error by chance (`consistency.calibrated_ece`); for the
-      classwise and macro ECE without ends.
+      The metrics of `metrics.metrics`, without its counts, each as a percentile `Interval`, except:
+      an accuracy of 0 or 1 has Wilson's interval; the ECE has the reflected one, from 0 if a
+      perfectly calibrated model would show as large an error by chance
+      (`consistency.calibrated_ece`); the classwise and macro ECE have no ends.
     """
     probs = np.asarray(probs)
     weights = resample_weights(len(probs), resamples, seed, groups)
@@ -85,7 +86,7 @@ def metric_intervals(
         else:
             result[name] = interval(values[name], drawn)
     accuracy = values.get("accuracy")
-    if accuracy in (0.0, 1.0):  # resampling sees no spread then
+    if accuracy in (0.0, 1.0):  # then resamples do not vary
         low, high = wilson_interval(accuracy * len(probs), len(probs))
         result["accuracy"] = Interval(accuracy, float(low), float(high))
     return result
@@ -105,7 +106,7 @@ def paired_differences(
 
     Args:
       first: Mean probabilities of one model, `[clips, labels]`.
-      second: Those of another, of the same clips in the same order.
+      second: Those of another model, for the same clips in the same order.
       labels: Multi-hot truth, `[clips, labels]`.
       task: As in `metric_intervals`.
       resamples: As in `metric_intervals`.
@@ -144,12 +145,12 @@ def paired_auroc(
 ) -> Interval:
     """Return first minus second of the AUROC of unfamiliar clips, the mean over parts.
 
-    A part is a fold: its models' scores are not to be compared with another model's, so each has an
-    AUROC of its own. Clips are resampled by their ids, so that a clip has the same weight in both
-    models and in every part.
+    A part is a fold. Scores of models of different folds are not comparable, so each part has its
+    own AUROC. Clips are resampled by their ids, so that a clip has the same weight in both models
+    and in every part.
 
     Args:
-      parts: For each, two pairs, of the first and of the second model: scores of familiar clips
+      parts: One pair for the first and one for the second model per part: scores of familiar clips
         `[clips]` and of unfamiliar ones `[other clips]`.
       inside_ids: For each part, the ids of its familiar clips.
       outside_ids: For each part, the ids of its unfamiliar clips.
@@ -262,7 +263,7 @@ def _mean_over_labels(
         total, defined = np.zeros(len(part)), np.zeros(len(part))
         for label in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
             values = score(probs[:, label], labels[:, label], part)
-            # A resample may have lost its negatives, where AP is 1 by convention: leave out.
+            # A resample may have lost its negatives, where AP is 1 by convention: leave it out.
             known = np.isfinite(values) & (part @ ~labels[:, label] > 0)
             total += np.where(known, values, 0.0)
             defined += known

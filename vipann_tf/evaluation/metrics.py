@@ -31,7 +31,7 @@ __all__ = [
 
 
 def metrics(probs: ArrayLike, labels: ArrayLike, task: str) -> dict[str, float | int | None]:
-    """Return `multiclass_metrics` or `multilabel_metrics`, as the task says."""
+    """Return `multiclass_metrics` or `multilabel_metrics`, by the task."""
     checked(probs, labels, task)
     of_task = multiclass_metrics if task == "multiclass" else multilabel_metrics
     return of_task(probs, labels)

@@ -1,4 +1,4 @@
-"""A model applied to a data set: opened, checked against the data, asked."""
+"""A model to evaluate: open it, check it against the data, and predict."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class ModelUnderTest:
       path: The model directory.
       info: Its metadata.
       labels: Its label names, in the order of the outputs.
-      num_draws: Number of draws asked for.
+      num_draws: Requested number of draws.
       seed: Seed of the draws.
     """
 
@@ -60,7 +60,7 @@ class ModelUnderTest:
 
     @property
     def num_networks(self) -> int:
-        """Number of networks that are averaged: one where nothing is random."""
+        """Number of networks that are averaged: one if nothing is random."""
         return len(self.info.architecture.draw_indices(self.num_draws))
 
     @functools.cached_property
@@ -70,14 +70,15 @@ class ModelUnderTest:
         return network
 
     def check(self, data: StrPath, *, any_labels: bool = False) -> DatasetInfo:
-        """Read what a data set says of itself and check that the model can answer for it.
+        """Read the metadata of a data set and check that it matches the model.
 
         Args:
           data: Dataset directory.
           any_labels: Whether its labels may differ from those of the model.
 
         Raises:
-          UserError: It is no dataset directory, or labels or sample rate differ from the model's.
+          UserError: It is not a dataset directory, or labels or sample rate differ from the
+              model's.
         """
         dataset = read_dataset_info(data)
         if dataset.sample_rate_hz != self.info.sample_rate_hz:

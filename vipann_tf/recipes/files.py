@@ -147,7 +147,7 @@ def _nearest(kind: type[pydantic.BaseModel], location: tuple) -> str:
     """Name the keys that are allowed in place of an unknown one."""
     annotation: Any = kind
     for section in location[:-1]:
-        # Below a mapping or a list of sections, the section itself is what comes after its key.
+        # The last type argument of a mapping or a list of sections is the section.
         if section in getattr(annotation, "model_fields", ()):
             annotation = annotation.model_fields[section].annotation
         while arguments := get_args(annotation):

@@ -40,8 +40,8 @@ def clip_nll(probs: ArrayLike, labels: ArrayLike, task: str) -> FloatArray:
 
     Multiclass: -log p of the true label. Multilabel: the mean over labels of the binary cross
     entropy -y log p - (1 - y) log(1 - p), so that data sets of many and of few labels are
-    comparable; multiply by the number of labels to compare with a clip's total uncertainty.
-    Probabilities are clipped to [2^-24, 1 - 2^-24].
+    comparable; multiply by the number of labels to compare with a clip's total uncertainty. The
+    likelihood of a truth is at least 2^-24.
 
     Args:
       probs: Probabilities, `[clips, labels]`.
