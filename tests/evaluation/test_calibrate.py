@@ -154,8 +154,8 @@ def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch, capsy
     assert not np.allclose(*probs, atol=1e-4)
     print_evaluation(after)
     shown = capsys.readouterr().out
-    assert "coverage of sets (wanted 0.7)" in shown and "Calibrated on these very clips" in shown
-    assert "calibrated on these very clips" in (made / "results2" / "report.html").read_text()
+    assert "coverage of sets (wanted 0.7)" in shown and "Calibrated on these same clips" in shown
+    assert "calibrated on these same clips" in (made / "results2" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

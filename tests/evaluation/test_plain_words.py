@@ -80,7 +80,7 @@ def test_verdict_where_errors_of_confidence_cancel(summary):
     [
         (0.9, "is a good warning", "it notices that they are unfamiliar"),
         (0.7, "is some warning", "it notices some of them"),
-        (0.5, "is hardly a warning", "it takes them for what it knows"),
+        (0.5, "is hardly a warning", "it does not notice them"),
     ],
 )
 @pytest.mark.parametrize("kind", ["epistemic", "total"])
@@ -101,7 +101,7 @@ def test_without_both_outcomes_no_warning_is_claimed(summary, rate, which):
     nothing = {"value": None, "low": None, "high": None}
     text = _changed(summary, selective__error_rate=rate, selective__total__error_auroc=nothing)
     assert f"All its answers are {which}: whether doubt" in text
-    assert "hold back" not in text
+    assert "does not answer" not in text
 
 
 def test_one_network_claims_no_epistemic_knowledge():
@@ -134,5 +134,5 @@ def test_prediction_sets_are_told(summary):
         "sets of 2.3 labels" if summary["task"] == "multiclass" else "decides 61 of 100 questions"
     )
     assert told in text
-    assert "calibrated on these very clips" in text
-    assert "very clips" not in _changed(summary, prediction_sets={**sets, "decided": 0.61})
+    assert "calibrated on these same clips" in text
+    assert "same clips" not in _changed(summary, prediction_sets={**sets, "decided": 0.61})

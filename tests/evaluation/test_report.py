@@ -60,7 +60,9 @@ def example(request):
 def test_page_is_complete_and_well_formed(example):
     results, summary = example
     page = Page(render_report(results, summary))
-    labels = "Which labels it hears" if results.task == "multilabel" else "What it takes for what"
+    labels = (
+        "Which labels it recognises" if results.task == "multilabel" else "Which labels it confuses"
+    )
     assert page.headings == [
         "In short",
         "Can its confidence be believed?",

@@ -12,7 +12,7 @@ from vipann_tf.cli.command import Group
 
 __all__ = ["main", "run"]
 
-# Options of earlier versions, which go on working without being shown.
+# Options of earlier versions, which still work but are not shown.
 FORMER_OPTIONS = {"samples": "num-draws", "draws": "draw-storage"}
 
 
@@ -44,7 +44,7 @@ def main() -> None:
 
     Train them, transfer them to your own labels, evaluate and serve them.
     """
-    # TensorFlow's start-up notices would drown a command's own output.
+    # TensorFlow's start-up notices would hide a command's own output.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 

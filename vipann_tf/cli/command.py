@@ -1,4 +1,4 @@
-"""Commands whose help has an example, and what a user's error looks like."""
+"""Commands whose help has an example, and which report user errors in one line."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import click
 
 from vipann_tf.errors import UserError
 
-# The exit status of a process that an interrupt ended.
+# Exit status of an interrupted process.
 INTERRUPTED = 130
 
 
@@ -25,7 +25,7 @@ class Command(click.Command):
     """A command with an example, and with `--debug`, which shows the traceback of an error.
 
     Args:
-      example: The lines of a command that users can type.
+      example: Lines that users can type.
     """
 
     def __init__(self, *args: Any, example: str, **options: Any):
@@ -47,11 +47,11 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """Commands under headings; a `UserError` of theirs becomes one line and exit status 1.
+    """Commands under headings; their `UserError` becomes one line and exit status 1.
 
     Args:
       sections: Heading -> its commands.
-      example: As of `Command`.
+      example: As in `Command`.
     """
 
     command_class = Command
@@ -93,5 +93,5 @@ class Group(click.Group):
             click.echo(f"Error: {error}", err=True)
             context.exit(1)
         except KeyboardInterrupt:
-            click.echo("Interrupted; nothing unfinished was left as finished.", err=True)
+            click.echo("Interrupted; no unfinished result is marked as finished.", err=True)
             context.exit(INTERRUPTED)

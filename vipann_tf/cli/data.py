@@ -39,7 +39,7 @@ class _Prepare(Command):
 @click.argument("dataset")
 @click.argument("paths", nargs=-1, required=True, metavar="[SOURCE] OUT [BEAM OPTIONS]")
 @click.option(
-    "--seconds", type=float, metavar="S", help="Clip length, to which clips are cut or padded."
+    "--seconds", type=float, metavar="S", help="Clip length; clips are cut or padded to it."
 )
 @click.option("--workers", type=int, metavar="N", help="Processes; by default all cores.")
 @click.option("--subset", help="esc50: esc10 for the subset of ten classes.")

@@ -1,4 +1,4 @@
-"""evaluate, compare, calibrate and rank: what a model is worth, and what would make it better."""
+"""evaluate, compare, calibrate and rank: how good a model is, and what would improve it."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ _ood = click.option(
     example="vipann-tf evaluate models/mine --data data/mine --ood data/other --out results",
 )
 @click.argument("model")
-@click.option("--split", help="Split to score; by default what was held out, or eval.")
+@click.option("--split", help="Split to score; by default the one held out, or eval.")
 @_ood
 @common("data", "num_draws", "seed", "out", "overwrite")
 def evaluate(
@@ -76,8 +76,8 @@ def evaluate(
     "datasets",
     multiple=True,
     metavar="DIR",
-    help="Dataset directory on which models are evaluated first, their results going to "
-    "OUT-results; may be repeated.",
+    help="Dataset directory on which models are evaluated first, with results in OUT-results; may "
+    "be repeated.",
 )
 @_ood
 @common("out", "overwrite")
@@ -90,7 +90,7 @@ def compare(
 ) -> None:
     """Compare models: numbers, and differences on the same clips.
 
-    Takes what evaluate wrote, and models, which are then evaluated on --data.
+    Takes results of evaluate, and models, which are evaluated on --data first.
     """
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_comparison
@@ -115,15 +115,15 @@ def compare(
     "splits",
     multiple=True,
     metavar="NAME",
-    help="Split to fit on, none that trained the model; by default a validation split, else what "
-    "was held out. May be repeated.",
+    help="Split to fit on, not one that trained the model; by default a validation split, else the "
+    "ones held out. May be repeated.",
 )
 @click.option(
     "--coverage",
     type=float,
     default=0.9,
     show_default=True,
-    help="Probability that a prediction set is to hold the truth.",
+    help="Target probability that a prediction set holds the truth.",
 )
 @click.option(
     "--method",
@@ -179,8 +179,10 @@ def calibrate(
     show_default=True,
     help="Uncertainty to rank by.",
 )
-@click.option("--top", type=int, default=20, show_default=True, metavar="K", help="Clips to name.")
-@click.option("--diversity", is_flag=True, help="Prefer clips unlike those ranked before.")
+@click.option("--top", type=int, default=20, show_default=True, metavar="K", help="Clips to list.")
+@click.option(
+    "--diversity", is_flag=True, help="Prefer clips that differ from those ranked before."
+)
 @click.option(
     "--split",
     "splits",

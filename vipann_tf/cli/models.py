@@ -48,7 +48,7 @@ def import_(
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),
-    help="Precision of its computations; its variables stay float32.",
+    help="Precision of the computations; variables stay float32.",
 )
 @click.option(
     "--draw-storage",

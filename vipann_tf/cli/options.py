@@ -27,7 +27,7 @@ def common(*names: str) -> Callable[[FC], FC]:
             type=click.Choice(get_args(Devices)),
             default="auto",
             show_default=True,
-            help="What shares every batch. none: one GPU, or the CPU; mirrored: all GPUs of this "
+            help="Devices that share every batch. none: one GPU, or the CPU; mirrored: all GPUs of this "
             "machine; multiworker: the machines that the environment variable TF_CONFIG names, on "
             "each of which the same command is started; auto: the first that fits of multiworker "
             "(TF_CONFIG is set), mirrored (several GPUs) and none.",

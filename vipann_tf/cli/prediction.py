@@ -34,20 +34,20 @@ if TYPE_CHECKING:  # it imports TensorFlow
     type=click.Choice(["table", "json", "csv", "raven", "audacity"]),
     default="table",
     show_default=True,
-    help="With --window: csv and json hold every window; table, a Raven selection table and "
-    "Audacity labels what was detected.",
+    help="With --window: csv and json hold every window; table, raven and audacity hold the "
+    "detections.",
 )
 @click.option(
     "--window",
     type=float,
     metavar="S",
-    help="Listen to a long recording by windows of this length, one FILE; memory does not grow.",
+    help="Split one long FILE into windows of this length; memory does not grow with its length.",
 )
 @click.option(
     "--hop",
     type=float,
     metavar="S",
-    help="With --window: from one window to the next; by default a quarter of it.",
+    help="With --window: step between windows; by default a quarter of a window.",
 )
 @click.option(
     "--threshold",
@@ -55,14 +55,14 @@ if TYPE_CHECKING:  # it imports TensorFlow
     default=0.5,
     show_default=True,
     metavar="P",
-    help="With --window: probability from which a label counts as detected.",
+    help="With --window: minimum probability of a detected label.",
 )
 @click.option("--plot", metavar="FILE.png", help="With --window: draw the timeline.")
 @click.option(
     "--server",
     metavar="HOST:PORT",
-    help="Ask a running TensorFlow Serving (gRPC) that serves MODEL; HOST:PORT/NAME where it calls "
-    "it otherwise.",
+    help="Ask a running TensorFlow Serving (gRPC) that serves MODEL; HOST:PORT/NAME if it serves "
+    "it under another name.",
 )
 @click.option(
     "--deadline",
@@ -70,7 +70,7 @@ if TYPE_CHECKING:  # it imports TensorFlow
     default=60.0,
     show_default=True,
     metavar="S",
-    help="With --server: seconds that a request may take.",
+    help="With --server: time limit per request.",
 )
 def predict(
     model: str,

@@ -9,7 +9,7 @@ import click
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
 
-# Short clips, as the network is small: all steps take a few minutes on two cores.
+# Clips are short and the network small: all steps take a few minutes on two cores.
 _LENGTH = "--seconds 2"
 
 
@@ -83,12 +83,12 @@ def _arguments(parts: Iterable[str | Path]) -> list[str]:
 
 
 def run(cli: click.Group, out: str, *, overwrite: bool) -> None:
-    """Run every step in this process, and list what was made.
+    """Run every step in this process, and list the results.
 
     Args:
       cli: The command group.
       out: Directory to make.
-      overwrite: Whether each step replaces what an earlier run left.
+      overwrite: Whether each step replaces results of an earlier run.
     """
     root = Path(out)
     for purpose, arguments in commands(root):
@@ -105,7 +105,7 @@ def run(cli: click.Group, out: str, *, overwrite: bool) -> None:
             click.get_current_context().exit(status)
     click.secho("\nMade:", bold=True)
     click.echo(
-        f"  {root / 'models'}   three SavedModels; TensorFlow Serving serves each as it is\n"
+        f"  {root / 'models'}   three SavedModels, ready for TensorFlow Serving\n"
         f"  {root / 'results'}  report.html to read; metrics.json, predictions.csv,\n"
         "    reliability.png\n"
         f"  {root / 'data'}     two dataset directories\n"

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 @click.argument("recipe")
 @click.option("--list", "list_only", is_flag=True, help="Show the plan with its cost; do nothing.")
 @click.option(
-    "--tables", "tables_only", is_flag=True, help="Make tables and plots of what is finished."
+    "--tables", "tables_only", is_flag=True, help="Make tables and plots of the finished cells."
 )
 @click.option(
     "--only",
     multiple=True,
     metavar="KEY=VALUE,...",
-    help="Take only cells of these values, e.g. strategy=det|det-flip,mode=fixed; may be repeated. "
+    help="Take only cells with these values, e.g. strategy=det|det-flip,mode=fixed; may be repeated. "
     "Keys: downstream, upstream, strategy, mode, variant, fraction, seed, fold.",
 )
 @click.option("--shard", metavar="i/n", help="Take the i-th of n parts, for one of n machines.")
@@ -74,7 +74,7 @@ def study(
     from vipann_tf.study.run import run_study
     from vipann_tf.training.distribution import make_distribution
 
-    # TensorFlow takes the graphs of many networks for one that is retraced too often.
+    # TensorFlow mistakes the graphs of many networks for retracing of one.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with terminal.progress("Study") as show:
         outcome = run_study(

@@ -63,28 +63,30 @@ def pretrain(
     "  --test-fold 5 --out models/mine",
 )
 @click.option(
-    "--strategy", type=click.Choice(get_args(Strategy)), help="What is Bayesian, and how."
+    "--strategy", type=click.Choice(get_args(Strategy)), help="Which layers are Bayesian, and how."
 )
 @click.option(
     "--base", required=True, metavar="MODEL", help="Model directory of the pretrained network."
 )
-@click.option("--mode", type=click.Choice(get_args(Mode)), help="Train the head alone, or all.")
+@click.option(
+    "--mode", type=click.Choice(get_args(Mode)), help="Train the head alone, or everything."
+)
 @click.option("--test-fold", type=int, metavar="K", help="Fold to hold out.")
 @click.option(
     "--folds",
     metavar="all|K,K,...",
-    help="Cross-validate: hold out each fold in turn, train, evaluate, and give mean and interval.",
+    help="Cross-validate: hold out each fold in turn, train, evaluate; print mean and interval.",
 )
-@click.option("--final", is_flag=True, help="With --folds: train a model on all folds, too.")
+@click.option("--final", is_flag=True, help="With --folds: also train a model on all folds.")
 @click.option(
     "--parallel-folds",
     type=click.IntRange(1),
     default=1,
     show_default=True,
     metavar="N",
-    help="With --folds: train so many at once, each on a GPU of its own or a share of the cores.",
+    help="With --folds: train this many at once, each on its own GPU or on a share of the cores.",
 )
-@click.option("--recipe", metavar="FILE", help="YAML file; the defaults without.")
+@click.option("--recipe", metavar="FILE", help="YAML file; by default the default values.")
 @training_options
 def transfer(
     strategy: Strategy | None,
@@ -154,7 +156,7 @@ def transfer(
 def _check_folds(
     folds: str | None, test_fold: int | None, final: bool, parallel_folds: int, devices: Devices
 ) -> None:
-    """Raise a `UserError` where options do not go together."""
+    """Raise a `UserError` if options exclude each other."""
     if folds and test_fold is not None:
         raise UserError("--test-fold holds out one fold and --folds each in turn; give one of them")
     if final and not folds:

@@ -2,8 +2,8 @@
 
 __all__ = ["in_short", "interval_text", "percent"]
 
-# Where the wording changes. An AUROC of 0.8 orders four pairs in five; below 0.65, two in three,
-# a warning is hardly of use.
+# AUROCs at which the wording changes: 0.8 orders four pairs of five; below 0.65, two of three, a
+# warning is hardly useful.
 _GOOD_AUROC, _POOR_AUROC = 0.8, 0.65
 
 
@@ -50,7 +50,7 @@ def _rightness(summary: dict) -> str:
     found = summary["metrics"]["map"]
     if found["value"] is not None:
         text += (
-            f" Clips that have a label stand ahead of those that do not with a mean average "
+            f" It ranks clips that have a label before those that do not with a mean average "
             f"precision of {found['value']:.2f}; 1 is perfect, and guessing would get about "
             f"{summary['base_rate']:.2f}."
         )
@@ -71,7 +71,7 @@ def _confidence(summary: dict) -> str:
     else:
         text = (
             f"It gives labels a mean probability of {percent(confidence, 1)}, and "
-            f"{percent(true, 1)} are there: "
+            f"{percent(true, 1)} are true: "
         )
     chance = calibration["by_chance"]
     if ece <= chance["high"]:
@@ -96,7 +96,7 @@ def _warning(summary: dict) -> str:
     auroc = summary["selective"]["total"]["error_auroc"]
     if auroc["value"] is None:
         which = "right" if summary["selective"]["error_rate"] == 0 else "wrong"
-        return f"All its answers are {which}: whether doubt would warn of errors cannot be seen."
+        return f"All its answers are {which}: whether doubt warns of errors cannot be measured."
     value = auroc["value"]
     if value >= _GOOD_AUROC:
         verdict = "its doubt is a good warning of errors"
@@ -105,8 +105,8 @@ def _warning(summary: dict) -> str:
     else:
         verdict = "its doubt is hardly a warning of errors"
     return (
-        f"Of a wrong and a right answer it is less sure of the wrong one in {_of_100(value)} of "
-        f"100 pairs{_between(auroc)}; 50 would be chance: {verdict}."
+        f"It is less sure of the wrong answer in {_of_100(value)} of 100 pairs of a wrong and a "
+        f"right answer{_between(auroc)}; 50 would be chance: {verdict}."
     )
 
 
@@ -115,7 +115,7 @@ def _retained(summary: dict) -> list[str]:
     if "0.8" not in kept or summary["selective"]["error_rate"] in (0.0, 1.0):
         return []
     return [
-        f"If it may hold back the fifth of the clips that it is least sure of, it is right for "
+        f"If it does not answer the fifth of the clips that it is least sure of, it is right for "
         f"{percent(kept['0.8'])} of the rest, instead of {percent(kept['1.0'])} of all."
     ]
 
@@ -143,15 +143,14 @@ def _sets(summary: dict) -> list[str]:
     coverage, held = sets["coverage"], sets["wanted"] * 100
     if summary["task"] == "multiclass":
         return [
-            f"Asked for sets of labels that hold the right one for {held:g} of 100 clips, it gives "
-            f"sets of {sets['mean_size']:.1f} labels on average, which hold it for "
-            f"{_of_100(coverage['value'])}{_between(coverage)}."
+            f"Prediction sets that should contain the right label for {held:g} of 100 clips "
+            f"contain it for {_of_100(coverage['value'])}{_between(coverage)}; these are sets of "
+            f"{sets['mean_size']:.1f} labels on average."
         ]
     return [
-        f"Asked to leave open what it cannot exclude for {held:g} of 100 labels, it holds "
-        f"{_of_100(coverage['value'])} of 100 labels that are there for possible"
-        f"{_between(coverage)}, and decides {_of_100(sets['decided'])} of 100 questions whether a "
-        "clip has a label."
+        f"Prediction sets that should include the truth for {held:g} of 100 labels include "
+        f"{_of_100(coverage['value'])} of 100 labels that a clip has{_between(coverage)}; this "
+        f"decides {_of_100(sets['decided'])} of 100 questions whether a clip has a label."
     ]
 
 
@@ -159,7 +158,7 @@ def _flattered(summary: dict) -> list[str]:
     if not summary["calibrated_here"]:
         return []
     return [
-        "It was calibrated on these very clips, so its confidence and its sets look better here "
+        "It was calibrated on these same clips, so its confidence and its sets look better here "
         "than they will on others; what `vipann-tf calibrate` printed is the fair estimate."
     ]
 
@@ -173,14 +172,14 @@ def _unfamiliar(name: str, found: dict, summary: dict) -> str:
     elif best >= _POOR_AUROC:
         verdict = "it notices some of them"
     else:
-        verdict = "it takes them for what it knows"
+        verdict = "it does not notice them"
     pairs = " and more ".join(
         f"{kind} uncertainty in {_of_100(auroc['value'])}{_between(auroc)}"
         for kind, auroc in aurocs.items()
     )
     return (
-        f"Of 100 pairs of a sound of another kind ({name}) and one of its own clips, the former "
-        f"has more {pairs}: {verdict}."
+        f"In 100 pairs of a sound of another kind ({name}) and one of these clips, the former has "
+        f"more {pairs}: {verdict}."
     )
 
 

@@ -21,7 +21,7 @@ __all__ = [
     "style_axes",
 ]
 
-# By meaning; the report exchanges these values for the reader's light or dark theme.
+# Colours by meaning; the report replaces them by the reader's light or dark theme.
 PALETTE = {
     "surface": "#ffffff",
     "ink": "#1f2933",
@@ -44,7 +44,7 @@ def reliability_diagram(stats: Reliability, path: StrPath, title: str = "") -> N
     Args:
       stats: Sums per bin, `[bins]`, e.g. from `calibration.reliability`.
       path: File to write.
-      title: A line above the picture; the model and the data set, say.
+      title: Line above the picture, such as the model and the data set.
     """
     figure = reliability_figure(stats, title)
     FigureCanvasAgg(figure).print_png(os.fspath(path))
@@ -141,7 +141,7 @@ def new_figure(height: float) -> Figure:
 
 
 def style_axes(axes: Axes) -> None:
-    """Give axes the common look: a light grid, no frame, quiet ticks."""
+    """Give axes the common style: a light grid, no frame, grey ticks."""
     axes.set_axisbelow(True)
     axes.grid(color=GRID, linewidth=0.8, zorder=0)
     axes.tick_params(colors=MUTED, labelsize=10, length=0, pad=5)

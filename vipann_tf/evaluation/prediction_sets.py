@@ -33,7 +33,7 @@ def fit_sets(
       probs: Mean probabilities, `[clips, labels]`, of clips that did not train the model.
       truth: Multi-hot truth, `[clips, labels]`.
       task: "multilabel" or "multiclass".
-      coverage: Probability in (0, 1) that a set is to hold the truth.
+      coverage: Target probability in (0, 1) that a set holds the truth.
       method: "aps" or "threshold"; a multilabel model has only one.
     """
     if task == "multiclass":
@@ -77,10 +77,10 @@ def set_statistics(
     """Return how often sets hold the truth, and how large they are.
 
     Args:
-      predictor: Fitted on other clips than these, or the numbers are too good.
+      predictor: Set predictor, fitted on other clips than these; else the numbers are too good.
       probs: Mean probabilities, `[clips, labels]`.
       truth: Multi-hot truth, `[clips, labels]`.
-      seed: Of the resamples of the intervals.
+      seed: Seed of the resamples of the intervals.
 
     Returns:
       wanted: the coverage promised. coverage: `Interval` of the share of clips whose set holds the
@@ -118,7 +118,7 @@ def _pooled_share(held: BoolArray, among: BoolArray, weights: FloatArray) -> Int
     hits, counts = (held & among).sum(axis=1), among.sum(axis=1)
     if not counts.sum():
         return Interval(None)
-    with np.errstate(invalid="ignore"):  # a resample without a single such pair
+    with np.errstate(invalid="ignore"):  # a resample without such pairs
         drawn = weights @ hits / (weights @ counts)
     return interval(hits.sum() / counts.sum(), drawn)
 

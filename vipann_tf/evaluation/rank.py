@@ -1,10 +1,10 @@
-"""Which clips to label next: those that the model would learn most from.
+"""Clips to label next: those that the model would learn most from.
 
 Active learning asks for the labels of clips whose answer the model does not know. Epistemic
-uncertainty says that directly (BALD: Houlsby et al. 2011, "Bayesian Active Learning for
-Classification and Preference Learning", eq. 2); aleatoric uncertainty stays however many labels
-are bought. Clips that are alike are alike uncertain, and labelling all of them is labour lost:
-with diversity, clips are taken one by one, each as far as possible from those taken before.
+uncertainty measures that directly (BALD: Houlsby et al. 2011, "Bayesian Active Learning for
+Classification and Preference Learning", eq. 2); aleatoric uncertainty does not fall with more
+labels. Similar clips are similarly uncertain, and labelling all of them wastes work: with
+diversity, clips are chosen one by one, each as far as possible from those chosen before.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,12 +29,12 @@ class Ranked:
     """A clip that is worth a label; uncertainties in nats.
 
     Attributes:
-      rank: From 1.
+      rank: Rank, from 1.
       clip_id, split: The clip.
       answer, probability: The model's most probable label.
-      total, aleatoric, epistemic: Of the clip.
-      distance: To the nearest clip ranked before, 1 - cosine of the embeddings; `None` for the
-        first one and where diversity was not asked for.
+      total, aleatoric, epistemic: Uncertainty of the clip.
+      distance: Distance to the nearest clip ranked before, 1 - cosine of the embeddings; `None` for
+        the first one and without diversity.
     """
 
     rank: int
@@ -77,7 +77,7 @@ def rank(
       The clips; the first one is the one to label first.
 
     Raises:
-      UserError: Model and data do not go together, or an argument is not allowed.
+      UserError: Model and data do not match, or an argument is not allowed.
     """
     if by not in KINDS:
         raise UserError(f"by is {by!r}; it must be one of {', '.join(KINDS)}")
@@ -120,18 +120,17 @@ def rank(
 def diverse_order(
     scores: ArrayLike, embeddings: ArrayLike, top: int
 ) -> tuple[np.ndarray, list[float | None]]:
-    """Order clips by uncertainty and by how unlike the ones before they are.
+    """Order clips by uncertainty and by distance to the clips before them.
 
     K-center greedy (Sener & Savarese 2018, "Active Learning for Convolutional Neural Networks: A
-    Core-Set Approach", algorithm 1), weighted: first the largest score, then again and again the
-    clip with the largest product of score and distance to the nearest clip chosen. With equal
-    scores it is their algorithm, with equal distances the plain ranking, and copies of a clip
-    that was chosen come last.
+    Core-Set Approach", algorithm 1), weighted: the first clip has the largest score, each further
+    one the largest product of score and distance to the nearest chosen clip. With equal scores it
+    is their algorithm, with equal distances the plain ranking. Copies of a chosen clip come last.
 
     Args:
       scores: At least 0, `[clips]`.
       embeddings: `[clips, size]`; their directions are compared.
-      top: Number of clips to choose; all where there are fewer.
+      top: Number of clips to choose; all if there are fewer.
 
     Returns:
       Indices of the clips, and the distance of each when it was chosen, `None` for the first:
@@ -149,7 +148,7 @@ def diverse_order(
         left[chosen[-1]] = False
         nearest = np.minimum(nearest, np.clip(1.0 - units @ units[chosen[-1]], 0.0, 2.0))
         worth = np.where(left, scores * nearest, -1.0)
-        # Where all that are left have no distance or no score, the scores decide.
+        # If all remaining clips have no distance or no score, the scores decide.
         best = int(np.argmax(np.where(worth == worth.max(), scores, -1.0)))
         chosen.append(best)
         distances.append(float(nearest[best]))

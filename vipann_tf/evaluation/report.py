@@ -1,7 +1,7 @@
-"""report.html: what a model knows and does not know, in one file that needs no network.
+"""report.html: what a model knows and does not know, in one file that works offline.
 
-The page holds no script and forbids itself every connection (Content-Security-Policy); pictures
-are inline SVG in the reader's light or dark theme, sounds are data URIs.
+The page has no script and forbids every connection (Content-Security-Policy); pictures are inline
+SVG in the reader's light or dark theme, sounds are data URIs.
 """
 
 from collections.abc import Mapping
@@ -58,17 +58,17 @@ def render_report(
     """Return the report as HTML.
 
     Args:
-      results: What the evaluation found.
+      results: Results of the evaluation.
       summary: `summary.summarise(results)`.
       audio: Waveforms, float32 `[samples]` at 32 kHz, of the clips that
         `clip_cards.clips_to_show(results)` names; clips without one are listed without sound.
 
     Raises:
-      UserError: If the summary is of another evaluation.
+      UserError: If the summary belongs to another evaluation.
     """
     if summary["clips"] != len(results.truth) or summary["labels"] != list(results.labels):
         raise UserError(
-            f"the summary is of {summary['clips']} clips and {len(summary['labels'])} labels, the "
+            f"the summary has {summary['clips']} clips and {len(summary['labels'])} labels, the "
             f"results of {len(results.truth)} and {len(results.labels)}; give summarise(results)"
         )
     loader = jinja2.PackageLoader("vipann_tf.evaluation", "templates")

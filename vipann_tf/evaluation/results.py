@@ -1,4 +1,4 @@
-"""What an evaluation found, clip by clip: the arrays that every summary and picture is made of."""
+"""Results of an evaluation per clip: the arrays behind every summary and picture."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -79,8 +79,8 @@ class Answers:
     def answer_uncertainty(self, kind: str, task: str) -> np.ndarray:
         """Return how unsure the answer itself, the most probable label, is: `[clips]`, nats.
 
-        Multiclass: the clip's uncertainty. Multilabel: that label's own, because a clip's sum
-        over labels says above all how many sounds there are.
+        Multiclass: the clip's uncertainty. Multilabel: that label's own, because a clip's sum over
+        labels depends mostly on its number of sounds.
 
         Args:
           kind: "total", "aleatoric" or "epistemic".
@@ -100,7 +100,7 @@ class Results:
       UserError: If truth, labels and answers do not agree.
     """
 
-    model: str  # what a reader calls it
+    model: str  # name for readers
     dataset: str
     split: str
     task: str  # "multilabel" or "multiclass"
@@ -109,8 +109,10 @@ class Results:
     truth: np.ndarray  # [clips, labels], multi-hot
     num_draws: int
     seed: int
-    command: str  # what produced this, as typed
-    description: Mapping[str, str] = field(default_factory=dict)  # rows on the model and its data
+    command: str  # the command that produced this, as typed
+    description: Mapping[str, str] = field(
+        default_factory=dict
+    )  # rows about the model and its data
     outside: Mapping[str, Answers] = field(default_factory=dict)  # name -> OOD clips' answers
     groups: np.ndarray | None = None  # [clips]: the recording of each clip, for the bootstrap
     standard_error: np.ndarray | None = None  # [clips, labels] over draws, of the probabilities
@@ -128,7 +130,7 @@ class Results:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of uncertainty worth showing: one network's total is all aleatoric."""
+        """The kinds of uncertainty to show: one network's total is all aleatoric."""
         return KINDS if self.num_draws > 1 else KINDS[:1]
 
     @property
@@ -139,7 +141,7 @@ class Results:
 
     @property
     def wrong(self) -> np.ndarray:
-        """For which clips the most probable label is not true, bool `[clips]`."""
+        """Whether each clip's most probable label is wrong, bool `[clips]`."""
         return wrong_answers(self.answers.probs, self.truth, self.task)
 
 

@@ -1,4 +1,4 @@
-"""Which splits of a data set a model may be evaluated on, calibrated on, and asked to rank.
+"""Which splits of a data set a model may evaluate, calibrate on and rank.
 
 No TensorFlow in here.
 """
@@ -22,7 +22,7 @@ _VALIDATION = ("validation", "valid", "val", "dev")
 
 
 def evaluation_splits(info: ModelInfo, dataset: DatasetInfo) -> list[str]:
-    """Return what was held out when the model was trained on this data set, else `eval` or `test`.
+    """Return the splits held out when this data set trained the model, else `eval` or `test`.
 
     Raises:
       UserError: The data set has none of them.

@@ -32,7 +32,7 @@ class StoredResults:
     truth: np.ndarray  # bool [clips, labels]
     uncertainty: Mapping[str, Mapping[str, np.ndarray]]  # set -> kind -> [its clips], nats
     outside_ids: Mapping[str, tuple[str, ...]]  # out-of-distribution set -> clip ids
-    groups: tuple[str, ...] | None = None  # [clips]: what answers have in common; None for nothing
+    groups: tuple[str, ...] | None = None  # [clips]: groups for the bootstrap; None without groups
 
     @property
     def place(self) -> tuple[str, str]:
@@ -41,10 +41,10 @@ class StoredResults:
 
 
 def read_results(path: StrPath) -> StoredResults:
-    """Read what `evaluate` wrote.
+    """Read results of `evaluate`.
 
     Raises:
-      UserError: If it is no results directory, of another version, or damaged.
+      UserError: If it is not a results directory, has another version, or is damaged.
     """
     summary = _read_summary(Path(path) / METRICS_JSON)
     labels, split = summary["labels"], summary["split"]
@@ -92,18 +92,18 @@ def read_results(path: StrPath) -> StoredResults:
 
 
 def pooled(results: Sequence[StoredResults], split: str = "all folds") -> StoredResults:
-    """Return the answers of several models to splits of one dataset, as if of one model.
+    """Return the answers of several models to splits of one dataset, as one model's.
 
-    Made for cross-validation, where every clip is answered by the model that was not trained on it.
-    Clips that were answered several times (by trainings of other seeds) keep their answers under
-    ids of their own, and `groups` says which are of one clip.
+    In cross-validation, every clip is answered by the model that was not trained on it. Clips that
+    were answered several times (by trainings of other seeds) keep each answer under its own id, and
+    `groups` says which belong to one clip.
 
     Args:
-      results: One or more, of the same labels.
-      split: What to call the splits together.
+      results: One or more results with the same labels.
+      split: Name of all splits together.
 
     Raises:
-      UserError: If they are of different datasets or labels.
+      UserError: If datasets or labels differ.
     """
     first = results[0]
     for other in results[1:]:
@@ -156,7 +156,7 @@ def _read_summary(file: Path) -> dict:
         summary = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(
-            f"{file} is missing: {file.parent} is no directory that `vipann-tf evaluate` wrote"
+            f"{file} is missing: {file.parent} is not a directory of `vipann-tf evaluate`"
         ) from error
     except (OSError, ValueError) as error:
         raise UserError(f"{file} can't be read ({error}); evaluate the model again") from error

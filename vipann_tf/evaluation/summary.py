@@ -1,4 +1,4 @@
-"""Everything that an evaluation says in numbers: the content of metrics.json.
+"""All numbers of an evaluation: the content of metrics.json.
 
 The document, schema version 1. An *interval* is `{"value", "low", "high"}`, the ends of a 95 %
 bootstrap interval over clips; null stands for what the data do not define. Uncertainties are in
@@ -25,7 +25,7 @@ nats.
     prediction_sets  null, or {"wanted", "coverage" (interval), "mean_size", "sizes"} (multiclass)
                      or {"wanted", "coverage", "absent_coverage", "mean_size", "decided"}; see
                      `prediction_sets.set_statistics`
-    calibrated_here  whether the model was calibrated on some of these very clips
+    calibrated_here  whether the model was calibrated on some of these clips
     draws_needed     null, or {"standard_error": 95 % quantile over clips and labels, "wanted",
                      "draws"}: how many draws bring it down to the wanted one
 """
@@ -50,14 +50,14 @@ from vipann_tf.uncertainty.scores import brier_parts
 __all__ = ["SCHEMA_VERSION", "summarise"]
 
 SCHEMA_VERSION = 1
-WANTED_STANDARD_ERROR = 0.01  # a probability to the percent
+WANTED_STANDARD_ERROR = 0.01  # one percent
 
 
 def summarise(results: Results, *, resamples: int = RESAMPLES) -> dict:
     """Return the document described above, of plain Python values that JSON can hold.
 
     Args:
-      results: What the evaluation found.
+      results: Results of the evaluation.
       resamples: Resamples of each bootstrap interval; `results.seed` is their seed.
     """
     probs, truth, task = results.answers.probs, results.truth, results.task
@@ -219,7 +219,7 @@ def _prediction_sets(results: Results) -> dict | None:
 def _draws_needed(results: Results) -> dict | None:
     if results.standard_error is None:
         return None
-    # `draws` imports TensorFlow, which made these results anyway; a summary without does not.
+    # `draws` imports TensorFlow, which is loaded anyway if draws made these results.
     from vipann_tf.uncertainty.draws import sufficient_draws
 
     error = float(np.quantile(results.standard_error, 0.95))

@@ -1,4 +1,4 @@
-"""Matplotlib figures as SVG that lives inside a page: its text, its colours, no ids that clash."""
+"""Matplotlib figures as inline SVG with the page's fonts and colours, and unique ids."""
 
 import io
 import re
@@ -27,7 +27,7 @@ def themed_svg(figure: Figure, name: str, description: str) -> Markup:
     Args:
       figure: A figure drawn in the colours of `plots.PALETTE`; each becomes `var(--<its name>)`.
       name: Unique in the page; ids inside derive from it.
-      description: What the picture shows, read out by screen readers.
+      description: What the picture shows, for screen readers.
     """
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

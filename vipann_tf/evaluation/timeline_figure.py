@@ -35,7 +35,7 @@ class TimelineFigure:
         self._parts = np.zeros([2, COLUMNS])  # aleatoric, epistemic
 
     def add(self, window: Window) -> None:
-        """Take a window."""
+        """Add a window."""
         middle = (window.start_s + window.end_s) / 2
         column = min(int(COLUMNS * middle / self._seconds), COLUMNS - 1)
         self._count[column] += 1
@@ -117,7 +117,7 @@ class TimelineFigure:
 
 
 def _clock(seconds: float, whole: float) -> str:
-    """Return seconds as a reader of a recording of that length counts them."""
+    """Return a time in the format that suits a recording of that length."""
     if whole < 120:
         return f"{seconds:g} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -30,7 +30,7 @@ class Timeline(Protocol):
         """Take the next window."""
 
     def close(self) -> None:
-        """Write what can be written at the end only."""
+        """Write what can only be written at the end."""
 
 
 class _Csv:
@@ -108,7 +108,7 @@ class _Stretches:
         raise NotImplementedError
 
     def _name(self, found: Detection) -> str:
-        """Return a label without what would end a field or a line."""
+        """Return a label without characters that would end a field or a line."""
         return " ".join(self._labels[found.label].split())
 
 
@@ -182,15 +182,15 @@ STYLES: dict[str, Callable[..., Timeline]] = {
 def timeline(
     style: str, file: TextIO, path: str, labels: Sequence[str], *, top: int, threshold: float
 ) -> Timeline:
-    """Return what writes a recording's windows to a file.
+    """Return a writer of a recording's windows.
 
     Args:
       style: `csv`, `json`: every window. `table`, `raven`, `audacity`: detections.
       file: Open for text; line ends are newlines.
-      path: Of the recording.
+      path: Path of the recording.
       labels: Label names in the order of the outputs.
       top: Number of labels per window, the most probable first.
-      threshold: Least probability of a detection.
+      threshold: Minimum probability of a detection.
     """
     return STYLES[style](file, path, labels, top, threshold)
 

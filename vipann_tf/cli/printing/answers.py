@@ -33,13 +33,13 @@ def print_answers(
     """Print the most probable labels of each file to stdout.
 
     Args:
-      answers: What the model said.
+      answers: Answers of the model.
       labels: Label names in the order of the outputs.
       top: Number of labels to print per file.
       style: `table` (one block per file), `json` (one object and line per file) or `csv` (one row
         per label).
-      conformal: Where the model has them, thresholds of prediction sets, which table and JSON then
-        show; the columns of the CSV do not depend on the model.
+      conformal: Thresholds of prediction sets, if the model has them; table and JSON then show the
+        sets, CSV does not.
     """
     if style == "json":
         for answer in answers:
@@ -75,7 +75,7 @@ def _print_block(
                 print(f"  {_SETS[name].format(conformal.coverage)}: {_listed(members)}")
 
 
-# What the sets of `_prediction_set` say, by their names.
+# Names of the sets of `_prediction_set` -> their meaning.
 _SETS = {
     "labels": "one of these, with {:.0%} coverage",
     "present": "heard, with {:.0%} coverage",
@@ -85,7 +85,7 @@ _SHOWN_OF_A_SET = 8
 
 
 def _listed(members: list[str]) -> str:
-    """Return names in one line; of many, the number of the last ones."""
+    """Return names in one line, the last of many as a number only."""
     more = len(members) - _SHOWN_OF_A_SET
     shown = ", ".join(members[:_SHOWN_OF_A_SET]) or "none"
     return f"{shown} and {more} more" if more > 0 else shown
@@ -94,8 +94,8 @@ def _listed(members: list[str]) -> str:
 def _prediction_set(answer: Answer, labels: list[str], conformal: ConformalThresholds) -> dict:
     """Return the labels that cannot be excluded, see `uncertainty.conformal`.
 
-    The most probable label is the first. For one label per clip: `labels`. For several: `present`,
-    whose absence can be excluded, and `undecided`.
+    The most probable label is first. Multiclass: `labels`. Multilabel: `present`, whose absence can
+    be excluded, and `undecided`.
     """
     from vipann_tf.evaluation.prediction_sets import from_metadata
     from vipann_tf.uncertainty.conformal import MulticlassConformal
@@ -108,7 +108,7 @@ def _prediction_set(answer: Answer, labels: list[str], conformal: ConformalThres
 
     predictor = from_metadata(conformal)
     if isinstance(predictor, MulticlassConformal):
-        # float32 probabilities do not sum to one as exactly as is asked for.
+        # float32 probabilities do not sum to one exactly enough.
         (member,) = predictor.sets(probs / probs.sum())
         return {"coverage": conformal.coverage, "labels": names(member)}
     possible = predictor.possible(probs)

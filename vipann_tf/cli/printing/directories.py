@@ -1,4 +1,4 @@
-"""What the commands print of dataset and model directories."""
+"""What the commands print about dataset and model directories."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def print_dataset(path: str, info: DatasetInfo) -> None:
 
 
 def print_unfinished(path: str, run: dict[str, Any]) -> None:
-    """Print how far a training has come.
+    """Print the progress of an unfinished training.
 
     Args:
       path: The model directory.

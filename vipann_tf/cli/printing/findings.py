@@ -41,14 +41,14 @@ def print_evaluation(summary: dict) -> None:
         f"{summary['dataset']} {summary['split']}, {summary['clips']} clips, {draws}",
     )
     if summary["calibrated_here"]:
-        print("Calibrated on these very clips: its confidence and sets look better than they are.")
+        print("Calibrated on these same clips: its confidence and sets look better than they are.")
 
 
 def print_calibration(found: "Calibrated") -> None:
-    """Print what a calibration is worth.
+    """Print the effect of a calibration.
 
     Args:
-      found: What `calibrate.calibrate` returned.
+      found: Result of `calibrate.calibrate`.
     """
     print(
         f"Temperature {found.calibration.temperature:.3f}, fitted on {found.clips} clips of "
@@ -60,7 +60,7 @@ def print_calibration(found: "Calibrated") -> None:
     ]
     names = {
         "coverage": f"coverage of sets (wanted {found.sets['wanted']:g})",
-        "absent_coverage": "coverage of what is absent",
+        "absent_coverage": "coverage of absent labels",
         "mean_size": "mean labels per set",
         "decided": "share of questions decided",
     }
@@ -72,7 +72,7 @@ def print_calibration(found: "Calibrated") -> None:
     terminal.table(
         {"metric": "left", "before": "right", "after": "right"},
         rows,
-        "Each fifth of the clips judged by what the others gave",
+        "Each fifth of the clips, scored with the fit on the others",
     )
 
 
@@ -80,7 +80,7 @@ def print_comparison(rows: Sequence["Row"]) -> None:
     """Print a comparison, dataset by dataset.
 
     Args:
-      rows: What `compare.compare` returned.
+      rows: Result of `compare.compare`.
     """
 
     def cells(row: "Row") -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def print_comparison(rows: Sequence["Row"]) -> None:
     columns = {"model": "left", "value": "right", "95 % from": "right", "to": "right"}
     for place in dict.fromkeys((row.dataset, row.split) for row in rows):
         here = [row for row in rows if (row.dataset, row.split) == place]
-        # The same metric of all models together.
+        # Rows of the same metric are together.
         order = {metric: i for i, metric in enumerate(dict.fromkeys(r.metric for r in here))}
         numbers = sorted((r for r in here if not r.against), key=lambda r: order[r.metric])
         terminal.table(
@@ -107,12 +107,12 @@ def print_comparison(rows: Sequence["Row"]) -> None:
 
 
 def print_ranking(ranked: Sequence["Ranked"], by: str, style: str) -> None:
-    """Print clips in the order in which they should be labelled.
+    """Print clips in the order in which to label them.
 
     Args:
-      ranked: What `rank.rank` returned; at least one.
+      ranked: Result of `rank.rank`; at least one clip.
       by: The uncertainty that they were ranked by.
-      style: `table`, which fits 80 columns, or `csv`, which has all of it.
+      style: `table`, which fits 80 columns, or `csv`, which has everything.
     """
     if style == "csv":
         rows = [dataclasses.astuple(clip) for clip in ranked]

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-# How often a log file, in place of a terminal, gets a line.
+# Time between lines if a log file takes the place of the terminal.
 LOG_INTERVAL_S = 30.0
 
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[..., None]]:
-    """Give a function of (done, total, note="") that shows how far a command has come."""
+    """Yield a function of (done, total, note="") that shows the progress of a command."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _log_lines(title)
@@ -40,7 +40,7 @@ def _log_lines(title: str) -> Callable[..., None]:
     def show(done: int, total: int, note: str = "") -> None:
         nonlocal last, first, before
         now = time.monotonic()
-        if before is None or done < before[0] or total != before[1]:  # another task has begun
+        if before is None or done < before[0] or total != before[1]:  # a new task
             first = (done, now)
         before = (done, total)
         if now - last >= LOG_INTERVAL_S:
