@@ -189,7 +189,7 @@ def test_other_data_of_the_same_name(recipe, smoke):
     other = load_recipe(
         StudyRecipe, "studies/smoke", [{"datasets": {"events": {"options": {"clips": 60}}}}]
     )
-    with pytest.raises(UserError, match="events was prepared otherwise than the study now says"):
+    with pytest.raises(UserError, match="events was prepared with other settings than those"):
         run_study(other, smoke, cells(other))
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     "--only",
     multiple=True,
     metavar="KEY=VALUE,...",
-    help="Take only cells with these values, e.g. strategy=det|det-flip,mode=fixed; may be repeated. "
-    "Keys: downstream, upstream, strategy, mode, variant, fraction, seed, fold.",
+    help="Take only cells with these values, e.g. strategy=det|det-flip,mode=fixed; may be "
+    "repeated. Keys: downstream, upstream, strategy, mode, variant, fraction, seed, fold.",
 )
 @click.option("--shard", metavar="i/n", help="Take the i-th of n parts, for one of n machines.")
 @common("out", "set", "devices")

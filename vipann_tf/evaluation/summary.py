@@ -219,7 +219,7 @@ def _prediction_sets(results: Results) -> dict | None:
 def _draws_needed(results: Results) -> dict | None:
     if results.standard_error is None:
         return None
-    # `draws` imports TensorFlow, which is loaded anyway if draws made these results.
+    # `draws` imports TensorFlow, which a summary without draws does not need.
     from vipann_tf.uncertainty.draws import sufficient_draws
 
     error = float(np.quantile(results.standard_error, 0.95))

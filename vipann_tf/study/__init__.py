@@ -1,14 +1,14 @@
 """The paper's study: a grid of upstream models, strategies, modes, data sets, folds and seeds.
 
-recipe         what a study is made of
-grid           its cells, and how parts of it are chosen
-directory      where everything lies, and what the files say
+recipe         the settings of a study
+grid           its cells, and how to choose parts of it
+directory      the paths and files of a study
 jobs           a data set to prepare, a network to train, a cell; stages: how each is done
-plan           which jobs are done, and what the others will cost
-run            runs the others
-arms           finished cells, gathered into what is compared
+plan           which jobs are done, and the cost of the others
+run            runs the unfinished jobs
+arms           groups of finished cells, which are compared
 table          a table as CSV, Markdown and LaTeX
-paper_tables   the paper's tables; differences: which arm is better, where that is shown
+paper_tables   the paper's tables; differences: which arm is better, if that is significant
 figures        the pictures
 outcome        writes tables and pictures; page: both in one file
 """

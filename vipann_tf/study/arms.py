@@ -1,4 +1,4 @@
-"""The finished cells of a study, gathered into arms, which are compared with each other."""
+"""The finished cells of a study, grouped into arms, which are compared with each other."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ class Arm:
     """The finished trainings that differ only in seed and fold.
 
     Attributes:
-      cell: One of them, for what they have in common.
+      cell: One of their cells, for the values that they share.
       results: Their evaluations by (seed, fold), in that order.
       wanted: Number of the study's cells in the arm.
     """
@@ -53,7 +53,7 @@ class Arm:
           value: Returns the number of an evaluation; `None` if it is not defined.
 
         Returns:
-          Numbers; none at all if one is not defined.
+          Numbers; an empty result if one is not defined.
         """
         units: dict[int, list[float]] = {}
         for (seed, fold), result in self.results.items():
@@ -83,10 +83,10 @@ def read_arms(study: StudyDirectory, cells: Sequence[Cell]) -> list[Arm]:
 
 
 def _read(study: StudyDirectory, cell: Cell) -> StoredResults:
-    """Read a cell's evaluation; sets outside get the names that the study gives them."""
+    """Read a cell's evaluation, with the study's names of out-of-distribution sets."""
     result = read_results(study.cell_evaluation(cell))
     names = study.recipe.downstream[cell.downstream].ood
-    # In the order in which they were given; a study may name more sets since.
+    # Both lists have the same order; the study may have gained sets since.
     called = dict(zip(result.summary["ood"], names, strict=False))
     return replace(
         result,
@@ -100,7 +100,7 @@ def _read(study: StudyDirectory, cell: Cell) -> StoredResults:
 
 
 def read_upstream(study: StudyDirectory) -> dict[str, StoredResults]:
-    """Read the evaluations of the upstream networks that are there, by name."""
+    """Read the existing evaluations of upstream networks, by name."""
     return {
         name: read_results(study.upstream_evaluation(name))
         for name in study.recipe.upstream

@@ -81,7 +81,7 @@ def ood_difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Tab
     table = Table(
         "ood_differences",
         "Differences out of distribution",
-        "AUROC, the mean over folds; clips of both sets are resampled. " + _NOTE,
+        "AUROC, averaged over folds; clips of both sets are resampled. " + _NOTE,
         ["set of clips", *_HEADINGS, *KINDS],
     )
     for first, second in pairs(arms):
@@ -126,7 +126,7 @@ def _common(
 ) -> list[tuple[StoredResults, list[int], list[int]]]:
     """Return each result with the indices of the clips that both results answer.
 
-    The indices are of clips inside and of clips outside, both in the order of the first result.
+    The indices are for clips inside and for clips outside, in the order of the first result.
     """
     inside, outside = (
         _common_indices(one, other)

@@ -1,10 +1,10 @@
-"""A study's directory: where its parts lie, and what their files say. No TensorFlow in here.
+"""The paths and files of a study's directory. No TensorFlow in here.
 
 OUT/study.json                 the resolved recipe
 OUT/data/NAME/                 dataset directories
 OUT/upstream/NAME/             model directories, each with its evaluation/
 OUT/cells/DATA/UPSTREAM/ARM/seed0-fold1/   the same
-OUT/records/STAGE/NAME/record.json   how the last attempt went, and why it failed
+OUT/records/STAGE/NAME/record.json   result of the last attempt, and why it failed
 OUT/tables/, OUT/plots/, OUT/study.html    made from these at any time
 """
 
@@ -38,13 +38,13 @@ RECORD_JSON = "record.json"
 
 @dataclass(frozen=True)
 class Record:
-    """How the last attempt at a part of the study went.
+    """Result of the last attempt at a part of the study.
 
     Attributes:
       status: `finished`, `stopped` or `failed`.
-      seconds: Its time, with earlier attempts that were stopped.
+      seconds: Its time, including earlier attempts that were stopped.
       reason: Why it failed.
-      traceback: Traceback of an error that is not the user's.
+      traceback: Traceback of an error other than a `UserError`.
     """
 
     status: str
@@ -66,7 +66,7 @@ class StudyDirectory:
     out: Path
 
     def dataset(self, name: str) -> str:
-        """Return the dataset directory of that name: the recipe's, or one below OUT."""
+        """Return the directory of a data set: the recipe's, or one below OUT."""
         return self.recipe.datasets[name].directory or str(self.out / "data" / name)
 
     def upstream(self, name: str) -> Path:
@@ -75,7 +75,7 @@ class StudyDirectory:
         return Path(model) if model else self.out / "upstream" / name
 
     def upstream_evaluation(self, name: str) -> Path:
-        """Return the results directory of an upstream network, whoever trained it."""
+        """Return the results directory of an upstream network, existing ones included."""
         return self.out / "upstream" / name / "evaluation"
 
     def cell(self, cell: Cell) -> Path:
@@ -87,7 +87,7 @@ class StudyDirectory:
         return self.cell(cell) / "evaluation"
 
     def record(self, stage: str, name: str) -> Path:
-        """Return the file that says how the last attempt at a job went."""
+        """Return the record file of a job."""
         return self.out / "records" / stage / name / RECORD_JSON
 
     def is_prepared(self, name: str) -> bool:
@@ -95,20 +95,20 @@ class StudyDirectory:
         return storage.size(storage.join(self.dataset(name), schema.INFO_FILE)) is not None
 
     def is_trained(self, name: str) -> bool:
-        """Return whether an upstream network is there."""
+        """Return whether an upstream network exists."""
         model = self.upstream(name)
         return bool(finished_versions(model)) or (model / SAVED_MODEL_PB).is_file()
 
     def is_finished(self, cell: Cell) -> bool:
-        """Return whether nothing is left to do for a cell."""
+        """Return whether a cell is finished."""
         return bool(finished_versions(self.cell(cell))) and has_results(self.cell_evaluation(cell))
 
 
 def open_study(recipe: StudyRecipe, out: StrPath) -> StudyDirectory:
-    """Open the directory of a study, after a check that it holds no other study's data sets.
+    """Open the directory of a study; check that it holds no other study's data sets.
 
     Raises:
-      UserError: A data set was prepared otherwise, or `out` is a file.
+      UserError: A data set was prepared differently, or `out` is a file.
     """
     study = StudyDirectory(recipe, Path(out))
     if study.out.exists() and not study.out.is_dir():
@@ -120,19 +120,19 @@ def open_study(recipe: StudyRecipe, out: StrPath) -> StudyDirectory:
             old = before.datasets.get(name, dataset)
             if study.is_prepared(name) and old != dataset:
                 raise UserError(
-                    f"{study.dataset(name)} was prepared otherwise than the study now says of "
-                    f"data set {name}; delete it, or choose another --out"
+                    f"{study.dataset(name)} was prepared with other settings than those of "
+                    f"data set {name} in the study; delete it, or choose another --out"
                 )
     return study
 
 
 def has_results(folder: Path) -> bool:
-    """Return whether an evaluation is there; its directory is complete or absent."""
+    """Return whether an evaluation exists; its directory is complete or absent."""
     return (folder / METRICS_JSON).is_file()
 
 
 def read_record(file: Path) -> Record | None:
-    """Read how the last attempt went; `None` before the first."""
+    """Read the record of the last attempt; `None` before the first."""
     try:
         return Record(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -140,5 +140,5 @@ def read_record(file: Path) -> Record | None:
 
 
 def write_record(file: Path, record: Record) -> None:
-    """Write how an attempt went."""
+    """Write the record of an attempt."""
     atomic.write_text(file, json.dumps(asdict(record), indent=1) + "\n")

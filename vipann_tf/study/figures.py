@@ -46,7 +46,7 @@ def pictures(upstream: dict[str, StoredResults], arms: Sequence[Arm]) -> list[Pi
             Picture(
                 "uncertainty-upstream",
                 "Uncertainty, upstream evaluation",
-                "Multilabel: summed over labels, not to be compared with the sets below.",
+                "Multilabel: summed over labels, so not comparable with the sets below.",
                 uncertainty_comparison(list(upstream.values()), list(upstream)),
             )
         )
@@ -64,28 +64,28 @@ def _transfer_pictures(name: str, title: str, arms: Sequence[Arm]) -> list[Pictu
         Picture(
             f"uncertainty-{name}",
             f"Uncertainty, {title}",
-            "Clips held out, each answered by the model not trained on it, and clips outside. "
-            "Points are clips, bars their middle half, strokes medians, hairs 5 to 95 %.",
+            "Held-out clips, each answered by the model not trained on it, and clips outside. "
+            "Points are clips, bars their middle half, strokes medians, thin lines 5 to 95 %.",
             uncertainty_comparison(results, names),
         ),
         Picture(
             f"reliability-{name}",
             f"Reliability, {title}",
-            "Answers by their confidence, in bins: on the dashed line, confidence is right; below "
-            "it, too high. Larger points hold more answers.",
+            "Answers in bins of confidence. Confidence is right on the dashed line, and too high "
+            "below it. Larger points hold more answers.",
             _overlaid(results, names, _reliability, height=5.0),
         ),
         Picture(
             f"risk-coverage-{name}",
             f"Risk against coverage, {title}",
-            "Wrong answers among the clips of the least total uncertainty.",
+            "Share of wrong answers among the clips of least total uncertainty.",
             _overlaid(results, names, _risk_coverage, height=4.2),
         ),
     ]
 
 
 def _names(arms: Sequence[Arm]) -> list[str]:
-    """Return each arm's strategy, with its network where several arms share a strategy."""
+    """Return each arm's strategy, with its network if several arms share a strategy."""
     strategies = [arm.cell.strategy for arm in arms]
     return [
         name if strategies.count(name) == 1 else f"{name} of {arm.cell.upstream}"

@@ -26,14 +26,14 @@ class Cell:
     """One training with its evaluation.
 
     Attributes:
-      downstream: Name of the data set transferred to.
-      upstream: Name of the network transferred.
+      downstream: Name of the target data set.
+      upstream: Name of the pretrained network.
       strategy: Strategy of the transfer.
       mode: Mode of the transfer.
       variant: Name of the options that differ from the plain ones.
       fraction: Share of the training clips.
       seed: Seed of the training.
-      fold: The fold held out; `None` if there are no folds.
+      fold: The held-out fold; `None` if there are no folds.
     """
 
     downstream: str
@@ -47,12 +47,12 @@ class Cell:
 
     @property
     def values(self) -> dict[str, str]:
-        """The values that `--only` can choose by."""
+        """The values by which `--only` can choose."""
         return {field.name: _text(getattr(self, field.name)) for field in fields(self)}
 
     @property
     def arm(self) -> str:
-        """The name of its arm: without data set, fold and seed."""
+        """The name of its arm, without data set, fold and seed."""
         name = f"{self.strategy}-{self.mode}"
         if self.variant != PLAIN:
             name += f"-{self.variant}"
@@ -68,7 +68,7 @@ class Cell:
 
 
 def cells(recipe: StudyRecipe) -> list[Cell]:
-    """List all cells of a study, each once, the folds of an arm together.
+    """List all cells of a study once; the folds of an arm are together.
 
     Raises:
       UserError: A part of the grid is impossible: a strategy has no upstream model to start from, a
@@ -102,7 +102,7 @@ def _cells_of(recipe: StudyRecipe, block: Block, kinds: dict[str, Kind]) -> Iter
 
 
 def transfer_recipe(recipe: StudyRecipe, cell: Cell) -> TransferRecipe:
-    """Return the recipe of a cell: that of its mode, changed by its variant and its own values.
+    """Return the recipe of a cell: its mode's, changed by its variant and its own values.
 
     Raises:
       UserError: The mode has no recipe, or the recipe has a mistake.
@@ -135,15 +135,16 @@ def upstream_kind(upstream: Upstream) -> Kind:
 
 
 def select(found: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
-    """Return the cells that are wanted.
+    """Return the chosen cells.
 
     Args:
       found: All cells.
-      only: Texts `key=value,...`, each naming the cells that have all these values; `|` separates
-        several values of a key. The cells that any text names are taken, or all without a text.
+      only: Texts `key=value,...`, each of which selects the cells that have all these values; `|`
+        separates several values of a key. A cell is chosen if any text selects it, or if there is
+        no text.
 
     Raises:
-      UserError: A key is unknown, or nothing has such a value.
+      UserError: A key is unknown, or no cell has such a value.
     """
     if not only:
         return list(found)
@@ -179,12 +180,12 @@ def _parsed(text: str, found: Sequence[Cell]) -> dict[str, list[str]]:
 
 
 def shard(found: Sequence[Cell], text: str | None) -> list[Cell]:
-    """Return the cells of one of several machines: `2/5` is the second of five parts.
+    """Return the cells for one of several machines: `2/5` is the second of five parts.
 
     A part is every fifth cell, so expensive and cheap cells are spread evenly.
 
     Raises:
-      UserError: The text names no such part.
+      UserError: The text is not a valid part.
     """
     if text is None:
         return list(found)

@@ -1,7 +1,7 @@
 # ruff: noqa: D102 (an overriding method has the docstring of what it overrides)
 """The jobs of a study: prepare a data set, train an upstream network, transfer for a cell.
 
-Jobs with a network evaluate it, too. TensorFlow is imported when a job runs.
+Jobs with a network also evaluate it. TensorFlow is imported when a job runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CellJob", "Job", "OnProgress", "PrepareJob", "UpstreamJob"]
 
-# Called with the amount done, the total, and what is being done.
+# Called with the amount done, the total, and a description.
 OnProgress = Callable[[int, int, str], None]
 
 
@@ -33,10 +33,10 @@ class Job(abc.ABC):
     Attributes:
       stage: Name of the stage, which is also the name of its folder of records.
       noun: What the job makes, in words.
-      is_shared: Whether other jobs need what it makes, so that a process waits for another one
-        that is at it.
-      is_checked_again: Whether a finished job is run again, which checks its recipe and evaluates
-        it where the study now asks for another evaluation.
+      is_shared: Whether other jobs need its result, so that a process waits while another one runs
+        it.
+      is_checked_again: Whether a finished job runs again, to check its recipe and to repeat its
+        evaluation if the study's settings for that have changed.
     """
 
     stage: ClassVar[str]
@@ -51,11 +51,11 @@ class Job(abc.ABC):
 
     @abc.abstractmethod
     def needs(self, study: StudyDirectory) -> list[Job]:
-        """Return the jobs that come first."""
+        """Return the jobs that must run before."""
 
     @abc.abstractmethod
     def is_finished(self, study: StudyDirectory) -> bool:
-        """Return whether nothing is left to do."""
+        """Return whether the job is finished."""
 
     def is_begun(self, study: StudyDirectory) -> bool:
         """Return whether an interrupted training can be resumed."""
@@ -63,13 +63,13 @@ class Job(abc.ABC):
 
     @abc.abstractmethod
     def cost_key(self, study: StudyDirectory) -> str:
-        """Return the key of the recipe's `costs` that the job falls under."""
+        """Return the job's key in the recipe's `costs`."""
 
     @abc.abstractmethod
     def clips_processed(self, study: StudyDirectory) -> float | None:
         """Return how many clips the job prepares or trains on, repetitions included.
 
-        `None` where that is unknown.
+        `None` if unknown.
         """
 
     @abc.abstractmethod
@@ -79,10 +79,10 @@ class Job(abc.ABC):
         strategy: tf.distribute.Strategy | None,
         on_progress: OnProgress,
     ) -> None:
-        """Do the job; keep what is there already.
+        """Do the job; keep existing results.
 
         Args:
-          study: Where everything lies.
+          study: The study and its paths.
           strategy: The devices to train on; `None` for one.
           on_progress: See `OnProgress`.
         """
@@ -174,7 +174,7 @@ class UpstreamJob(Job):
 
 @dataclass(frozen=True)
 class CellJob(Job):
-    """Transfer a network as a cell says, and evaluate the result."""
+    """Transfer a network for a cell, and evaluate the result."""
 
     stage = "cell"
     noun = "cell"
@@ -219,7 +219,7 @@ class CellJob(Job):
 
 
 def _clips(study: StudyDirectory, name: str) -> float | None:
-    """Return the number of clips of a data set: counted, or else what the recipe expects."""
+    """Return the number of clips of a data set: counted, or else expected by the recipe."""
     if study.is_prepared(name):
         return read_dataset_info(study.dataset(name)).clips
     dataset = study.recipe.datasets[name]
@@ -229,7 +229,7 @@ def _clips(study: StudyDirectory, name: str) -> float | None:
 
 
 def _clips_trained(recipe: PretrainRecipe | TransferRecipe, clips: float | None) -> float | None:
-    """Return how many clips a training reads, each counted as often as it is read."""
+    """Return how many clips a training reads, repetitions included."""
     if recipe.training.steps is not None:
         return recipe.training.steps * recipe.training.batch_size
     return None if clips is None else recipe.training.epochs * clips * recipe.data.fraction

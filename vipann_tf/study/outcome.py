@@ -2,7 +2,7 @@
 
 OUT/tables/NAME.csv, .md, .tex     each table; `tables.md` has all of them
 OUT/plots/NAME.png                 each picture
-OUT/study.html                     both, in one file that needs no network
+OUT/study.html                     both, in one file that works offline
 """
 
 from collections.abc import Callable, Sequence
@@ -37,11 +37,11 @@ def write_outcome(
     resamples: int = RESAMPLES,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Table]:
-    """Write tables, pictures and page of what is finished; equal files give equal ones.
+    """Write tables, pictures and page of the finished cells; equal inputs give equal files.
 
     Args:
       study: The study.
-      cells: Its cells, or those to show.
+      cells: Its cells, or some of them.
       resamples: Resamples of the bootstrap intervals of differences.
       on_progress: Called with the number of tables made and their total.
 

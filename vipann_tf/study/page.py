@@ -1,4 +1,4 @@
-"""study.html: the tables and pictures of a study, in one file that needs no network."""
+"""study.html: the tables and pictures of a study, in one file that works offline."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def render_page(
       pictures: Its pictures.
       finished: Number of finished cells.
       wanted: Number of all cells.
-      hardware: Hardware that it ran on.
+      hardware: Hardware on which it ran.
     """
     loader = jinja2.ChoiceLoader(
         [

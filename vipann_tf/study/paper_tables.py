@@ -23,8 +23,8 @@ METRICS = {
     "brier": ("Brier", False),
 }
 _ACROSS = (
-    "Means over folds with 95 % intervals of Student's t, which are somewhat too narrow, since "
-    "folds share training clips; over seeds where there are no folds."
+    "Means over folds (seeds if there are no folds) with 95 % intervals of Student's t, which are "
+    "somewhat too narrow, since folds share training clips."
 )
 _ARM_HEADINGS = ["data", "network", "strategy", "mode", "options", "training clips", "folds"]
 
@@ -95,8 +95,8 @@ def ood_table(arms: Sequence[Arm]) -> Table:
     table = Table(
         "ood",
         "Out of distribution",
-        "AUROC of distinguishing the set from the clips held out, by each uncertainty; 0.5 is "
-        "chance, and what a single network's epistemic uncertainty, always 0, gives. " + _ACROSS,
+        "AUROC of distinguishing the set from the held-out clips, by each uncertainty; 0.5 is "
+        "chance, also for a single network's epistemic uncertainty, which is always 0. " + _ACROSS,
         ["set of clips", *_ARM_HEADINGS, *KINDS],
     )
     for name in dict.fromkeys(name for arm in arms for name in _outside(arm)):
@@ -118,7 +118,7 @@ def _arm_cells(arm: Arm) -> list[str]:
 
 
 def _clip_sets(arms: Sequence[Arm]) -> list[str | None]:
-    """List the sets of clips: `None` for those held out, then the names of those outside."""
+    """List the sets of clips: `None` for the held-out one, then the names of the others."""
     return [None, *dict.fromkeys(name for arm in arms for name in _outside(arm))]
 
 
@@ -149,7 +149,7 @@ def _over_folds(arm: Arm, value: Callable[[StoredResults], float | None]) -> Num
 
 
 def _present(names: Sequence[str], results: Collection[StoredResults]) -> list[str]:
-    """Return the metrics that any of the results has."""
+    """Return the metrics that occur in any of the results."""
     return [name for name in names if any(name in x.summary["metrics"] for x in results)]
 
 

@@ -1,4 +1,4 @@
-"""What of a study is done, and what the rest will cost. No TensorFlow in here."""
+"""The state of a study's jobs, and the cost of the rest. No TensorFlow in here."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ State = Literal["finished", "unfinished", "failed", "to do", "running", "elsewhe
 
 @dataclass(frozen=True)
 class JobStatus:
-    """How far a job has come.
+    """State of a job.
 
     Attributes:
       job: The job.
       state: See `State`.
-      seconds: How long a finished job took. Else an estimate, from the recipe's `costs` and the
-        times of finished jobs of the same cost; `None` where nothing is known.
+      seconds: Time that a finished job took, or an estimate from the recipe's `costs` and the times
+        of finished jobs of the same cost; `None` if nothing is known.
       reason: Why it failed.
     """
 
@@ -37,12 +37,12 @@ class JobStatus:
 def plan(
     study: StudyDirectory, chosen: Sequence[Cell], *, everything: bool = False
 ) -> list[JobStatus]:
-    """List the jobs behind some cells, in the order in which they are done.
+    """List the jobs that some cells need, in the order in which they run.
 
     Args:
       study: The study.
-      chosen: The cells that are wanted.
-      everything: Whether upstream networks that none of these cells needs are wanted, too.
+      chosen: The chosen cells.
+      everything: Whether to include upstream networks that none of these cells needs.
     """
     recipe = study.recipe
     needed = {cell.upstream for cell in chosen}
@@ -59,7 +59,7 @@ def seconds_left(statuses: Sequence[JobStatus]) -> tuple[float, int]:
 
 
 def _with_times(study: StudyDirectory, jobs: Sequence[Job]) -> list[JobStatus]:
-    """Take measured times where there are any, and scale estimates by those of the same cost."""
+    """Use measured times if there are any, and scale estimates by times of the same cost."""
     statuses = []
     took: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for job in jobs:

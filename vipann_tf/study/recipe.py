@@ -41,18 +41,18 @@ class Dataset(Section):
     dataset: str | None = pydantic.Field(
         default=None, description="Its name in `vipann-tf prepare`."
     )
-    source: str | None = pydantic.Field(default=None, description="Its recordings, if it has any.")
+    source: str | None = pydantic.Field(default=None, description="Its recordings, if any.")
     options: dict[str, Any] = pydantic.Field(
-        default={}, description="Options of its kind: subset, task, clips ..."
+        default={}, description="Its other options: subset, task, clips ..."
     )
     seconds: Positive | None = pydantic.Field(
-        default=None, description="Clip length; by default its own."
+        default=None, description="Clip length; by default the data set's."
     )
     directory: str | None = pydantic.Field(
         default=None, description="An existing dataset directory."
     )
     clips: Count | None = pydantic.Field(
-        default=None, description="Clips to expect, for the plan before it is prepared."
+        default=None, description="Expected number of clips, for the plan before it is prepared."
     )
 
     @pydantic.model_validator(mode="after")
@@ -74,7 +74,7 @@ class Upstream(Section):
         default=None, description="A recipe of `vipann-tf pretrain`."
     )
     settings: dict[str, Any] = pydantic.Field(
-        default={}, description="Values that replace those of the recipe."
+        default={}, description="Values that replace the recipe's."
     )
     model: str | None = pydantic.Field(default=None, description="An existing model directory.")
     checkpoint: str | None = pydantic.Field(
@@ -88,7 +88,7 @@ class Upstream(Section):
     )
     kind: Kind | None = pydantic.Field(default=None, description="Kind of the model or checkpoint.")
     data: str | None = pydantic.Field(
-        default=None, description="Data set that it is trained and evaluated on."
+        default=None, description="Data set for training and evaluation."
     )
 
     @pydantic.model_validator(mode="after")
@@ -117,12 +117,10 @@ class Downstream(Section):
 
     data: str
     folds: Count | list[Count] | None = pydantic.Field(
-        default=None, description="Their number or a list; none if the recipe names the splits."
+        default=None, description="Number or list of folds; none if the recipe names the splits."
     )
     recipes: dict[Mode, Transfer] = pydantic.Field(description="How each mode is trained.")
-    ood: list[str] = pydantic.Field(
-        default=[], description="Data sets that the model was not made for."
-    )
+    ood: list[str] = pydantic.Field(default=[], description="Out-of-distribution data sets.")
 
     @property
     def fold_numbers(self) -> list[int | None]:
@@ -133,13 +131,13 @@ class Downstream(Section):
 
 
 class Block(Section):
-    """A part of the grid: everything named, combined. The study is all blocks, each cell once."""
+    """A part of the grid: all combinations. The study is all blocks, each cell once."""
 
     strategies: list[Strategy]
     modes: list[Mode]
     downstream: list[str] | None = pydantic.Field(default=None, description="By default all.")
     upstream: list[str] | None = pydantic.Field(
-        default=None, description="By default all from which the strategy can start."
+        default=None, description="By default all that the strategy can start from."
     )
     variants: list[str] = pydantic.Field(default=[PLAIN])
     fractions: list[Share] = pydantic.Field(default=[1.0])
@@ -164,7 +162,7 @@ class Cost(Section):
 
     start_s: NonNegative = 0.0
     clip_ms: NonNegative = pydantic.Field(
-        default=0.0, description="Cost of each clip prepared, or read in training."
+        default=0.0, description="Cost per clip prepared, or read in training."
     )
 
 
@@ -183,7 +181,7 @@ class StudyRecipe(Section):
         default={}, description="By `pretrain-<kind>`, `<strategy>-<mode>` and `prepare`."
     )
     hardware: str = pydantic.Field(
-        default="", description="What the costs were measured or estimated on."
+        default="", description="Hardware for which the costs were measured or estimated."
     )
 
     @pydantic.model_validator(mode="after")
@@ -201,7 +199,7 @@ class StudyRecipe(Section):
             _known(f"grid.{i}.variants", block.variants, [PLAIN, *self.variants])
         for group in ("datasets", "upstream", "downstream", "variants"):
             for name in getattr(self, group):
-                # It becomes the name of a directory, and a value of --only.
+                # A name becomes the name of a directory and a value of --only.
                 if not name or set(name) & set("/\\,=|") or name.startswith("."):
                     raise ValueError(f"{group} can't have the name {name!r}: no / \\ , = | in it")
         return self

@@ -1,6 +1,6 @@
 """Run the unfinished jobs of a study, each on its own.
 
-What a cell gives depends on its recipe, its base and its data alone, so the order and the rest of
+The result of a cell depends only on its recipe, its base and its data, so the order and the rest of
 the grid do not matter. Several processes may run one study in one directory: each takes the jobs
 that no other has begun.
 """
@@ -35,13 +35,13 @@ from vipann_tf.study.recipe import StudyRecipe
 
 __all__ = ["Outcome", "run_study"]
 
-# Called before and after each job: its number, the number of jobs, its status (before: `running`).
+# Called before and after each job: its number, the number of jobs, its status (first `running`).
 OnJob = Callable[[int, int, JobStatus], None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the jobs.
+    """Results of the jobs.
 
     Attributes:
       statuses: The final status of every job.
@@ -51,17 +51,17 @@ class Outcome:
 
     @property
     def finished(self) -> list[Job]:
-        """The jobs that are finished, now or before."""
+        """The finished jobs, including earlier ones."""
         return [status.job for status in self.statuses if status.state == "finished"]
 
     @property
     def elsewhere(self) -> list[Job]:
-        """The jobs that another process is at."""
+        """The jobs that another process runs."""
         return [status.job for status in self.statuses if status.state == "elsewhere"]
 
     @property
     def failed(self) -> dict[str, str]:
-        """The names of the jobs that failed, with the reasons."""
+        """The names of failed jobs, with the reasons."""
         return {x.job.name: x.reason for x in self.statuses if x.state == "failed"}
 
 
@@ -75,23 +75,23 @@ def run_study(
     on_job: OnJob | None = None,
     on_progress: OnProgress | None = None,
 ) -> Outcome:
-    """Run every unfinished job behind some cells.
+    """Run every unfinished job that some cells need.
 
     Args:
       recipe: The study.
-      out: Its directory; what is there is kept.
+      out: Its directory; existing results are kept.
       chosen: The cells to do.
-      everything: Whether to train and evaluate upstream networks that none of the cells needs, too.
+      everything: Whether to include upstream networks that none of the cells needs.
       strategy: The devices; `None` for one.
       on_job: Called before and after each job, see `OnJob`.
       on_progress: Called within jobs, see `OnProgress`.
 
     Returns:
-      What became of every job. One that fails takes those with it that need it, and no others.
+      The status of every job. If a job fails, so do the jobs that need it, and no others.
 
     Raises:
       UserError: `out` holds another study's data sets.
-      Stopped: The process was told to stop; the next call resumes what was being trained.
+      Stopped: The process received a signal to stop; the next call resumes the training.
     """
     study = open_study(recipe, out)
     atomic.write_text(study.out / STUDY_JSON, recipe.model_dump_json(indent=1) + "\n")
@@ -109,7 +109,7 @@ def run_study(
 
 
 class _Runner:
-    """Runs jobs, and remembers which have failed for the sake of those that need them."""
+    """Runs jobs, and remembers the failed ones for the jobs that need them."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class _Runner:
         self._failed: dict[Job, str] = {}
 
     def run(self, status: JobStatus) -> JobStatus:
-        """Run a job unless another process does, and return its new status."""
+        """Run a job unless another process runs it, and return its new status."""
         job = status.job
         file = self._study.record(job.stage, job.name)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -165,16 +165,16 @@ class _Runner:
             result = record("finished")
         finally:
             if status.state != "finished":
-                # Free layers, graphs and their memory, and let names count from the start again.
+                # Free layers, graphs and their memory, and reset the numbering of names.
                 tf_keras.backend.clear_session()
                 gc.collect()
         if status.state == "finished" and before is not None:
-            result = replace(result, seconds=before.seconds)  # it was only checked
+            result = replace(result, seconds=before.seconds)  # the job was only checked
         write_record(file, result)
         return result
 
     def _check_needs(self, job: Job) -> None:
-        """Raise a `UserError` where something that the job needs has failed."""
+        """Raise a `UserError` if something that the job needs has failed."""
         for need in job.needs(self._study):
             if need in self._failed:
                 raise UserError(f"{need.noun} {need.name} failed: {self._failed[need]}")

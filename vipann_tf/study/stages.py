@@ -1,4 +1,4 @@
-"""How the jobs of a study are done: as the ordinary commands do them."""
+"""The work of a study's jobs, by the functions of the ordinary commands."""
 
 import json
 import shlex
@@ -30,13 +30,13 @@ __all__ = ["prepare_dataset", "run_cell", "train_upstream"]
 
 
 def prepare_dataset(study: StudyDirectory, name: str, on_progress: OnProgress) -> None:
-    """Prepare a data set unless it is there."""
+    """Prepare a data set unless it exists."""
     if study.is_prepared(name):
         return
     wanted = study.recipe.datasets[name]
     if wanted.directory is not None:
-        read_dataset_info(wanted.directory)  # says what is wrong with it
-    assert wanted.dataset is not None  # the recipe has either of the two
+        read_dataset_info(wanted.directory)  # raises if it is missing or damaged
+    assert wanted.dataset is not None  # the recipe has one of the two
     options = dict(wanted.options)
     if "seconds" in datasets.find(wanted.dataset).options:
         options["seconds"] = wanted.seconds
@@ -55,13 +55,13 @@ def train_upstream(
     strategy: tf.distribute.Strategy | None,
     on_progress: OnProgress,
 ) -> None:
-    """Train or import an upstream network unless it is there, and evaluate it."""
+    """Train or import an upstream network unless it exists, and evaluate it."""
     upstream, out = study.recipe.upstream[name], study.upstream(name)
     if upstream.model is not None:
-        read_model_info(out)  # says what is wrong with it
+        read_model_info(out)  # raises if it is missing or damaged
     elif upstream.recipe is not None:
         recipe = pretrain_recipe(upstream)
-        assert upstream.data is not None  # as the recipe checks
+        assert upstream.data is not None  # the recipe checks this
         if finished_versions(out):
             _check_recipe(out, recipe)
         else:
@@ -84,7 +84,7 @@ def run_cell(
     strategy: tf.distribute.Strategy | None,
     on_progress: OnProgress,
 ) -> None:
-    """Transfer and evaluate as a cell says; keep what is there already."""
+    """Transfer and evaluate for a cell; keep existing results."""
     recipe, out = transfer_recipe(study.recipe, cell), study.cell(cell)
     downstream = study.recipe.downstream[cell.downstream]
     if finished_versions(out):
@@ -141,12 +141,12 @@ def _same_evaluation(out: Path, tested: ModelUnderTest, outside: Sequence[str]) 
 
 
 def _check_recipe(model: Path, recipe: TrainingRecipe) -> None:
-    """Raise a `UserError` where a finished model was trained by another recipe."""
+    """Raise a `UserError` if a finished model was trained by another recipe."""
     stored = type(recipe).model_validate(read_model_info(model).recipe)
     if stored != recipe:
         raise UserError(
-            f"{model} was trained by another recipe than the study's; delete it to have it trained "
-            "anew, or choose another --out"
+            f"{model} was trained by another recipe than the study's; delete it to train it "
+            "again, or choose another --out"
         )
 
 

@@ -23,7 +23,7 @@ class Number:
     Attributes:
       found: The number with its interval; `None` if it is not defined.
       signed: Whether it is a difference.
-      verdict: `better` or `worse`, if that is shown.
+      verdict: `better` or `worse`, if the interval excludes 0.
     """
 
     found: Interval
@@ -51,7 +51,7 @@ class Table:
       title: Line above it.
       note: Explanation of the numbers.
       headings: Headings of the columns.
-      rows: Rows of cells, which are texts or numbers.
+      rows: Rows of cells, each a text or a number.
     """
 
     name: str
