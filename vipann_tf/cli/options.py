@@ -28,8 +28,8 @@ def common(*names: str) -> Callable[[FC], FC]:
             default="auto",
             show_default=True,
             help="Devices that share every batch. none: one GPU, or the CPU; mirrored: all GPUs of "
-            "this machine; multiworker: the machines named by the environment variable TF_CONFIG, on "
-            "each of which the same command is started; auto: the first that fits of multiworker "
+            "this machine; multiworker: the machines named by the environment variable TF_CONFIG "
+            "(start the same command on each); auto: the first that fits of multiworker "
             "(TF_CONFIG is set), mirrored (several GPUs) and none.",
         ),
         "num_draws": click.option(
