@@ -180,9 +180,7 @@ def calibrate(
     help="Uncertainty to rank by.",
 )
 @click.option("--top", type=int, default=20, show_default=True, metavar="K", help="Clips to list.")
-@click.option(
-    "--diversity", is_flag=True, help="Prefer clips that differ from those ranked before."
-)
+@click.option("--diversity", is_flag=True, help="Prefer clips unlike those ranked before.")
 @click.option(
     "--split",
     "splits",

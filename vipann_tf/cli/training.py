@@ -68,9 +68,7 @@ def pretrain(
 @click.option(
     "--base", required=True, metavar="MODEL", help="Model directory of the pretrained network."
 )
-@click.option(
-    "--mode", type=click.Choice(get_args(Mode)), help="Train the head alone, or everything."
-)
+@click.option("--mode", type=click.Choice(get_args(Mode)), help="Train the head or everything.")
 @click.option("--test-fold", type=int, metavar="K", help="Fold to hold out.")
 @click.option(
     "--folds",

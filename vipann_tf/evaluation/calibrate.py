@@ -42,8 +42,7 @@ class Calibrated:
       clips: Number of clips it was fitted on.
       before: `metrics.metrics` of the clips at temperature 1.
       after: The same, each clip at the temperature that was fitted on the other folds.
-      sets: `set_statistics`, pooled over folds: each fold's sets use the thresholds of the other
-      folds.
+      sets: `set_statistics`, pooled over folds: each fold's sets use the other folds' thresholds.
     """
 
     calibration: Calibration

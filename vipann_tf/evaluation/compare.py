@@ -114,8 +114,7 @@ def evaluate_models(
 def model_names(results: Sequence[StoredResults]) -> list[str]:
     """Return a name for the model of each result.
 
-    The name is the last part of the model's path, or the path of the results if two models share
-    it.
+    It is the last part of the model's path, or the path of the results if two models share it.
     """
     last = [Path(result.summary["model"]).name for result in results]
     seen = [(*result.place, name) for result, name in zip(results, last, strict=True)]

@@ -34,7 +34,7 @@ class Predictions:
       decomposition: Probabilities and uncertainty, NumPy arrays with clips as the first axis.
       logits: Mean over draws, float32 [clips, labels].
       standard_error: Standard error of the probabilities over draws, [clips, labels]; `None` for
-      one draw.
+        one draw.
       sample_logits: Logits of every draw, float32 [draws, clips, labels], if requested.
     """
 

@@ -77,8 +77,7 @@ class ModelUnderTest:
           any_labels: Whether its labels may differ from those of the model.
 
         Raises:
-          UserError: It is not a dataset directory, or labels or sample rate differ from the
-              model's.
+          UserError: It is not a dataset directory, or labels or sample rate do not match.
         """
         dataset = read_dataset_info(data)
         if dataset.sample_rate_hz != self.info.sample_rate_hz:

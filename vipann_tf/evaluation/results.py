@@ -110,9 +110,7 @@ class Results:
     num_draws: int
     seed: int
     command: str  # the command that produced this, as typed
-    description: Mapping[str, str] = field(
-        default_factory=dict
-    )  # rows about the model and its data
+    description: Mapping[str, str] = field(default_factory=dict)  # rows on model and data
     outside: Mapping[str, Answers] = field(default_factory=dict)  # name -> OOD clips' answers
     groups: np.ndarray | None = None  # [clips]: the recording of each clip, for the bootstrap
     standard_error: np.ndarray | None = None  # [clips, labels] over draws, of the probabilities

@@ -139,9 +139,8 @@ def select(found: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
 
     Args:
       found: All cells.
-      only: Texts `key=value,...`, each of which selects the cells that have all these values; `|`
-        separates several values of a key. A cell is chosen if any text selects it, or if there is
-        no text.
+      only: Texts `key=value,...`, each selecting the cells with all these values; `|` separates
+        several values of a key. Cells that any text selects are chosen; without a text, all are.
 
     Raises:
       UserError: A key is unknown, or no cell has such a value.
