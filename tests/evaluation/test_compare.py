@@ -244,5 +244,5 @@ def test_other_labels_and_other_directories_are_refused(tmp_path):
     places = [_write(results, tmp_path / "a"), _write(renamed, tmp_path / "b")]
     with pytest.raises(UserError, match="b and .*a have different labels on a dataset, fold5"):
         compare(places, tmp_path / "out", resamples=RESAMPLES)
-    with pytest.raises(UserError, match="metrics.json is missing: .* no directory that"):
+    with pytest.raises(UserError, match="metrics.json is missing: .* is not a directory of"):
         compare([tmp_path], tmp_path / "out")

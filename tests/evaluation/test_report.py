@@ -127,5 +127,5 @@ def test_file_is_written_and_other_summaries_are_refused(example, tmp_path):
     results, summary = example
     write_report(results, summary, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-    with pytest.raises(UserError, match="the summary is of 39 clips and 5 labels, the results"):
+    with pytest.raises(UserError, match="the summary has 39 clips and 5 labels, the results"):
         render_report(results, {**summary, "clips": 39})

@@ -69,7 +69,7 @@ def render_report(
     if summary["clips"] != len(results.truth) or summary["labels"] != list(results.labels):
         raise UserError(
             f"the summary has {summary['clips']} clips and {len(summary['labels'])} labels, the "
-            f"results of {len(results.truth)} and {len(results.labels)}; give summarise(results)"
+            f"results have {len(results.truth)} and {len(results.labels)}; give summarise(results)"
         )
     loader = jinja2.PackageLoader("vipann_tf.evaluation", "templates")
     environment = jinja2.Environment(
