@@ -13,7 +13,7 @@ class HeadlineCard:
 
     name: str
     value: str
-    interval: str  # "" where there is none
+    interval: str  # "" if there is none
     meaning: str
 
 

@@ -115,7 +115,7 @@ def label_auc(probs: ArrayLike, labels: ArrayLike) -> FloatArray:
 
 
 def d_prime(auc: float) -> float | None:
-    """Return sqrt(2) Phi^-1(AUC), or None where it is infinite, at 0 and 1.
+    """Return sqrt(2) Phi^-1(AUC), or None if it is infinite, at 0 and 1.
 
     It is the distance, in standard deviations, of two normal scores of that AUC (Simpson & Fitter
     1973).

@@ -13,7 +13,7 @@ def percent(share: float | None, digits: int = 0) -> str:
 
 
 def interval_text(interval: dict, scale: float = 1.0, digits: int = 3) -> str:
-    """Return the ends of an interval as "0.79 to 0.93", "" where it has none."""
+    """Return the ends of an interval as "0.79 to 0.93", "" if it has none."""
     if interval["low"] is None:
         return ""
     return f"{scale * interval['low']:.{digits}f} to {scale * interval['high']:.{digits}f}"

@@ -47,7 +47,7 @@ class Arm:
         return pooled([self.results[key] for key in (keys or self.results)])
 
     def by_fold(self, value: Callable[[StoredResults], float | None]) -> list[float]:
-        """Return a number per fold, the mean over its seeds; per seed where there are no folds.
+        """Return a number per fold, the mean over its seeds; per seed if there are no folds.
 
         Args:
           value: Returns the number of an evaluation; `None` if it is not defined.

@@ -124,7 +124,7 @@ class Downstream(Section):
 
     @property
     def fold_numbers(self) -> list[int | None]:
-        """The folds to hold out, `[None]` where there are none."""
+        """The folds to hold out, `[None]` if there are none."""
         if self.folds is None:
             return [None]
         return list(range(1, self.folds + 1)) if isinstance(self.folds, int) else [*self.folds]

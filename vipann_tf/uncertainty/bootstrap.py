@@ -27,7 +27,7 @@ __all__ = ["Interval", "interval", "resample_weights"]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with the ends of its interval; None where the data do not define it."""
+    """A value with the ends of its interval; None if the data do not define it."""
 
     value: float | None
     low: float | None = None
@@ -55,7 +55,7 @@ def resample_weights(
         clips.
 
     Returns:
-      float64 `[resamples, clips]` of whole numbers. Rows sum to `clips` where there are no groups.
+      float64 `[resamples, clips]` of whole numbers. Rows sum to `clips` if there are no groups.
 
     Raises:
       UserError: If a number is out of range or groups have another length.
@@ -79,7 +79,7 @@ def interval(
     """Return the interval of a score from its values on the resamples.
 
     Args:
-      value: The score on the clips as they are; None or NaN where it is not defined.
+      value: The score on the clips as they are; None or NaN if it is not defined.
       resampled: The score on each resample, `[resamples]`; values that are not finite are left out
         (a resample without positive clips has no AUC).
       level: Nominal coverage.

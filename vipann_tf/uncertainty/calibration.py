@@ -64,12 +64,12 @@ class Reliability:
 
     @property
     def mean_confidence(self) -> FloatArray:
-        """Mean confidence `[..., bins]`, NaN where the bin is empty."""
+        """Mean confidence `[..., bins]`, NaN if the bin is empty."""
         return _mean(self.confidence, self.count)
 
     @property
     def accuracy(self) -> FloatArray:
-        """Observed share of outcomes that are 1, `[..., bins]`, NaN where the bin is empty."""
+        """Observed share of outcomes that are 1, `[..., bins]`, NaN if the bin is empty."""
         return _mean(self.outcome, self.count)
 
 
@@ -284,7 +284,7 @@ def sweep_calibration_error(confidence: ArrayLike, outcome: ArrayLike) -> float:
 
 
 def _mean(total: ArrayLike, count: ArrayLike) -> FloatArray:
-    """Return total / count, NaN where the count is 0."""
+    """Return total / count, NaN if the count is 0."""
     total, count = np.asarray(total, np.float64), np.asarray(count)
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 

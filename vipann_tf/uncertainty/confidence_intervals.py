@@ -18,7 +18,7 @@ def wilson_interval(
 ) -> tuple[FloatArray, FloatArray]:
     """Return Wilson's score interval of a share (Wilson 1927), which stays inside [0, 1].
 
-    A bootstrap sees no spread where all clips are right; this interval does not need it.
+    Bootstrap resamples do not vary if all clips are right; this interval does not need it.
 
     Args:
       successes: Counts, `[...]`.

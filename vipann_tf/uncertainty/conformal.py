@@ -52,7 +52,7 @@ class MulticlassConformal:
 
     coverage: float
     method: Method
-    threshold: float  # infinite where there were too few calibration clips
+    threshold: float  # infinite if there were too few calibration clips
     clips: int  # calibration clips
 
     def sets(self, probs: ArrayLike, uniform: ArrayLike | None = None) -> BoolArray:

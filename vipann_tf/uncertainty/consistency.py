@@ -1,6 +1,6 @@
 """The calibration error that chance alone would show.
 
-With few clips per bin, points stray from the diagonal even where a model is perfectly calibrated,
+With few clips per bin, points stray from the diagonal even if a model is perfectly calibrated,
 so an ECE means something only beside the ECE of such a model. Consistency resampling (Broecker &
 Smith 2007, "Increasing the Reliability of Reliability Diagrams") keeps the answers as they are,
 draws the truth from them again and again, and scores each draw.

@@ -61,7 +61,7 @@ def error_detection_auroc(uncertainty: ArrayLike, wrong: ArrayLike) -> float | N
       wrong: Which answers are wrong, bool `[clips]`.
 
     Returns:
-      The AUROC; None where all answers are right or all are wrong.
+      The AUROC; None if all answers are right or all are wrong.
     """
     uncertainty, wrong = _checked(uncertainty, wrong)
     if wrong.all() or not wrong.any():
@@ -89,7 +89,7 @@ def area_under_risk_coverage(uncertainty: ArrayLike, loss: ArrayLike) -> float:
     """Return AURC, the mean risk over the coverages 1/n ... 1: lower is better.
 
     Geifman, Uziel & El-Yaniv 2019, "Bias-Reduced Uncertainty Estimation", eq. 1. It is the mean
-    loss where the uncertainty says nothing.
+    loss if the uncertainty says nothing.
     """
     return float(risk_coverage(uncertainty, loss).risk.mean())
 
