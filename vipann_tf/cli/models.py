@@ -58,6 +58,12 @@ def import_(
 @_signs(
     "Where Flipout convolutions draw signs; it changes the spread of the draws, not the weights."
 )
+@click.option(
+    "--statistics-data",
+    metavar="DIR",
+    help="Estimate the BatchNorm statistics of each draw on this dataset (the clips that the model "
+    "was trained on), and keep them in the SavedModel: better calibrated draws of a random trunk.",
+)
 @click.option("--seconds", type=float, metavar="S", help="Accept waveforms of this length only.")
 @click.option(
     "--version", type=int, metavar="N", help="Number of the version; by default the next one."
@@ -77,6 +83,7 @@ def export(
     precision: Precision | None,
     draw_storage: DrawStorage | None,
     signs: Signs | None,
+    statistics_data: str | None,
     seconds: float | None,
     version: int | None,
     metrics: tuple[str, ...],
@@ -85,6 +92,11 @@ def export(
     """Write a version of a model with other serving settings."""
     from vipann_tf.saved_model.reexport import reexport
 
+    statistics = None
+    if statistics_data is not None:
+        from vipann_tf.evaluation.draw_statistics import draw_statistics
+
+        statistics = draw_statistics(model, statistics_data, num_draws=num_draws, seed=seed)
     folder = reexport(
         model,
         out,
@@ -93,6 +105,7 @@ def export(
         precision=precision,
         draw_storage=draw_storage,
         signs=signs,
+        draw_statistics=statistics,
         fixed_seconds=seconds,
         evaluations=metrics,
         licence=licence,

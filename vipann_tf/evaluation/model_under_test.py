@@ -12,7 +12,7 @@ from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.export import POLICIES
 from vipann_tf.saved_model.load import load_model
-from vipann_tf.saved_model.metadata import ModelInfo, read_labels, read_model_info
+from vipann_tf.saved_model.metadata import ModelInfo, check_draws, read_labels, read_model_info
 
 __all__ = ["BATCH", "ModelUnderTest"]
 
@@ -56,6 +56,7 @@ class ModelUnderTest:
         if num_draws < 1:
             raise UserError(f"num_draws is {num_draws}; use 1 or more")
         seed = info.seed if seed is None else seed
+        check_draws(info, num_draws, seed, path)
         return cls(path, info, read_labels(path), num_draws, seed)
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from vipann_tf.models.randomness import Draw, current_randomness
+from vipann_tf.models.randomness import Draw, Moments, current_randomness
 
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
@@ -36,19 +36,39 @@ class BatchNorm(tf_keras.layers.BatchNormalization):
     ) -> tf.Tensor:
         """Normalise the inputs, or add the offset of the draw."""
         context = current_randomness()
-        if isinstance(context, Draw) and self.name in context.offsets:
-            offset = context.offsets[self.name]
-            return tf.nn.bias_add(inputs, tf.cast(offset, inputs.dtype))
+        if isinstance(context, Draw):
+            if self.name in context.offsets:
+                offset = context.offsets[self.name]
+                return tf.nn.bias_add(inputs, tf.cast(offset, inputs.dtype))
+            if context.observed is not None:
+                context.observed[self.name] = self._batch_moments(inputs)
+                return self._normalised(inputs, context.observed[self.name])
+            if self.name in context.statistics:
+                return self._normalised(inputs, context.statistics[self.name])
         return super().call(inputs, training=training, mask=mask)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return {**super().get_config(), "after": self.after, "synchronized": self.synchronized}
 
-    def folded(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the factor and offset of the stored statistics, float32 [channels]."""
-        factor = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
-        return factor, self.beta - self.moving_mean * factor
+    def folded(self, moments: Moments | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return factor and offset of some statistics, float32 [channels].
+
+        Args:
+          moments: Mean and variance; by default the stored ones.
+        """
+        mean, variance = moments or (self.moving_mean, self.moving_variance)
+        factor = self.gamma * tf.math.rsqrt(variance + self.epsilon)
+        return factor, self.beta - mean * factor
+
+    def _batch_moments(self, inputs: tf.Tensor) -> Moments:
+        values = tf.cast(inputs, tf.float32)
+        mean, variance = tf.nn.moments(values, list(range(values.shape.rank - 1)))
+        return mean, variance
+
+    def _normalised(self, inputs: tf.Tensor, moments: Moments) -> tf.Tensor:
+        factor, offset = self.folded(moments)
+        return tf.cast(tf.cast(inputs, tf.float32) * factor + offset, inputs.dtype)
 
     def _sync_calculate_mean_and_var(
         self,

@@ -45,6 +45,10 @@ class TrainingNoise:
         return _fold(self.seed, self.step, name)
 
 
+# Mean and variance of a BatchNorm layer's inputs, float32 [channels].
+Moments = tuple[tf.Tensor, tf.Tensor]
+
+
 @dataclass(frozen=True)
 class Draw:
     """One network of the posterior.
@@ -55,12 +59,17 @@ class Draw:
       kernels: Sampled kernels by layer name; a layer without one samples it when it is called.
       offsets: Offsets, float32 [channels], of the BatchNorm layers whose factors are in `kernels`,
         by layer name.
+      statistics: Statistics of this draw, by the name of the BatchNorm layer; a layer that is not
+        in it uses its stored statistics.
+      observed: Where not `None`, BatchNorm layers use the moments of the batch, and put them here.
     """
 
     seed: tf.Tensor
     index: tf.Tensor
     kernels: Mapping[str, tf.Tensor] = field(default_factory=dict)
     offsets: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    statistics: Mapping[str, Moments] = field(default_factory=dict)
+    observed: dict[str, Moments] | None = None
 
     def layer_seed(self, name: str) -> tf.Tensor:
         """Return the key of a layer's random numbers, int64 [2]."""

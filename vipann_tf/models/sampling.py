@@ -11,7 +11,11 @@ from vipann_tf.models.randomness import Draw
 
 
 def sample_draw(
-    layers: Sequence[tf_keras.layers.Layer], seed: tf.Tensor | int, index: tf.Tensor | int
+    layers: Sequence[tf_keras.layers.Layer],
+    seed: tf.Tensor | int,
+    index: tf.Tensor | int,
+    *,
+    fold: bool = True,
 ) -> Draw:
     """Sample the kernels of draw number `index` of a seed.
 
@@ -21,12 +25,13 @@ def sample_draw(
       layers: All layers of the network; see `Chain.parts`.
       seed: int scalar.
       index: int scalar.
+      fold: Whether BatchNorm may be folded, which is right for the stored statistics alone.
     """
     draw = Draw(seed, index)
     norms = {
         layer.after: layer
         for layer in layers
-        if isinstance(layer, BatchNorm) and layer.compute_dtype != "float32"
+        if fold and isinstance(layer, BatchNorm) and layer.compute_dtype != "float32"
     }
     kernels, offsets = {}, {}
     for layer in layers:

@@ -1,5 +1,6 @@
 """The VIPANN Keras model: a distribution over networks from waveforms to labels."""
 
+import dataclasses
 import functools
 import types
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from vipann_tf.audio.logmel import LogMel
 from vipann_tf.models import resnet
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.compiled_network import CompiledNetwork
+from vipann_tf.models.draw_statistics import DrawStatistics
 from vipann_tf.models.layer_factory import LayerFactory
 from vipann_tf.models.objective import Objective
 from vipann_tf.models.posterior import KernelPosterior
@@ -63,6 +65,7 @@ class VIPANN(tf_keras.Model):
         self._flipout = types.MappingProxyType(dict(flipout or {}))
         self._trunk_flipout = types.MappingProxyType(dict(trunk_flipout or {}))
         self._step: TrainingStep | None = None
+        self._draw_statistics: DrawStatistics | None = None
         make = LayerFactory(
             architecture,
             seed=seed,
@@ -140,6 +143,8 @@ class VIPANN(tf_keras.Model):
             x, start = self.frontend(x), "log_mel"
         if start == stop == "waveform":
             return x
+        if self.draw_statistics is not None and draw is not None and draw.observed is None:
+            draw = dataclasses.replace(draw, statistics=self.draw_statistics.of(draw.index))
         with randomness(draw):
             outputs = self.network(x, start=start, stop=stop, training=False)
         return tf.cast(outputs, tf.float32) if stop in ("embedding", "logits") else outputs
@@ -160,7 +165,19 @@ class VIPANN(tf_keras.Model):
           seed: int scalar.
           index: int scalar.
         """
-        return sample_draw(self.network.parts(), seed, index)
+        fold = self.draw_statistics is None
+        return sample_draw(self.network.parts(), seed, index, fold=fold)
+
+    @property
+    def draw_statistics(self) -> DrawStatistics | None:
+        """BatchNorm statistics of each draw; `None` where draws use the stored statistics."""
+        return self._draw_statistics
+
+    @draw_statistics.setter
+    def draw_statistics(self, statistics: DrawStatistics | None) -> None:
+        self._draw_statistics = statistics
+        # Traced functions hold on to what they were traced with.
+        self.__dict__.pop("compiled_network", None)
 
     @functools.cached_property
     def compiled_network(self) -> CompiledNetwork:
@@ -227,6 +244,7 @@ class VIPANN(tf_keras.Model):
             architecture or self.architecture, dtype=dtype or self.network.dtype_policy.name
         )
         twin.assign(self.named_variables())
+        twin.draw_statistics = self.draw_statistics
         return twin
 
     def trunk_layers(self) -> list[tf_keras.layers.Layer]:

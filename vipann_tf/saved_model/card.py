@@ -51,6 +51,7 @@ def _summary(info: ModelInfo, labels: list[str]) -> str:
         f"It gives {kind} out of {len(labels)}: {shown}{more}.\n"
         f"`serving_default` answers by {draws}"
         + (f", {how}" if network.stochastic else "")
+        + (", each with BatchNorm statistics of its own" if info.batch_norm == "draw" else "")
         + f", computed in {info.precision}, with temperature {info.calibration.temperature:g}."
     )
 

@@ -15,6 +15,7 @@ from vipann_tf.saved_model.metadata import (
     MAX_DRAWS,
     MIN_SECONDS,
     ModelInfo,
+    check_draws,
     read_labels,
     read_model_info,
     version_directory,
@@ -136,12 +137,13 @@ def connect(
     num_draws = info.num_draws if num_draws is None else num_draws
     if not 1 <= num_draws <= MAX_DRAWS:
         raise UserError(f"num_draws is {num_draws}; use 1 to {MAX_DRAWS}")
+    seed = info.seed if seed is None else seed
+    check_draws(info, num_draws, seed, model)
     endpoint: Endpoint = (
         LocalModel(model)
         if server is None
         else Server(server, model_name(model), deadline_s=deadline_s)
     )
-    seed = info.seed if seed is None else seed
     return Connection(info, read_labels(model), num_draws, seed, endpoint)
 
 

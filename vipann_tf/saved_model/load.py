@@ -1,5 +1,6 @@
 """Loading of model directories, as a SavedModel or as a Keras model to train."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.metadata import ModelInfo, read_model_info, version_directory
 
 if TYPE_CHECKING:
+    from vipann_tf.models.draw_statistics import DrawStatistics
     from vipann_tf.models.vipann import VIPANN
 
 _KEY = "network_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
+_STATISTICS = re.compile(r"draw_statistics/(.+)/\.ATTRIBUTES/VARIABLE_VALUE")
 
 
 def load_signatures(path: StrPath) -> Any:
@@ -52,4 +55,23 @@ def load_model(path: StrPath, *, dtype: str = "float32") -> "tuple[VIPANN, Model
     info = read_model_info(path)
     model = VIPANN(info.architecture, dtype=dtype)
     model.assign(read_variables(path))
+    if info.batch_norm == "draw":
+        model.draw_statistics = _read_statistics(path, info)
     return model, info
+
+
+def _read_statistics(path: StrPath, info: ModelInfo) -> "DrawStatistics":
+    from vipann_tf.models.draw_statistics import DrawStatistics
+
+    try:
+        reader = tf.train.load_checkpoint(str(version_directory(path) / "variables" / "variables"))
+        keys = reader.get_variable_to_shape_map()
+        found = {key: match[1] for key in keys if (match := _STATISTICS.fullmatch(key))}
+        # A dot in the name of a layer is doubled in a checkpoint's key.
+        moments = {name.replace("..", "."): reader.get_tensor(key) for key, name in found.items()}
+    except (ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{path} can't be loaded: its variables are damaged ({error})") from error
+    return DrawStatistics(
+        info.seed,
+        {name: tf.Variable(value, trainable=False) for name, value in sorted(moments.items())},
+    )

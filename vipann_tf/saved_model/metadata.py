@@ -25,6 +25,7 @@ MODEL_CARD = Path("README.md")
 SAVED_MODEL_PB = "saved_model.pb"
 
 DrawStorage = Literal["sampled", "stored"]
+BatchNormStatistics = Literal["stored", "draw"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -91,6 +92,8 @@ class ModelInfo(pydantic.BaseModel):
       clip_seconds: Length of the training clips.
       num_draws, seed: Number of draws and seed of `serving_default`.
       draw_storage: Whether those draws are `sampled` in each request or `stored` in the SavedModel.
+      batch_norm: Whether a draw uses the `stored` statistics of BatchNorm, or those of the `draw`,
+        which are in the SavedModel. With the latter no other draws can be asked for.
       precision: Precision of the SavedModel's computation.
       fixed_seconds: The only length of waveform that the SavedModel accepts; `None` for any.
       calibration: Calibration of the logits of every draw.
@@ -114,6 +117,7 @@ class ModelInfo(pydantic.BaseModel):
     num_draws: int
     seed: int
     draw_storage: DrawStorage = "sampled"
+    batch_norm: BatchNormStatistics = "stored"
     precision: Precision = "float32"
     fixed_seconds: float | None = None
     calibration: Calibration = Calibration()
@@ -129,6 +133,23 @@ class ModelInfo(pydantic.BaseModel):
     @classmethod
     def _read_former_names(cls, values: Any) -> Any:
         return with_present_names(values, {"samples": "num_draws", "draws": "draw_storage"})
+
+
+def check_draws(info: ModelInfo, num_draws: int, seed: int, name: StrPath) -> None:
+    """Raise a `UserError` if a model cannot make these draws.
+
+    Args:
+      info: Metadata of the model.
+      num_draws: Number of draws asked for.
+      seed: Seed asked for.
+      name: The model in the message.
+    """
+    if info.batch_norm == "draw" and (num_draws > info.num_draws or seed != info.seed):
+        raise UserError(
+            f"{num_draws} draws of seed {seed} were asked for, but {name} has BatchNorm statistics "
+            f"of {info.num_draws} draws of seed {info.seed}; ask for those, or export the model "
+            "again with --statistics-data"
+        )
 
 
 def version_directory(path: StrPath) -> Path:

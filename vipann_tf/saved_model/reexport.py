@@ -8,6 +8,7 @@ from typing import Any
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture, Signs
+from vipann_tf.models.draw_statistics import DrawStatistics
 from vipann_tf.saved_model.export import add_version, check_served
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.metadata import (
@@ -31,6 +32,7 @@ def reexport(
     signs: Signs | None = None,
     fixed_seconds: float | None = None,
     calibration: Calibration | None = None,
+    draw_statistics: DrawStatistics | None = None,
     licence: str | None = None,
     evaluations: Sequence[StrPath] = (),
     version: int | None = None,
@@ -48,7 +50,9 @@ def reexport(
       signs: Where Flipout convolutions draw their signs; the posterior over weights is the same.
       fixed_seconds: The only length of waveform to accept.
       calibration: Calibration of the logits of every draw. The model's metrics are left out if the
-        calibration or the signs change.
+        calibration, the signs or the statistics change.
+      draw_statistics: BatchNorm statistics of each of the draws. A model that has statistics keeps
+        them as long as its draws stay the same.
       licence: Licence of the weights, for the model card.
       evaluations: `metrics.json` files of evaluations, for the model card.
       version: Number of the version; by default one more than the highest in `out`.
@@ -70,9 +74,24 @@ def reexport(
         "licence": licence,
     }
     info = read_model_info(model)
+    before = info.num_draws, info.seed, info.architecture
     info = info.model_copy(update={k: v for k, v in chosen.items() if v is not None})
     architecture = with_signs(info.architecture, signs, model)
-    changed = calibration is not None or architecture != info.architecture
+    if draw_statistics is not None:
+        info = info.model_copy(update={"batch_norm": "draw"})
+        if (draw_statistics.num_draws, draw_statistics.seed) != (info.num_draws, info.seed):
+            raise ValueError(
+                f"statistics of {draw_statistics.num_draws} draws of seed {draw_statistics.seed} "
+                f"do not fit {info.num_draws} draws of seed {info.seed}"
+            )
+    elif info.batch_norm == "draw" and (info.num_draws, info.seed, architecture) != before:
+        raise UserError(
+            f"{model} has BatchNorm statistics of its draws, which other draws do not have; add "
+            "--statistics-data DIR to estimate theirs"
+        )
+    changed = (
+        calibration is not None or architecture != info.architecture or draw_statistics is not None
+    )
     metrics = {} if changed else dict(info.metrics)
     for file in evaluations:
         metrics |= read_metrics(file)
@@ -80,6 +99,8 @@ def reexport(
     check_served(info)  # before the weights are read
     next_version(out, version)
     network, _ = load_model(model)
+    if draw_statistics is not None:
+        network.draw_statistics = draw_statistics
     if architecture != network.architecture:
         network = network.twin(architecture=architecture)
     return add_version(network, out, info, read_labels(model), version=version)

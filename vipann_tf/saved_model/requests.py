@@ -6,7 +6,7 @@ that would fail on the same request with a less clear message.
 
 import tensorflow as tf
 
-from vipann_tf.saved_model.metadata import MAX_DRAWS
+from vipann_tf.saved_model.metadata import MAX_DRAWS, ModelInfo
 
 
 def checked_waveform(waveform: tf.Tensor, *, least: int, exactly: int | None = None) -> tf.Tensor:
@@ -66,6 +66,17 @@ def checked_samples(num_samples: tf.Tensor) -> tf.Tensor:
         tf.logical_and(tf.reduce_all(num_samples >= 1), tf.reduce_all(num_samples <= MAX_DRAWS)),
         f"num_samples must be from 1 to {MAX_DRAWS}; received",
         num_samples,
+    )
+
+
+def checked_draws(num_samples: tf.Tensor, seed: tf.Tensor, info: ModelInfo) -> tf.Tensor:
+    """Return the number of draws asked for, after a check that they have BatchNorm statistics."""
+    return require(
+        num_samples,
+        tf.logical_and(num_samples <= info.num_draws, tf.equal(seed, info.seed)),
+        f"this model has BatchNorm statistics of {info.num_draws} draws of seed {info.seed} alone; "
+        "received",
+        [num_samples, tf.cast(seed, tf.int32)],
     )
 
 

@@ -16,7 +16,7 @@ from vipann_tf.models.training_step import Stage
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model import wav
 from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
-from vipann_tf.saved_model.requests import checked_samples, checked_waveform
+from vipann_tf.saved_model.requests import checked_draws, checked_samples, checked_waveform
 from vipann_tf.uncertainty import decomposition
 
 # Fields of a `Decomposition` that a signature returns.
@@ -78,6 +78,8 @@ class Signatures:
         module = tf.Module()
         module.network_variables = list(self._model.named_variables().values())
         module.drawn_kernels = self._stored or []
+        statistics = self._model.draw_statistics
+        module.draw_statistics = dict(statistics.moments) if statistics else {}
         return module
 
     # The signatures.
@@ -86,7 +88,10 @@ class Signatures:
         return self._decompose(self._default(self._checked(waveform)))
 
     def _monte_carlo(self, waveform: tf.Tensor, num_samples: tf.Tensor, seed: tf.Tensor) -> Answer:
-        probs = self._sample(self._checked(waveform), checked_samples(num_samples), seed)
+        num_samples = checked_samples(num_samples)
+        if self._info.batch_norm == "draw":
+            num_samples = checked_draws(num_samples, seed, self._info)
+        probs = self._sample(self._checked(waveform), num_samples, seed)
         return {**self._decompose(probs), "sample_probabilities": tf.transpose(probs, [1, 0, 2])}
 
     def _embed(self, waveform: tf.Tensor) -> Answer:

@@ -1,0 +1,62 @@
+"""BatchNorm statistics of each draw of a model, estimated on clips that it was trained on."""
+
+import tensorflow as tf
+
+from vipann_tf.errors import UserError
+from vipann_tf.evaluation.model_under_test import ModelUnderTest
+from vipann_tf.files.paths import StrPath
+from vipann_tf.models.draw_statistics import DrawStatistics, estimate_statistics
+from vipann_tf.records.pipeline import evaluation_batches
+from vipann_tf.records.subset import choose
+
+__all__ = ["BATCH", "CLIPS", "draw_statistics"]
+
+# As many as were enough in a trial; they are held as features, all at once.
+CLIPS = 160
+BATCH = 32
+
+
+def draw_statistics(
+    model: StrPath, data: StrPath, *, num_draws: int | None = None, seed: int | None = None
+) -> DrawStatistics:
+    """Estimate the BatchNorm statistics of a model's draws.
+
+    At most `CLIPS` clips are used, chosen by the seed among those that the model was trained on; of
+    another data set, among those of its split `train`.
+
+    Args:
+      model: Model directory; its trunk must be random.
+      data: Dataset directory with the model's sample rate.
+      num_draws: Number of draws; by default that of the export.
+      seed: Seed of the draws; by default that of the export.
+
+    Raises:
+      UserError: The trunk is deterministic, or the data set does not fit.
+    """
+    info = ModelUnderTest.open(model).info
+    num_draws = info.num_draws if num_draws is None else num_draws
+    seed = info.seed if seed is None else seed
+    if info.architecture.trunk == "deterministic":
+        raise UserError(
+            f"the trunk of {model} is deterministic: its BatchNorm statistics are those of every "
+            "draw; leave --statistics-data out"
+        )
+    tested = ModelUnderTest.open(model)
+    dataset = tested.check(data, any_labels=True)
+    own = info.data is not None and info.data.dataset == dataset.name
+    splits = dataset.check_splits(info.data.splits if own and info.data else ["train"])
+    clips = dataset.count(splits)
+    if clips < BATCH:
+        raise UserError(
+            f"{data} has {clips} clips in {', '.join(splits)}; statistics need {BATCH} or more"
+        )
+    chosen = choose(data, splits, min(CLIPS / clips, 1.0), seed, "stop")
+    until = tested.network.compiled_network.until
+    batches = evaluation_batches(data, splits, BATCH, only=chosen)
+    shared = tf.concat([until("shared", batch["waveform"]) for batch in batches], 0)
+    # All batches count alike, so they have as many clips; fewer than one per batch are left out.
+    count = max(len(shared) // BATCH, 1)
+    size = len(shared) // count
+    whole = [shared[i * size : (i + 1) * size] for i in range(count)]
+    tested.network.draw_statistics = None
+    return estimate_statistics(tested.network, whole, num_draws=num_draws, seed=seed)
