@@ -151,7 +151,7 @@ class TestSettings:
     def test_only_kernels_can_be_stored(self, kind):
         info = small_info(small_model(kind), draw_storage="stored")
         with pytest.raises(
-            UserError, match="draws 'stored' needs a Flipout model; this one has a d"
+            UserError, match="draw_storage 'stored' needs a Flipout model; this one has a d"
         ):
             check_served(info)
 
