@@ -1,5 +1,6 @@
 """The steps of the quickstart are commands, and the first one that fails ends it."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -47,6 +48,8 @@ def test_an_interrupt_ends_it(tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        # A shell ignores interrupts on behalf of what it starts in the background, such as a suite.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     while not process.stdout.readline().startswith("$ vipann-tf prepare"):
         assert process.poll() is None
