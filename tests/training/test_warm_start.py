@@ -73,7 +73,7 @@ def test_wrong_bases(bases, events, tagging, tmp_path):
         with pytest.raises(UserError, match=match):
             pretrain(pretrain_recipe(kind, *settings), data, tmp_path / "m", base=bases[base])
 
-    refused("layer conv_block1.conv1 is Flipout, and that of the base determin.*moped_delta=0.1")
+    refused("layer conv_block1.conv1 is Flipout, but determin.*moped_delta=0.1")
     refused("has width 0.0625, but the recipe asks for 0.125", MOPED, "model.width=0.125")
     refused("has depth 22, but the recipe asks for 54", MOPED, "model.depth=54")
     refused("base has no conv_block1.conv1/kernel; ", kind="deterministic", base="flipout")
