@@ -15,6 +15,8 @@ from vipann_tf.evaluation.draw_statistics import draw_statistics
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.records.prepare import prepare
 from vipann_tf.saved_model.export import export
+from vipann_tf.saved_model.load import load_model
+from vipann_tf.saved_model.reexport import with_signs
 
 
 def decode(clip, sample_rate_hz):
@@ -71,3 +73,29 @@ def test_what_is_refused(made, tmp_path):
     small_data.write(tmp_path / "slow", {"train": 40})
     with pytest.raises(UserError, match="sample rate of 1000 Hz"):
         draw_statistics(made / "flip", tmp_path / "slow")
+
+
+def test_statistics_are_those_of_the_signs_exported(made):
+    """Signs per activation make other draws: theirs are the statistics that the export keeps."""
+    arguments = [
+        "export",
+        str(made / "flip"),
+        "--out",
+        str(made / "signs"),
+        "--signs",
+        "activation",
+    ]
+    arguments += ["--statistics-data", str(made / "data")]
+    assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
+    exported, info = load_model(made / "signs")
+    assert info.architecture.signs == "activation"
+    own = draw_statistics(made / "flip", made / "data", signs="activation")
+    other = draw_statistics(made / "flip", made / "data")
+    for name, moments in exported.draw_statistics.moments.items():
+        np.testing.assert_array_equal(moments, own.moments[name])
+    assert any(np.abs(own.moments[n] - other.moments[n]).max() > 1e-3 for n in own.moments)
+    # A network with other signs has none until they are estimated.
+    assert (
+        exported.twin(architecture=with_signs(info.architecture, "channel", "m")).draw_statistics
+        is None
+    )

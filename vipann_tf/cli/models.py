@@ -96,7 +96,9 @@ def export(
     if statistics_data is not None:
         from vipann_tf.evaluation.draw_statistics import draw_statistics
 
-        statistics = draw_statistics(model, statistics_data, num_draws=num_draws, seed=seed)
+        statistics = draw_statistics(
+            model, statistics_data, num_draws=num_draws, seed=seed, signs=signs
+        )
     folder = reexport(
         model,
         out,

@@ -5,9 +5,11 @@ import tensorflow as tf
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.files.paths import StrPath
+from vipann_tf.models.architecture import Signs
 from vipann_tf.models.draw_statistics import DrawStatistics, estimate_statistics
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.subset import choose
+from vipann_tf.saved_model.reexport import with_signs
 
 __all__ = ["BATCH", "CLIPS", "draw_statistics"]
 
@@ -17,7 +19,12 @@ BATCH = 32
 
 
 def draw_statistics(
-    model: StrPath, data: StrPath, *, num_draws: int | None = None, seed: int | None = None
+    model: StrPath,
+    data: StrPath,
+    *,
+    num_draws: int | None = None,
+    seed: int | None = None,
+    signs: Signs | None = None,
 ) -> DrawStatistics:
     """Estimate the BatchNorm statistics of a model's draws.
 
@@ -29,11 +36,13 @@ def draw_statistics(
       data: Dataset directory with the model's sample rate.
       num_draws: Number of draws; by default that of the export.
       seed: Seed of the draws; by default that of the export.
+      signs: Where Flipout convolutions draw their signs; by default as in the model.
 
     Raises:
       UserError: The trunk is deterministic, or the data set does not fit.
     """
-    info = ModelUnderTest.open(model).info
+    tested = ModelUnderTest.open(model)
+    info = tested.info
     num_draws = info.num_draws if num_draws is None else num_draws
     seed = info.seed if seed is None else seed
     if info.architecture.trunk == "deterministic":
@@ -41,7 +50,8 @@ def draw_statistics(
             f"the trunk of {model} is deterministic: its BatchNorm statistics are those of every "
             "draw; leave --statistics-data out"
         )
-    tested = ModelUnderTest.open(model)
+    network = tested.network.twin(architecture=with_signs(info.architecture, signs, model))
+    network.draw_statistics = None
     dataset = tested.check(data, any_labels=True)
     own = info.data is not None and info.data.dataset == dataset.name
     splits = dataset.check_splits(info.data.splits if own and info.data else ["train"])
@@ -51,12 +61,11 @@ def draw_statistics(
             f"{data} has {clips} clips in {', '.join(splits)}; statistics need {BATCH} or more"
         )
     chosen = choose(data, splits, min(CLIPS / clips, 1.0), seed, "stop")
-    until = tested.network.compiled_network.until
+    until = network.compiled_network.until
     batches = evaluation_batches(data, splits, BATCH, only=chosen)
     shared = tf.concat([until("shared", batch["waveform"]) for batch in batches], 0)
     # All batches count alike, so they have as many clips; fewer than one per batch are left out.
     count = max(len(shared) // BATCH, 1)
     size = len(shared) // count
     whole = [shared[i * size : (i + 1) * size] for i in range(count)]
-    tested.network.draw_statistics = None
-    return estimate_statistics(tested.network, whole, num_draws=num_draws, seed=seed)
+    return estimate_statistics(network, whole, num_draws=num_draws, seed=seed)

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy.typing as npt
@@ -246,6 +246,28 @@ class KernelPosterior:
     def from_config(cls, config: dict[str, Any]) -> "KernelPosterior":
         """Make a layer from what `get_config` returned."""
         return cls(**config)
+
+
+def sum_of_kl(
+    layers: Sequence[KernelPosterior],
+    reduction: str = "sum",
+    stddevs: Mapping[str, tf.Tensor] | None = None,
+) -> tf.Tensor:
+    """Return the KL of the trainable layers: float32 scalar in nats, 0 if there are none.
+
+    Args:
+      layers: Flipout layers.
+      reduction: `sum` or `mean` over the weights of a layer; layers are always summed.
+      stddevs: Precomputed posterior standard deviations by layer name; others are computed.
+    """
+    stddevs = stddevs or {}
+    terms = [
+        layer.kl(stddevs.get(layer.name))
+        / (layer.kernel_loc.shape.num_elements() if reduction == "mean" else 1)
+        for layer in layers
+        if layer.trainable
+    ]
+    return tf.add_n(terms) if terms else tf.zeros([])
 
 
 def inverse_softplus(stddev: float | tf.Tensor) -> float | tf.Tensor:

@@ -17,7 +17,7 @@ from vipann_tf.models.compiled_network import CompiledNetwork
 from vipann_tf.models.draw_statistics import DrawStatistics
 from vipann_tf.models.layer_factory import LayerFactory
 from vipann_tf.models.objective import Objective
-from vipann_tf.models.posterior import KernelPosterior
+from vipann_tf.models.posterior import KernelPosterior, sum_of_kl
 from vipann_tf.models.randomness import Draw, randomness
 from vipann_tf.models.sampling import sample_draw
 from vipann_tf.models.training_step import Augmentation, Stage, TrainingStep
@@ -157,13 +157,9 @@ class VIPANN(tf_keras.Model):
         return [part for part in self.network.parts() if isinstance(part, KernelPosterior)]
 
     def draw(self, seed: tf.Tensor | int, index: tf.Tensor | int) -> Draw:
-        """Sample the kernels of draw number `index` of a seed, to use them for several batches.
+        """Sample the kernels of draw `index` of a `seed`, int scalars, for several batches.
 
         In lower precision, BatchNorm is folded into the kernels. TensorFlow does so in float32.
-
-        Args:
-          seed: int scalar.
-          index: int scalar.
         """
         fold = self.draw_statistics is None
         return sample_draw(self.network.parts(), seed, index, fold=fold)
@@ -187,20 +183,8 @@ class VIPANN(tf_keras.Model):
     def kl(
         self, reduction: str = "sum", stddevs: Mapping[str, tf.Tensor] | None = None
     ) -> tf.Tensor:
-        """Return the KL of the layers being trained: float32 scalar in nats, 0 if none is Bayesian.
-
-        Args:
-          reduction: `sum` or `mean` over the weights of a layer; layers are always summed.
-          stddevs: Precomputed posterior standard deviations by layer name; others are computed.
-        """
-        stddevs = stddevs or {}
-        terms = [
-            layer.kl(stddevs.get(layer.name))
-            / (layer.kernel_loc.shape.num_elements() if reduction == "mean" else 1)
-            for layer in self.bayesian_layers
-            if layer.trainable
-        ]
-        return tf.add_n(terms) if terms else tf.zeros([])
+        """Return the KL of the layers being trained, in nats; see `posterior.sum_of_kl`."""
+        return sum_of_kl(self.bayesian_layers, reduction, stddevs)
 
     # Variables.
 
@@ -244,7 +228,8 @@ class VIPANN(tf_keras.Model):
             architecture or self.architecture, dtype=dtype or self.network.dtype_policy.name
         )
         twin.assign(self.named_variables())
-        twin.draw_statistics = self.draw_statistics
+        if twin.architecture == self.architecture:
+            twin.draw_statistics = self.draw_statistics  # other signs make other draws
         return twin
 
     def trunk_layers(self) -> list[tf_keras.layers.Layer]:

@@ -99,10 +99,10 @@ def reexport(
     check_served(info)  # before the weights are read
     next_version(out, version)
     network, _ = load_model(model)
-    if draw_statistics is not None:
-        network.draw_statistics = draw_statistics
     if architecture != network.architecture:
         network = network.twin(architecture=architecture)
+    if draw_statistics is not None:
+        network.draw_statistics = draw_statistics
     return add_version(network, out, info, read_labels(model), version=version)
 
 
