@@ -82,7 +82,7 @@ def study(
             out,
             chosen,
             everything=whole,
-            strategy=make_distribution(devices),
+            distribution=make_distribution(devices),
             on_job=_report_job,
             on_progress=show,
         )

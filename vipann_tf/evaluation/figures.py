@@ -3,7 +3,15 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from vipann_tf.evaluation.plots import INK, MUTED, PALETTE, PERCENT, new_figure, style_axes
+from vipann_tf.evaluation.plots import (
+    INK,
+    MUTED,
+    PALETTE,
+    PERCENT,
+    legend_above,
+    new_figure,
+    style_axes,
+)
 from vipann_tf.evaluation.results import KINDS, Results
 from vipann_tf.uncertainty.selective import risk_coverage
 
@@ -110,14 +118,6 @@ def risk_coverage_figure(results: Results) -> Figure:
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_formatter(PERCENT)
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        frameon=False,
-        fontsize=10,
-        labelcolor=INK,
-        borderaxespad=0.2,
-    )
+    legend_above(axes)
     style_axes(axes)
     return figure

@@ -112,15 +112,7 @@ def reliability_figure(stats: Reliability, title: str = "") -> Figure:
     )
     upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share true")
     upper.set_title(title, color=INK, fontsize=11, loc="left", pad=48)
-    upper.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        frameon=False,
-        fontsize=10,
-        labelcolor=INK,
-        borderaxespad=0.2,
-    )
+    legend_above(upper)
     upper.yaxis.set_major_formatter(PERCENT)
 
     lower.bar(left + width / 2, stats.count, width * 0.92, color=MUTED, zorder=2)
@@ -138,6 +130,19 @@ def reliability_figure(stats: Reliability, title: str = "") -> Figure:
 def new_figure(height: float) -> Figure:
     """Return an empty figure of the width that all pictures share; height in inches."""
     return Figure(figsize=(5.2, height), dpi=160, layout="constrained")
+
+
+def legend_above(axes: Axes, columns: int = 2) -> None:
+    """Put the legend above the axes, where it hides no values."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=columns,
+        frameon=False,
+        fontsize=10,
+        labelcolor=INK,
+        borderaxespad=0.2,
+    )
 
 
 def style_axes(axes: Axes) -> None:

@@ -205,10 +205,9 @@ class Export(Section):
     )
 
 
-class PretrainRecipe(Section):
-    """Everything `vipann-tf pretrain` needs besides its data."""
+class TrainingRecipe(Section):
+    """What the recipes of pretraining and transfer have in common."""
 
-    model: Network = Network()
     data: Data = Data()
     augment: Augment = Augment()
     optimizer: Optimizer = Optimizer()
@@ -219,7 +218,13 @@ class PretrainRecipe(Section):
     export: Export = Export()
 
 
-class TransferRecipe(Section):
+class PretrainRecipe(TrainingRecipe):
+    """Everything `vipann-tf pretrain` needs besides its data."""
+
+    model: Network = Network()
+
+
+class TransferRecipe(TrainingRecipe):
     """Everything `vipann-tf transfer` needs besides its base model and data."""
 
     strategy: Strategy | None = None
@@ -229,20 +234,9 @@ class TransferRecipe(Section):
         description="Start the head from that of the base, which must have the same labels; a "
         "Flipout head starts from a deterministic one by `variational.moped_delta`.",
     )
-    data: Data = Data()
-    augment: Augment = Augment()
-    optimizer: Optimizer = Optimizer()
-    objective: Objective = Objective()
-    training: Training = Training()
-    validation: Validation = Validation()
-    variational: Variational = Variational()
-    export: Export = Export()
     dropout_dense: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.5
     signs: Signs | None = pydantic.Field(
         default=None,
         description="Where the trunk of `flip` draws its signs: per `channel` or per `activation`; "
         "by default as its base does.",
     )
-
-
-TrainingRecipe = PretrainRecipe | TransferRecipe

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vipann_tf.evaluation.comparison_figure import COLOURS, uncertainty_comparison
-from vipann_tf.evaluation.plots import INK, MUTED, PERCENT, new_figure, style_axes
+from vipann_tf.evaluation.plots import INK, MUTED, PERCENT, legend_above, new_figure, style_axes
 from vipann_tf.evaluation.stored_results import StoredResults
 from vipann_tf.study.arms import Arm
 from vipann_tf.uncertainty.calibration import expected_calibration_error, reliability
@@ -115,15 +115,7 @@ def _overlaid(
         axes.set_ylim(bottom=0)
     axes.xaxis.set_major_formatter(PERCENT)
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        frameon=False,
-        fontsize=10,
-        labelcolor=INK,
-        borderaxespad=0.2,
-    )
+    legend_above(axes)
     style_axes(axes)
     return figure
 

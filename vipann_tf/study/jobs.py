@@ -76,14 +76,14 @@ class Job(abc.ABC):
     def run(
         self,
         study: StudyDirectory,
-        strategy: tf.distribute.Strategy | None,
+        distribution: tf.distribute.Strategy | None,
         on_progress: OnProgress,
     ) -> None:
         """Do the job; keep existing results.
 
         Args:
           study: The study and its paths.
-          strategy: The devices to train on; `None` for one.
+          distribution: The devices to train on; `None` for one.
           on_progress: See `OnProgress`.
         """
 
@@ -117,7 +117,7 @@ class PrepareJob(Job):
     def run(
         self,
         study: StudyDirectory,
-        strategy: tf.distribute.Strategy | None,
+        distribution: tf.distribute.Strategy | None,
         on_progress: OnProgress,
     ) -> None:
         from vipann_tf.study import stages
@@ -164,12 +164,12 @@ class UpstreamJob(Job):
     def run(
         self,
         study: StudyDirectory,
-        strategy: tf.distribute.Strategy | None,
+        distribution: tf.distribute.Strategy | None,
         on_progress: OnProgress,
     ) -> None:
         from vipann_tf.study import stages
 
-        stages.train_upstream(study, self.network, strategy, on_progress)
+        stages.train_upstream(study, self.network, distribution, on_progress)
 
 
 @dataclass(frozen=True)
@@ -210,12 +210,12 @@ class CellJob(Job):
     def run(
         self,
         study: StudyDirectory,
-        strategy: tf.distribute.Strategy | None,
+        distribution: tf.distribute.Strategy | None,
         on_progress: OnProgress,
     ) -> None:
         from vipann_tf.study import stages
 
-        stages.run_cell(study, self.cell, strategy, on_progress)
+        stages.run_cell(study, self.cell, distribution, on_progress)
 
 
 def _clips(study: StudyDirectory, name: str) -> float | None:

@@ -71,7 +71,7 @@ def run_study(
     chosen: Sequence[Cell],
     *,
     everything: bool = False,
-    strategy: tf.distribute.Strategy | None = None,
+    distribution: tf.distribute.Strategy | None = None,
     on_job: OnJob | None = None,
     on_progress: OnProgress | None = None,
 ) -> Outcome:
@@ -82,7 +82,7 @@ def run_study(
       out: Its directory; existing results are kept.
       chosen: The cells to do.
       everything: Whether to include upstream networks that none of the cells needs.
-      strategy: The devices; `None` for one.
+      distribution: The devices; `None` for one.
       on_job: Called before and after each job, see `OnJob`.
       on_progress: Called within jobs, see `OnProgress`.
 
@@ -96,7 +96,7 @@ def run_study(
     study = open_study(recipe, out)
     atomic.write_text(study.out / STUDY_JSON, recipe.model_dump_json(indent=1) + "\n")
     statuses = plan(study, chosen, everything=everything)
-    runner = _Runner(study, strategy, on_progress or (lambda done, total, what: None))
+    runner = _Runner(study, distribution, on_progress or (lambda done, total, what: None))
     for number, status in enumerate(statuses, start=1):
         if status.state == "finished" and not status.job.is_checked_again:
             continue
@@ -114,11 +114,11 @@ class _Runner:
     def __init__(
         self,
         study: StudyDirectory,
-        strategy: tf.distribute.Strategy | None,
+        distribution: tf.distribute.Strategy | None,
         on_progress: OnProgress,
     ):
         self._study = study
-        self._strategy = strategy
+        self._distribution = distribution
         self._on_progress = on_progress
         self._failed: dict[Job, str] = {}
 
@@ -152,7 +152,7 @@ class _Runner:
 
         try:
             self._check_needs(status.job)
-            status.job.run(self._study, self._strategy, self._on_progress)
+            status.job.run(self._study, self._distribution, self._on_progress)
         except (Stopped, KeyboardInterrupt):
             write_record(file, record("stopped"))
             raise

@@ -52,7 +52,7 @@ def prepare_dataset(study: StudyDirectory, name: str, on_progress: OnProgress) -
 def train_upstream(
     study: StudyDirectory,
     name: str,
-    strategy: tf.distribute.Strategy | None,
+    distribution: tf.distribute.Strategy | None,
     on_progress: OnProgress,
 ) -> None:
     """Train or import an upstream network unless it exists, and evaluate it."""
@@ -69,7 +69,7 @@ def train_upstream(
                 recipe,
                 study.dataset(upstream.data),
                 out,
-                distribution=strategy,
+                distribution=distribution,
                 on_progress=_training_progress(on_progress),
             )
     elif upstream.checkpoint is not None and not finished_versions(out):
@@ -81,7 +81,7 @@ def train_upstream(
 def run_cell(
     study: StudyDirectory,
     cell: Cell,
-    strategy: tf.distribute.Strategy | None,
+    distribution: tf.distribute.Strategy | None,
     on_progress: OnProgress,
 ) -> None:
     """Transfer and evaluate for a cell; keep existing results."""
@@ -96,7 +96,7 @@ def run_cell(
             study.dataset(downstream.data),
             out,
             test_fold=cell.fold,
-            distribution=strategy,
+            distribution=distribution,
             on_progress=_training_progress(on_progress),
         )
     _evaluate(study, out, downstream.data, downstream.ood, study.cell_evaluation(cell), on_progress)
