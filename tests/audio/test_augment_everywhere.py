@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
+from tests.helpers.oracles import SIGMAS, within_standard_errors
 from vipann_tf.audio import augment
 from vipann_tf.errors import UserError
 
@@ -12,16 +13,6 @@ SEED = tf.constant([11, 4], tf.int64)
 
 
 MANY = 4000  # examples where a distribution is estimated
-
-
-# With fixed seeds nothing here is flaky; 4 standard errors are what an honest generator keeps to.
-SIGMAS = 4.0
-
-
-def within_standard_errors(sample, expected):
-    sample = np.asarray(sample, np.float64)
-    error = sample.std(ddof=1) / np.sqrt(sample.size)
-    assert abs(sample.mean() - expected) < SIGMAS * error, (sample.mean(), expected, error)
 
 
 def shifts(count, samples, maximum):

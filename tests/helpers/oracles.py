@@ -52,3 +52,13 @@ def assert_normal_variance(samples, expected):
     ratio = samples.var(axis=0, ddof=1) / expected
     z = (ratio - 1) / np.sqrt(2 / (len(samples) - 1))
     assert np.abs(z).max() < LARGEST_Z, f"variance is {ratio.min()} to {ratio.max()} of expected"
+
+
+# With fixed seeds nothing here is flaky; 4 standard errors are what an honest generator keeps to.
+SIGMAS = 4.0
+
+
+def within_standard_errors(sample, expected):
+    sample = np.asarray(sample, np.float64)
+    error = sample.std(ddof=1) / np.sqrt(sample.size)
+    assert abs(sample.mean() - expected) < SIGMAS * error, (sample.mean(), expected, error)

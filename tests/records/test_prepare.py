@@ -2,16 +2,14 @@
 
 import csv
 import os
-import pathlib
 
 import numpy as np
 import pytest
 import soundfile
-import tensorflow as tf
 
 from tests.helpers import slow_preparation
 from tests.helpers.mutations import write_mutants
-from tests.helpers.paths import ROOT
+from tests.helpers.prepared import contents, records
 from vipann_tf import datasets
 from vipann_tf.audio.decoding import DecodeError
 from vipann_tf.datasets.base import Clip, Rejection, Source
@@ -20,27 +18,6 @@ from vipann_tf.records import beam_job, schema
 from vipann_tf.records import prepare as prepare_module
 from vipann_tf.records.label_sets import read_label_sets
 from vipann_tf.records.prepare import prepare
-
-
-@pytest.fixture(autouse=True)
-def importable_in_workers(monkeypatch):
-    """Worker processes find the functions that tests hand to them."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
-def contents(directory) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in pathlib.Path(directory).iterdir()}
-
-
-def records(directory, split) -> dict[str, tf.train.Example]:
-    names = sorted(str(path) for path in pathlib.Path(directory).glob(f"{split}-*.tfrecord"))
-    found = {}
-    for data in tf.data.TFRecordDataset(names):
-        example = tf.train.Example.FromString(data.numpy())
-        clip_id = example.features.feature["clip_id"].bytes_list.value[0].decode()
-        assert clip_id not in found
-        found[clip_id] = example.features.feature
-    return found
 
 
 def rejected(directory) -> dict[str, str]:

@@ -2,40 +2,18 @@
 
 import errno
 import os
-import pathlib
 import random
 import subprocess
 import sys
 import time
 
 import pytest
-import tensorflow as tf
 
 from tests.helpers import slow_preparation
 from tests.helpers.paths import ROOT
+from tests.helpers.prepared import contents
 from vipann_tf.errors import UserError
 from vipann_tf.records.prepare import prepare
-
-
-def records(directory, split) -> dict[str, tf.train.Example]:
-    names = sorted(str(path) for path in pathlib.Path(directory).glob(f"{split}-*.tfrecord"))
-    found = {}
-    for data in tf.data.TFRecordDataset(names):
-        example = tf.train.Example.FromString(data.numpy())
-        clip_id = example.features.feature["clip_id"].bytes_list.value[0].decode()
-        assert clip_id not in found
-        found[clip_id] = example.features.feature
-    return found
-
-
-@pytest.fixture(autouse=True)
-def importable_in_workers(monkeypatch):
-    """Worker processes find the functions that tests hand to them."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
-def contents(directory) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in pathlib.Path(directory).iterdir()}
 
 
 def test_killed_again_and_again(tmp_path):
