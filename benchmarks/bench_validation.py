@@ -33,7 +33,7 @@ def validation(draws: int):
         if not data.exists():
             prepare(datasets.load("esc50", args.source, subset="esc10"), data, workers=2)
         settings = Settings(splits=[f"fold{i}" for i in range(1, 6)], num_draws=draws)
-        scoring = Validation(settings, data, [], [], steps_an_epoch=1, seed=0)
+        scoring = Validation(settings, data, [], [], steps_per_epoch=1, seed=0)
         architecture = Architecture(width=args.width, head="flipout", labels=10, task="multiclass")
         scoring.start(VIPANN(architecture))
         scoring.score(0)

@@ -24,7 +24,7 @@ def test_clips_are_read_and_their_features_computed_once(events, draws, monkeypa
 
     monkeypatch.setattr(CompiledNetwork, "until", counted)
     settings = Settings(splits=["fold3", "fold4"], num_draws=draws)
-    scoring = validation.Validation(settings, events, ["fold1"], [], steps_an_epoch=1, seed=0)
+    scoring = validation.Validation(settings, events, ["fold1"], [], steps_per_epoch=1, seed=0)
     changes = {"task": "multiclass", "labels": 10, "width": 1 / 64}
     scoring.start(networks.network("det-flip", changes))
     scores = scoring.score(1)

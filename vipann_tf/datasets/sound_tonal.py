@@ -1,7 +1,7 @@
 """Tonal sound events: pitched sources, by sweeps, harmonic tables and modal synthesis.
 
 Each event is a function of (generator, length in samples) that returns float32 `[n]` of arbitrary
-level; all pitches, rates and timbres are drawn anew. Ranges are those of real sounds.
+level; all pitches, rates and timbres are drawn for each sound. Ranges are those of real sounds.
 """
 
 import math

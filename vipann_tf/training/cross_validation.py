@@ -17,7 +17,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.evaluate import METRICS_JSON, evaluate
+from vipann_tf.evaluation.evaluate import evaluate
+from vipann_tf.evaluation.result_files import METRICS_JSON
 from vipann_tf.files import atomic
 from vipann_tf.files.paths import StrPath
 from vipann_tf.recipes import TransferRecipe

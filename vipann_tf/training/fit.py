@@ -100,7 +100,7 @@ def fit(
             clips.data,
             clips.splits,
             clips.held_out,
-            steps_an_epoch=clips.count / training.batch_size,
+            steps_per_epoch=clips.count / training.batch_size,
             seed=recipe.export.seed,
             on_corrupt=recipe.data.on_corrupt,
         )

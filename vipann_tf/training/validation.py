@@ -35,7 +35,7 @@ class Validation:
       data: Dataset directory.
       splits: Training splits.
       held_out: Splits for the evaluation after training.
-      steps_an_epoch: Number of steps per pass over the training clips.
+      steps_per_epoch: Number of steps per pass over the training clips.
       seed: Seed of the draws.
       on_corrupt: Whether to stop at a damaged record or to skip it.
 
@@ -50,7 +50,7 @@ class Validation:
         splits: Sequence[str],
         held_out: Sequence[str],
         *,
-        steps_an_epoch: float,
+        steps_per_epoch: float,
         seed: int,
         on_corrupt: OnCorrupt = "stop",
     ):
@@ -76,7 +76,7 @@ class Validation:
         self._task = dataset.task
         self._seed = seed
         self._on_corrupt = on_corrupt
-        self.every_steps = max(1, round(settings.every_epochs * steps_an_epoch))
+        self.every_steps = max(1, round(settings.every_epochs * steps_per_epoch))
 
     def start(self, model: VIPANN) -> None:
         """Set the network to score.
