@@ -1,5 +1,6 @@
 """Stopped between two steps and started again, a run ends as the undisturbed one."""
 
+import json
 import pathlib
 import signal
 
@@ -56,6 +57,31 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(tagging, tmp_path):
     clips = read_dataset_info(tagging).splits["train"].clips
     scales = [row["kl_scale"] * clips for row in log_rows(out)]
     assert scales == pytest.approx([0, 1 / 3, 2 / 3, 1, 1])
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_run_that_an_earlier_version_began_is_resumed(bases, events, tmp_path):
+    """0.1.0 said `samples` and `draws`, and knew fewer settings; its defaults are those of today."""
+    out = tmp_path / "m"
+    with pytest.raises(Killed):
+        cheapest_run(bases, events, out, on_progress=killed_at(2))
+    file = out / "training" / "run.json"
+    run = json.loads(file.read_text())
+    recipe, base = run["description"]["recipe"], run["description"]["base"]
+    for settings in (recipe["export"], base):
+        settings["samples"] = settings.pop("num_draws")
+        settings["draws"] = settings.pop("draw_storage")
+    recipe["validation"]["samples"] = recipe["validation"].pop("num_draws")
+    for section, key in (
+        ("optimizer", "stddev_learning_rate_factor"),
+        ("objective", "kl_cycle_steps"),
+    ):
+        del recipe[section][key]
+    del recipe["keep_head"], base["batch_norm"]
+    file.write_text(json.dumps(run))
+    steps = []
+    cheapest_run(bases, events, out, on_progress=lambda progress: steps.append(progress.step))
+    assert steps == [2, 3, 4]  # killed after step 2, before its checkpoint
 
 
 @pytest.fixture

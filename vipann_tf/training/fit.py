@@ -1,10 +1,13 @@
 """The common part of pretraining and transfer: building, training and exporting a network."""
 
+import contextlib
+import functools
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
+import pydantic
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
@@ -105,9 +108,14 @@ def fit(
             on_corrupt=recipe.data.on_corrupt,
         )
     writes = is_chief(distribution)
-    with sole_process(out) if writes else nullcontext():
+    with sole_process(out) if writes else contextlib.nullcontext():
         run = TrainingRun(
-            out, _description(recipe, clips, base), steps=steps, overwrite=overwrite, writes=writes
+            out,
+            _description(recipe, clips, base),
+            steps=steps,
+            overwrite=overwrite,
+            writes=writes,
+            in_present_terms=functools.partial(_in_present_terms, type(recipe)),
         )
         cached = is_constant(model, recipe.augment)
         _compile(model, recipe, clips, steps=steps, cached=cached, distribution=distribution)
@@ -159,6 +167,17 @@ def _description(recipe: TrainingRecipe, clips: TrainingClips, base: ModelInfo |
     if base is not None:
         description["splits"] = clips.splits
         description["base"] = base.model_dump(mode="json", exclude={"metrics"})
+    return description
+
+
+def _in_present_terms(kind: type[TrainingRecipe], stored: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored description with the present keys and defaults of recipe and base."""
+    description = dict(stored)
+    with contextlib.suppress(pydantic.ValidationError):  # one of a later version stays as it is
+        description["recipe"] = kind.model_validate(stored["recipe"]).model_dump(mode="json")
+        if "base" in stored:
+            base = ModelInfo.model_validate(stored["base"])
+            description["base"] = base.model_dump(mode="json", exclude={"metrics"})
     return description
 
 

@@ -14,7 +14,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class TrainingRun:
       steps: Total number of steps.
       overwrite: Whether to discard a run with another description; otherwise it is an error.
       writes: Whether this process writes; other workers only read.
+      in_present_terms: Brings the description of a run that an earlier version began to the present
+        keys and defaults.
 
     Raises:
       UserError: There is an unfinished run with another description.
@@ -79,6 +81,7 @@ class TrainingRun:
         steps: int,
         overwrite: bool = False,
         writes: bool = True,
+        in_present_terms: Callable[[dict[str, Any]], dict[str, Any]] = lambda stored: stored,
     ):
         self.folder = Path(directory) / "training"
         self.checkpoints = self.folder / CHECKPOINTS
@@ -87,7 +90,7 @@ class TrainingRun:
         description = json.loads(json.dumps(description))
         if file.is_file():
             before = json.loads(file.read_text(encoding="utf-8"))
-            differing = differing_keys(before["description"], description)
+            differing = differing_keys(in_present_terms(before["description"]), description)
             if differing and not overwrite:
                 raise UserError(
                     f"{directory} holds an unfinished run that differs in {', '.join(differing)}; "
