@@ -61,7 +61,7 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(tagging, tmp_path):
 
 @pytest.mark.usefixtures("eager")
 def test_a_run_that_an_earlier_version_began_is_resumed(bases, events, tmp_path):
-    """0.1.0 said `samples` and `draws`, and knew fewer settings; its defaults are those of today."""
+    """0.1.0 said `samples` and `draws`, and had fewer settings; its defaults are those of today."""
     out = tmp_path / "m"
     with pytest.raises(Killed):
         cheapest_run(bases, events, out, on_progress=killed_at(2))
