@@ -31,8 +31,10 @@ check: $(VENV)/.installed-dev  ## Check format, lint, types, layers and the docs
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q --doctest-modules vipann_tf
 
-test: install  ## Run the tests.
-	$(BIN)/python -m pytest -q
+# One test uses one core most of the time. A module's tests stay together, as they share what they made.
+test: install  ## Run the tests, two at a time; those that measure time come after the others.
+	$(BIN)/python -m pytest -q -m "not alone" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -m alone
 
 # tensorflow-io is not made for TensorFlow 2.21, so setup.cfg's own requirements can't be used on
 # the Pythons that have both.

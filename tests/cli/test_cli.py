@@ -46,6 +46,7 @@ def made(tmp_path_factory):
     return root
 
 
+@pytest.mark.alone
 def test_help_is_quick_and_does_not_import_tensorflow():
     code = (
         "import sys, vipann_tf.cli as cli\n"

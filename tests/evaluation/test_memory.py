@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 # A head of the published width: its kernels are 17 MB per draw, 840 MB for 50 that were kept. The
 # trunk is left out, since it is computed once per clip.
 SCRIPT = """
@@ -51,6 +53,7 @@ print(json.dumps([peak_mb(1), peak_mb(50)]))
 """
 
 
+@pytest.mark.alone
 def test_fifty_draws_take_little_more_than_one():
     found = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True

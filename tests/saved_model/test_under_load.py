@@ -47,6 +47,7 @@ def _calls(node, function: str) -> bool:
     return any(value.func.name == function for value in node.attr.values())
 
 
+@pytest.mark.alone
 def test_a_hundred_stored_draws_cost_little_more_than_one(exported):
     """At most 1.3 times; 0.2 more for a busy machine. The best of several is compared."""
     model = exported("det-flip")

@@ -40,6 +40,7 @@ class Trivial(tf_keras.Model):
             return {name: tf.identity(mean) for name in ("loss", "nll", "kl", "kl_scale")}
 
 
+@pytest.mark.alone
 def test_the_loop_is_never_starved_nor_retraced(tmp_path):
     clips = [Clip(str(number), "", ("a",), "train") for number in range(CLIPS)]
     source = Source("noise", "multilabel", ("a",), clips, SECONDS, decode=noise)
