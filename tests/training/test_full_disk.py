@@ -5,11 +5,13 @@ import resource
 import subprocess
 
 import pytest
+import tensorflow as tf
 
 from tests.helpers.tiny_training import cheapest_run, log_bytes, same_weights
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model.export import export
 from vipann_tf.training import fit
+from vipann_tf.training.checkpoints import first_line
 from vipann_tf.training.run import unfinished
 
 
@@ -108,3 +110,10 @@ def test_no_space_left(bases, events, small_disk, monkeypatch, full_at):
     assert not [file for file in out.iterdir() if file.name.startswith(".export")]
     whole = cheapest_run(bases, events, disk / "whole", *settings)
     assert log_bytes(out) == log_bytes(whole) and same_weights(out, whole)
+
+
+def test_the_reason_survives_a_long_path():
+    message = f"{{{{function_node x}}}} {'/deep' * 100}; No space left on device [Op:SaveV2]\nstack"
+    line = first_line(tf.errors.ResourceExhaustedError(None, None, message))
+    assert line.startswith("/deep") and "No space left on device" in line
+    assert len(line) <= 300 and "function_node" not in line

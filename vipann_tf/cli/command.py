@@ -1,5 +1,6 @@
 """Commands whose help has an example, and which report user errors in one line."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from vipann_tf.errors import UserError
 
 # Exit status of an interrupted process.
 INTERRUPTED = 130
+# Key of a context's `meta`: the command as it was typed.
+_TYPED = "vipann_tf.typed"
 
 
 def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -41,9 +44,19 @@ class Command(click.Command):
             )
         )
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, and keep them as they were typed."""
+        context.meta[_TYPED] = shlex.join(["vipann-tf", str(context.info_name), *args])
+        return super().parse_args(context, args)
+
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example below the options."""
         _write_example(formatter, self.example)
+
+
+def typed_command() -> str:
+    """Return the command that is running, as a user would type it again."""
+    return str(click.get_current_context().meta[_TYPED])
 
 
 class Group(click.Group):

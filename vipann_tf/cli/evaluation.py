@@ -1,12 +1,11 @@
 """evaluate, compare, calibrate and rank: how good a model is, and what would improve it."""
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from vipann_tf.cli.command import Command
+from vipann_tf.cli.command import Command, typed_command
 from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_model
 
@@ -43,8 +42,6 @@ def evaluate(
 
     The results are numbers and a report.
     """
-    import shlex
-
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_evaluation
     from vipann_tf.evaluation.evaluate import evaluate as run
@@ -58,7 +55,7 @@ def evaluate(
             num_draws=num_draws,
             seed=seed,
             ood=ood,
-            command=shlex.join(["vipann-tf", *sys.argv[1:]]),
+            command=typed_command(),
             overwrite=overwrite,
             on_progress=show,
         )

@@ -1,6 +1,7 @@
 """Checkpoints of an unfinished training."""
 
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from vipann_tf.training.run import checkpoint_steps
 
 # Errors for damaged or truncated files, other shapes, and missing variables.
 _UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
+# "{{node save/SaveV2}}", as TensorFlow writes into its messages.
+_NODES = re.compile(r"\{\{.*?\}\}\s*")
 _log = logging.getLogger(__name__)
 
 
@@ -83,6 +86,11 @@ class Checkpoints:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error of TensorFlow or the system, without its stack."""
-    text = getattr(error, "message", None) or str(error)
-    return text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__
+    """Return the first line of an error of TensorFlow or the system.
+
+    Names of graph nodes are left out, and a long line loses its middle: the path comes first, and
+    the reason last.
+    """
+    text = _NODES.sub("", getattr(error, "message", None) or str(error)).strip()
+    line = text.splitlines()[0] if text else type(error).__name__
+    return line if len(line) <= 300 else f"{line[:150]} ... {line[-145:]}"
