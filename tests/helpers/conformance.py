@@ -23,6 +23,7 @@ from vipann_tf.models.chain import Chain
 from vipann_tf.models.convolution import Conv2D
 from vipann_tf.models.dropout import Dropout
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
+from vipann_tf.models.laplace_dense import LaplaceDense
 from vipann_tf.models.layer_factory import LayerFactory
 from vipann_tf.models.randomness import Draw, TrainingNoise, randomness
 from vipann_tf.models.vipann import VIPANN
@@ -110,6 +111,16 @@ CASES = {
             MEAN,
         ),
         Case(FlipoutDense, lambda d: {"units": 3, "use_bias": False, **of_flipout(d)}, (4,)),
+        Case(
+            LaplaceDense,
+            lambda dtype: {
+                "units": 3,
+                "kernel_initializer": tf_keras.initializers.serialize(tf_keras.initializers.Ones()),
+                **of_keras(dtype),
+            },
+            (4,),
+            ("mean", "draw"),
+        ),
         Case(Dropout, lambda d: {"rate": 0.3, "monte_carlo": True, **of_keras(d)}, (7, 5)),
         Case(
             BatchNorm,

@@ -17,6 +17,7 @@ LABELS = ["Siren", "Rain, light", "Glöckchen", "dog", "clock tick"]
 KINDS = {
     "flip": ("imported", "multilabel"),
     "det-flip": ("det-flip", "multiclass"),
+    "det-laplace": ("det-laplace", "multilabel"),
     "drop": ("dropout", "multiclass"),
     "det": ("deterministic", "multilabel"),
 }

@@ -12,6 +12,7 @@ KINDS = {
     "flipout": ("flipout", "flipout", "channel"),
     "imported": ("flipout", "deterministic", "activation"),
     "det-flip": ("deterministic", "flipout", "channel"),
+    "det-laplace": ("deterministic", "laplace", "channel"),
 }
 STOCHASTIC = [kind for kind in KINDS if kind != "deterministic"]
 
@@ -41,6 +42,10 @@ def randomise(variables):
             variable.assign(random.uniform(0.5, 1.5, shape))
         elif kind in ("beta", "moving_mean", "bias"):
             variable.assign(random.normal(0, 0.2, shape))
+        elif kind == "stddev":
+            variable.assign(random.uniform(0.05, 0.15, shape))
+        elif kind in ("input_basis", "output_basis"):
+            variable.assign(np.linalg.qr(random.normal(size=shape))[0])
         elif kind == "kernel_rho":
             variable.assign(random.normal(-2.5, 0.3, shape))
 

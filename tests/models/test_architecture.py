@@ -36,6 +36,7 @@ def test_published_number_of_parameters(trunk, parameters):
         ("dropout", "deterministic", True),
         ("deterministic", "flipout", True),
         ("flipout", "dropout", True),
+        ("deterministic", "laplace", True),
     ],
 )
 def test_stochastic(trunk, head, stochastic):
@@ -74,7 +75,11 @@ def test_round_trip_through_json():
         ({"labels": 0}, r"labels\n.*greater than or equal to 1.*input_value=0"),
         ({"depth": 50}, r"depth\n.*22, 38 or 54.*input_value=50"),
         ({"trunk": "bayes"}, r"trunk\n.*'deterministic', 'dropout' or 'flipout'.*'bayes'"),
-        ({"head": "bayes"}, r"head\n.*'deterministic', 'dropout' or 'flipout'.*'bayes'"),
+        ({"head": "bayes"}, r"head\n.*'deterministic', 'dropout', 'flipout' or 'laplace'.*'bayes'"),
+        (
+            {"trunk": "dropout", "head": "laplace"},
+            "a laplace head needs a deterministic trunk, but trunk is 'dropout'",
+        ),
         ({"task": "tagging"}, r"task\n.*'multilabel' or 'multiclass'.*'tagging'"),
         ({"signs": "pixel"}, r"signs\n.*'channel' or 'activation'.*'pixel'"),
         ({"dropout_conv": 1.0}, r"dropout_conv\n.*less than 1.*input_value=1.0"),

@@ -27,6 +27,7 @@ STAGES = {
     "flipout": ("shared", "pooled", "embedding", "logits"),
     "imported": ("shared", "pooled", "embedding", "logits"),
     "det-flip": ("pooled", "shared", "embedding", "logits"),
+    "det-laplace": ("pooled", "embedding", "shared", "logits"),
     # Its first dropout comes right after the pooled features.
     "drop-head": ("shared", "pooled", "embedding", "logits"),
 }
@@ -95,7 +96,8 @@ def test_stages_that_do_not_go_together(tiny, names, message):
 def test_a_draw_made_beforehand_is_the_draw(tiny, kind):
     model = tiny(kind)
     draw = model.draw(3, 2)
-    assert set(draw.kernels) == {layer.name for layer in model.bayesian_layers}
+    flipout = {layer.name for layer in model.bayesian_layers}
+    assert set(draw.kernels) == ({"fc_out"} if kind == "det-laplace" else flipout)
     made = ask(model, CLIPS, draw)
     np.testing.assert_allclose(made, ask(model, CLIPS, Draw(3, 2)), rtol=1e-6)
     for other in (Draw(3, 1), Draw(4, 2), None):
@@ -205,6 +207,7 @@ def test_named_variables(tiny, kind):
     assert {id(variable) for variable in named.values()} == {id(v) for v in model.variables}
     convolution = {"kernel_loc", "kernel_rho"} if KINDS[kind][0] == "flipout" else {"kernel"}
     dense = {"kernel_loc", "kernel_rho"} if KINDS[kind][1] == "flipout" else {"kernel"}
+    bases = {"input_basis", "output_basis", "stddev"} if kind == "det-laplace" else set()
     norm = {"gamma", "beta", "moving_mean", "moving_variance"}
     expected = {
         "bn0": norm,
@@ -214,7 +217,7 @@ def test_named_variables(tiny, kind):
         "stage2.block0.shortcut.bn": norm,
         "conv_block_after1.conv2": convolution,
         "fc1": dense | {"bias"},
-        "fc_out": dense | {"bias"},
+        "fc_out": dense | {"bias"} | bases,
     }
     for layer, names in expected.items():
         have = {name.rpartition("/")[-1] for name in named if name.rpartition("/")[0] == layer}

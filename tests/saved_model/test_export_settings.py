@@ -128,6 +128,7 @@ class TestSettings:
             ("flip", 1 / 16, 1, "sampled"),
             ("drop", 1 / 16, 1, "sampled"),
             ("det", 1 / 16, 1, "sampled"),
+            ("det-laplace", 1 / 16, 1, "sampled"),
         ],
     )
     def test_a_small_random_head_is_stored(self, kind, width, samples, draws):

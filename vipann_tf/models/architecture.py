@@ -7,6 +7,8 @@ import pydantic
 from vipann_tf.task import Task
 
 Kind = Literal["deterministic", "dropout", "flipout"]
+# A head can also have a Laplace posterior around the trained weights of its last layer.
+Head = Literal["deterministic", "dropout", "flipout", "laplace"]
 Depth = Literal[22, 38, 54]
 Signs = Literal["channel", "activation"]
 
@@ -27,7 +29,8 @@ class Architecture(pydantic.BaseModel):
       depth: Number of layers as PANNs count them: 22, 38 (basic blocks) or 54 (bottlenecks).
       width: Multiplier of every channel count, a multiple of 1/64; 1.0 is the published network.
       trunk: Kind of all layers up to the pooled features.
-      head: Kind of the two dense layers.
+      head: Kind of the two dense layers. With `laplace` the last one has a Laplace posterior
+        (`LaplaceDense`), and the first one and the trunk are deterministic.
       labels: Number of labels.
       task: `multilabel` (one sigmoid per label) or `multiclass` (a softmax over labels).
       signs: Flipout signs per example and `channel`, or per `activation` as in the training of the
@@ -42,7 +45,7 @@ class Architecture(pydantic.BaseModel):
     depth: Depth = 54
     width: float = 1.0
     trunk: Kind = "deterministic"
-    head: Kind = "deterministic"
+    head: Head = "deterministic"
     labels: int = pydantic.Field(ge=1)
     task: Task
     signs: Signs = "channel"
@@ -60,6 +63,15 @@ class Architecture(pydantic.BaseModel):
             )
         return width
 
+    @pydantic.model_validator(mode="after")
+    def _laplace_needs_a_deterministic_trunk(self) -> "Architecture":
+        if self.head == "laplace" and self.trunk != "deterministic":
+            raise ValueError(
+                f"a laplace head needs a deterministic trunk, but trunk is {self.trunk!r}: its "
+                "posterior is that of one trained network"
+            )
+        return self
+
     def channels(self, published: int) -> int:
         """Return the channel count of a layer that has `published` channels at width 1.0."""
         return int(published * self.width)
@@ -73,6 +85,11 @@ class Architecture(pydantic.BaseModel):
     def pooled_size(self) -> int:
         """Length of the pooled features: the trunk's output."""
         return self.channels(TOP_FILTERS)
+
+    @property
+    def trained(self) -> "Architecture":
+        """The network that is trained for this one: a Laplace head follows a deterministic one."""
+        return self.model_copy(update={"head": "deterministic"}) if self.head == "laplace" else self
 
     @property
     def stochastic(self) -> bool:

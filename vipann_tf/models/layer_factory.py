@@ -6,11 +6,12 @@ from typing import Any
 
 import tf_keras
 
-from vipann_tf.models.architecture import Architecture, Kind
+from vipann_tf.models.architecture import Architecture, Head
 from vipann_tf.models.batch_norm import BatchNorm
 from vipann_tf.models.convolution import Conv2D
 from vipann_tf.models.dropout import Dropout
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
+from vipann_tf.models.laplace_dense import LaplaceDense
 
 BATCH_NORM_MOMENTUM = 0.9
 BATCH_NORM_EPSILON = 1e-5
@@ -82,13 +83,17 @@ class LayerFactory:
             dtype=self.dtype,
         )
 
-    def dense(self, units: int, name: str, dtype: str | None = None) -> tf_keras.layers.Layer:
-        """Make a dense layer of the head's kind."""
+    def dense(
+        self, units: int, name: str, dtype: str | None = None, *, last: bool = False
+    ) -> tf_keras.layers.Layer:
+        """Make a dense layer of the head's kind; only the `last` one has a Laplace posterior."""
         seed = self._layer_seed(name)
         dtype = dtype or self.dtype
         if self.architecture.head == "flipout":
             return FlipoutDense(units, seed=seed, name=name, dtype=dtype, **self._dense_flipout)
-        return tf_keras.layers.Dense(
+        laplace = last and self.architecture.head == "laplace"
+        make = LaplaceDense if laplace else tf_keras.layers.Dense
+        return make(
             units,
             kernel_initializer=tf_keras.initializers.GlorotUniform(seed=seed),
             name=name,
@@ -113,7 +118,7 @@ class LayerFactory:
             dtype=dtype or self.dtype,
         )
 
-    def dropout(self, rate: float, kind: Kind, name: str) -> Dropout:
+    def dropout(self, rate: float, kind: Head, name: str) -> Dropout:
         """Make a dropout layer, which has one mask per draw if the kind is `dropout`."""
         return Dropout(rate, monte_carlo=kind == "dropout", name=name, dtype=self.dtype)
 

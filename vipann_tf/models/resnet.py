@@ -23,6 +23,7 @@ from vipann_tf.models.blocks import (
 )
 from vipann_tf.models.chain import Chain, parts
 from vipann_tf.models.dropout import Dropout
+from vipann_tf.models.laplace_dense import LaplaceDense
 from vipann_tf.models.layer_factory import LayerFactory
 from vipann_tf.models.posterior import KernelPosterior
 
@@ -47,7 +48,8 @@ def network(make: LayerFactory) -> Chain:
     logits = [
         *embedding,
         dropout("dropout5"),
-        make.dense(architecture.labels, "fc_out", dtype="float32"),  # logits are never rounded
+        # Logits are never rounded.
+        make.dense(architecture.labels, "fc_out", dtype="float32", last=True),
     ]
     shared = next((i for i, layer in enumerate(logits) if _is_random(layer)), len(logits))
     stages = {
@@ -103,7 +105,7 @@ def trunk(make: LayerFactory) -> list[tf_keras.layers.Layer]:
 def _is_random(layer: tf_keras.layers.Layer) -> bool:
     """Return whether two draws can give different outputs of a layer."""
     return any(
-        isinstance(part, KernelPosterior)
+        isinstance(part, KernelPosterior | LaplaceDense)
         or (isinstance(part, Dropout) and part.monte_carlo and part.rate > 0)
         for part in parts([layer])
     )

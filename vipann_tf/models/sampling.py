@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from vipann_tf.models.batch_norm import BatchNorm
+from vipann_tf.models.laplace_dense import LaplaceDense
 from vipann_tf.models.posterior import KernelPosterior
 from vipann_tf.models.randomness import Draw
 
@@ -35,6 +36,8 @@ def sample_draw(
     }
     kernels, offsets = {}, {}
     for layer in layers:
+        if isinstance(layer, LaplaceDense):
+            kernels[layer.name] = layer.rotated_noise(draw)
         if not isinstance(layer, KernelPosterior):
             continue
         kernel = layer.drawn_kernel(draw)

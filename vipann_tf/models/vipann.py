@@ -125,7 +125,8 @@ class VIPANN(tf_keras.Model):
         | logits | float32 [batch, labels] |
 
         The position of "shared" depends on what is random: before "pooled" if the trunk is random,
-        after it if only the head is, and at "logits" if nothing is. `stages` has the order.
+        after it if only the head is, after "embedding" if only the last layer is (a Laplace head),
+        and at "logits" if nothing is. `stages` has the order.
 
         Args:
           x: The values at `start`.
