@@ -142,6 +142,6 @@ def check_served(info: ModelInfo) -> None:
     if info.draw_storage == "stored" and ("flipout" not in kinds or "dropout" in kinds):
         raise UserError(
             f"draw_storage 'stored' needs a Flipout model; this one has a {kinds[0]} trunk and a "
-            f"{kinds[1]} head: dropout masks depend on the clip's length, a Laplace head is drawn in "
-            "each request, and a deterministic network has no draws. Use 'sampled'"
+            f"{kinds[1]} head: dropout masks depend on the clip's length, a Laplace head is drawn "
+            "in each request, and a deterministic network has no draws. Use 'sampled'"
         )
