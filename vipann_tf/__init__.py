@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vipann_tf.saved_model.load import load_model as load_model
     from vipann_tf.saved_model.predict import Predictor as Predictor
     from vipann_tf.saved_model.timeline import Listener as Listener
+    from vipann_tf.training.laplace import add_laplace_head as add_laplace_head
     from vipann_tf.training.pretrain import pretrain as pretrain
     from vipann_tf.training.transfer import transfer as transfer
 
@@ -39,6 +40,7 @@ _HOMES = {
     "TransferRecipe": "vipann_tf.recipes",
     "UserError": "vipann_tf.errors",
     "VIPANN": "vipann_tf.models.vipann",
+    "add_laplace_head": "vipann_tf.training.laplace",
     "calibrate": "vipann_tf.evaluation.calibrate",
     "compare": "vipann_tf.evaluation.compare",
     "connect": "vipann_tf.saved_model.connection",
@@ -61,6 +63,7 @@ __all__ = [
     "TransferRecipe",
     "UserError",
     "__version__",
+    "add_laplace_head",
     "calibrate",
     "compare",
     "connect",

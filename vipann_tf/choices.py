@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-__all__ = ["Devices", "Mode", "Strategy"]
+__all__ = ["Devices", "LaplacePrecision", "Mode", "Strategy"]
 
 # How a network is transferred and what is Bayesian then; see `vipann_tf.training.strategies`.
-Strategy = Literal["det", "drop", "flip", "det-flip"]
+Strategy = Literal["det", "drop", "flip", "det-flip", "det-laplace"]
+# How the precision of the prior of a Laplace head is chosen.
+LaplacePrecision = Literal["evidence", "weights"]
 # What a transfer trains: the head alone, or everything.
 Mode = Literal["fixed", "finetune"]
 # What shares every batch of a training; see `vipann_tf.training.distribution`.

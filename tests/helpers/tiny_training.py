@@ -13,7 +13,7 @@ from vipann_tf.models.architecture import STAGE_BLOCKS
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.versions import finished_versions
-from vipann_tf.training import fit, transfer
+from vipann_tf.training import fit, laplace, transfer
 from vipann_tf.training.loop import Loop
 
 KINDS = ("deterministic", "dropout", "flipout")
@@ -66,6 +66,7 @@ def log_rows(model) -> list[dict[str, float]]:
 def export_without_graph(monkeypatch) -> None:
     """Make trainings export by `light_export`."""
     monkeypatch.setattr(fit, "export", light_export)
+    monkeypatch.setattr(laplace, "export", light_export)
 
 
 @contextlib.contextmanager

@@ -155,7 +155,11 @@ def test_strategy_and_base_must_go_together(bases, events, strategy, kind):
         made = transferred_architecture(recipe, architecture, read_dataset_info(events), "base")
         assert made.depth == 22 and made.width == 0.0625
         return
-    fitting = {"deterministic": "det or det-flip", "dropout": "drop", "flipout": "flip"}[kind]
+    fitting = {
+        "deterministic": "det or det-flip or det-laplace",
+        "dropout": "drop",
+        "flipout": "flip",
+    }[kind]
     with pytest.raises(UserError) as error:
         transferred_architecture(recipe, architecture, read_dataset_info(events), "base")
     assert str(error.value) == (
@@ -187,7 +191,7 @@ def test_moped_goes_with_flip_alone(bases, events):
 
 def test_no_strategy(bases, events, tmp_path):
     recipe = transfer_recipe("det", "fixed").model_copy(update={"strategy": None})
-    with pytest.raises(UserError, match="choose one of det, drop, flip, det-flip"):
+    with pytest.raises(UserError, match="choose one of det, drop, flip, det-flip, det-laplace"):
         transfer(recipe, bases["deterministic"], events, tmp_path / "m", test_fold=1)
 
 

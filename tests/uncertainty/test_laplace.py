@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from vipann_tf.uncertainty.laplace import best_precision, curvature
+from vipann_tf.uncertainty.laplace import (
+    CurvatureSums,
+    best_precision,
+    curvature,
+    weights_precision,
+)
 
 RNG = np.random.default_rng(3)
 EXAMPLES, INPUTS, OUTPUTS = 40, 5, 3
@@ -95,6 +100,23 @@ def test_best_precision_finds_the_priors():
     found = best_precision(curvature(features, targets, "normal", variance), mean)
     # The relative standard error of a precision from 600 weights is sqrt(2 / 600) = 0.06.
     assert found == pytest.approx(9, rel=0.2)
+
+
+def test_sums_of_batches_are_those_of_all_examples():
+    probs = RNG.dirichlet(np.ones(OUTPUTS), EXAMPLES)
+    parts = [
+        CurvatureSums.of(FEATURES[x], probs[x], "multiclass") for x in (np.s_[:13], np.s_[13:])
+    ]
+    together, apart = curvature(FEATURES, probs, "multiclass"), (parts[0] + parts[1]).factors()
+    for name in ("input_values", "output_values"):
+        np.testing.assert_allclose(getattr(apart, name), getattr(together, name), atol=1e-12)
+
+
+def test_the_precision_that_fits_the_weights_is_the_most_likely():
+    _, stddev = stats.norm.fit(WEIGHTS, floc=0)
+    assert weights_precision(WEIGHTS) == pytest.approx(stddev**-2, rel=1e-9)
+    found = [weights_precision(scale * WEIGHTS) for scale in (0, 1e-9, 1e9)]
+    assert found == [1e6, 1e6, 1e-4]
 
 
 def test_wrong_arguments():

@@ -1,12 +1,12 @@
-"""The commands pretrain and transfer."""
+"""The commands pretrain, transfer and laplace."""
 
 from typing import Any, get_args
 
 import click
 
-from vipann_tf.choices import Devices, Mode, Strategy
+from vipann_tf.choices import Devices, LaplacePrecision, Mode, Strategy
 from vipann_tf.cli.command import Command
-from vipann_tf.cli.options import training_options
+from vipann_tf.cli.options import common, training_options
 from vipann_tf.cli.printing.directories import print_model
 from vipann_tf.errors import UserError
 
@@ -151,6 +151,49 @@ def transfer(
         print_model(out)
 
 
+@click.command(
+    cls=Command,
+    example="vipann-tf laplace models/det --data data/mine --out models/det-laplace",
+)
+@click.argument("model")
+@common("data", "out", "num_draws")
+@click.option(
+    "--prior-precision",
+    metavar="evidence|weights|P",
+    help="Precision of the prior (1 / variance): evidence chooses the one with the largest "
+    "evidence, weights the one that fits the trained weights; by default as in the model's recipe.",
+)
+@common("overwrite")
+def laplace(
+    model: str,
+    data: str,
+    out: str,
+    num_draws: int | None,
+    prior_precision: str | None,
+    overwrite: bool,
+) -> None:
+    """Make a deterministic model Bayesian without training it again.
+
+    The last layer gets a Laplace posterior, fitted to the clips that MODEL was trained on: --data
+    is their dataset directory. The result is a new model; the calibration of MODEL is not kept.
+    """
+    from vipann_tf.cli.printing import terminal
+    from vipann_tf.training.laplace import add_laplace_head
+
+    precision = _precision(prior_precision)
+    with terminal.progress("Fitting") as show:
+        add_laplace_head(
+            model,
+            data,
+            out,
+            num_draws=num_draws,
+            precision=precision,
+            overwrite=overwrite,
+            on_progress=show,
+        )
+    print_model(out)
+
+
 def _check_folds(
     folds: str | None, test_fold: int | None, final: bool, parallel_folds: int, devices: Devices
 ) -> None:
@@ -179,4 +222,16 @@ def _fold_numbers(text: str) -> list[int] | None:
         raise UserError(f"--folds is {text!r}; give all, or numbers such as 1,2,3") from None
 
 
-COMMANDS = (pretrain, transfer)
+def _precision(text: str | None) -> float | LaplacePrecision | None:
+    match text:
+        case None | "evidence" | "weights":
+            return text
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(
+            f"--prior-precision is {text!r}; give evidence, weights or a number above 0"
+        ) from None
+
+
+COMMANDS = (pretrain, transfer, laplace)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 
-from vipann_tf.choices import Mode, Strategy
+from vipann_tf.choices import LaplacePrecision, Mode, Strategy
 from vipann_tf.former_names import with_present_names
 from vipann_tf.models.architecture import Depth, Kind, Signs
 from vipann_tf.models.objective import Objective
@@ -172,7 +172,7 @@ class Validation(Section):
 
 
 class Variational(Section):
-    """Priors and initial posteriors of Flipout layers."""
+    """Priors and initial posteriors of Flipout layers, and the prior of a Laplace head."""
 
     prior: Literal["normal", "pretrained", "empirical"] = pydantic.Field(
         default="normal",
@@ -189,6 +189,12 @@ class Variational(Section):
         default=None,
         description="Start Flipout layers from those of a deterministic base, with standard "
         "deviations of this share of each weight's size (MOPED, arXiv 1906.05323).",
+    )
+    laplace_precision: Positive | LaplacePrecision = pydantic.Field(
+        default="evidence",
+        description="Precision of the prior of a Laplace head (`det-laplace`), 1 / variance. "
+        "`evidence`: the one with the largest evidence. `weights`: the prior fits the trained "
+        "weights, 1 / mean(W^2); narrower after a training without weight decay.",
     )
 
 

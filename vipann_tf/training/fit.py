@@ -68,6 +68,7 @@ def fit(
     *,
     distribution: tf.distribute.Strategy,
     base: ModelInfo | None = None,
+    finish: Callable[[VIPANN], tuple[VIPANN, dict[str, Any]]] | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Path | None:
@@ -80,6 +81,8 @@ def fit(
       out: Model directory to make, which also contains the unfinished run.
       distribution: Devices that train the network.
       base: Model that the network started from; `None` if it is trained from scratch.
+      finish: Called with the trained network; returns the one to export, and what to add to the
+        outcome of training. By default the trained network is exported.
       overwrite: Whether to replace a model, or a different unfinished run.
       on_progress: Called after every step.
 
@@ -147,7 +150,10 @@ def fit(
             outcome |= validation.outcome()
         if not writes:
             return None
-        info = _metadata(model.architecture, recipe, clips, base, outcome)
+        if finish is not None:
+            exported, found = finish(exported)
+            outcome |= found
+        info = _metadata(exported.architecture, recipe, clips, base, outcome)
         try:
             version = export(
                 exported, out, info, clips.info.labels, overwrite=overwrite, extras=run.kept_files()

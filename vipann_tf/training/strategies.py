@@ -1,18 +1,20 @@
-"""The transfer strategies of the VI-PANN paper, without TensorFlow.
+"""The transfer strategies, without TensorFlow: those of the VI-PANN paper, and det-laplace.
 
-| strategy | base          | trunk                   | new head      |
-| -------- | ------------- | ----------------------- | ------------- |
-| det      | deterministic | deterministic           | deterministic |
-| drop     | dropout       | MC dropout              | MC dropout    |
-| flip     | flipout       | Flipout posterior, kept | Flipout       |
-| det-flip | deterministic | deterministic           | Flipout       |
+| strategy    | base          | trunk                   | new head                       |
+| ----------- | ------------- | ----------------------- | ------------------------------ |
+| det         | deterministic | deterministic           | deterministic                  |
+| drop        | dropout       | MC dropout              | MC dropout                     |
+| flip        | flipout       | Flipout posterior, kept | Flipout                        |
+| det-flip    | deterministic | deterministic           | Flipout                        |
+| det-laplace | deterministic | deterministic           | deterministic, then its last   |
+|             |               |                         | layer gets a Laplace posterior |
 """
 
 from typing import NamedTuple
 
 from vipann_tf.choices import Strategy
 from vipann_tf.errors import UserError
-from vipann_tf.models.architecture import Kind
+from vipann_tf.models.architecture import Head, Kind
 from vipann_tf.recipes import TransferRecipe
 
 
@@ -27,7 +29,7 @@ class Kinds(NamedTuple):
 
     base: Kind
     trunk: Kind
-    head: Kind
+    head: Head
 
 
 STRATEGIES: dict[Strategy, Kinds] = {
@@ -35,6 +37,7 @@ STRATEGIES: dict[Strategy, Kinds] = {
     "drop": Kinds("dropout", "dropout", "dropout"),
     "flip": Kinds("flipout", "flipout", "flipout"),
     "det-flip": Kinds("deterministic", "deterministic", "flipout"),
+    "det-laplace": Kinds("deterministic", "deterministic", "laplace"),
 }
 
 

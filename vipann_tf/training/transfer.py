@@ -1,5 +1,6 @@
 """Transfer of a pretrained network to new labels by one of the `strategies`."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
+from vipann_tf.training.laplace import with_laplace_head
 from vipann_tf.training.progress import Progress
 from vipann_tf.training.strategies import kinds_of, strategies_for
 from vipann_tf.training.warm_start import start_from
@@ -60,7 +62,7 @@ def transfer(
     architecture = transferred_architecture(recipe, start.info.architecture, dataset, str(base))
     clips = training_clips(recipe, data, dataset, splits, held_out)
     distribution = distribution or tf.distribute.get_strategy()
-    model = fit.build(architecture, recipe, distribution)
+    model = fit.build(architecture.trained, recipe, distribution)
     trunk = {layer.name for layer in model.network.parts(stop="pooled")}
     start_from(
         model,
@@ -70,6 +72,7 @@ def transfer(
     )
     if recipe.mode == "fixed":
         model.freeze_trunk()
+    laplace = functools.partial(with_laplace_head, clips=clips, recipe=recipe)
     return fit.fit(
         model,
         recipe,
@@ -77,6 +80,7 @@ def transfer(
         out,
         distribution=distribution,
         base=start.info,
+        finish=laplace if architecture.head == "laplace" else None,
         overwrite=overwrite,
         on_progress=on_progress,
     )
@@ -121,7 +125,7 @@ def training_splits(
 def transferred_architecture(
     recipe: TransferRecipe, base: Architecture, dataset: DatasetInfo, name: str
 ) -> Architecture:
-    """Return the architecture of the new network.
+    """Return the architecture of the new network, as it is exported.
 
     Args:
       recipe: Strategy, signs and dropout rate.

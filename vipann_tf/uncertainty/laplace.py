@@ -28,11 +28,21 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
-__all__ = ["KroneckerCurvature", "KroneckerPosterior", "best_precision", "curvature"]
+__all__ = [
+    "PRECISIONS",
+    "CurvatureSums",
+    "KroneckerCurvature",
+    "KroneckerPosterior",
+    "Likelihood",
+    "best_precision",
+    "curvature",
+    "weights_precision",
+]
 
 Array = npt.NDArray[np.float64]
+Likelihood = Literal["multiclass", "multilabel", "normal"]
 # Precisions that are considered: prior standard deviations from 100 down to 0.001.
-_PRECISIONS = (1e-4, 1e6)
+PRECISIONS = (1e-4, 1e6)
 
 
 @dataclass(frozen=True)
@@ -115,10 +125,62 @@ class KroneckerPosterior:
         return covariance
 
 
+@dataclass(frozen=True)
+class CurvatureSums:
+    """Sums over examples from which the curvature follows; those of batches can be added.
+
+    Attributes:
+      inputs: Sum of phi_n phi_n^T, `[inputs, inputs]`.
+      outputs: Sum of L_n, `[outputs, outputs]`.
+      count: Number of examples.
+    """
+
+    inputs: Array
+    outputs: Array
+    count: int
+
+    @classmethod
+    def of(
+        cls,
+        features: npt.ArrayLike,
+        outputs: npt.ArrayLike,
+        likelihood: Likelihood,
+        variance: float = 1.0,
+    ) -> "CurvatureSums":
+        """Return the sums over some examples; the arguments are those of `curvature`."""
+        inputs, probs = np.asarray(features, np.float64), np.asarray(outputs, np.float64)
+        if likelihood == "multiclass":
+            output_sum = np.diag(probs.sum(0)) - probs.T @ probs
+        elif likelihood == "multilabel":
+            output_sum = np.diag((probs * (1 - probs)).sum(0))
+        elif likelihood == "normal":
+            output_sum = np.eye(probs.shape[1]) * len(probs) / variance
+        else:
+            raise ValueError(
+                f"likelihood is {likelihood!r}; use 'multiclass', 'multilabel' or 'normal'"
+            )
+        return cls(inputs.T @ inputs, output_sum, len(probs))
+
+    def __add__(self, other: "CurvatureSums") -> "CurvatureSums":
+        """Return the sums over the examples of both."""
+        return CurvatureSums(
+            self.inputs + other.inputs, self.outputs + other.outputs, self.count + other.count
+        )
+
+    def factors(self) -> KroneckerCurvature:
+        """Return the curvature."""
+        input_values, input_basis = np.linalg.eigh(self.inputs)
+        output_values, output_basis = np.linalg.eigh(self.outputs / self.count)
+        # Rounding can make an eigenvalue of 0 negative.
+        return KroneckerCurvature(
+            np.maximum(input_values, 0.0), input_basis, np.maximum(output_values, 0.0), output_basis
+        )
+
+
 def curvature(
     features: npt.ArrayLike,
     outputs: npt.ArrayLike,
-    likelihood: Literal["multiclass", "multilabel", "normal"],
+    likelihood: Likelihood,
     variance: float = 1.0,
 ) -> KroneckerCurvature:
     """Return the Kronecker-factored Gauss-Newton matrix of a linear layer.
@@ -130,24 +192,7 @@ def curvature(
       likelihood: `multiclass` (softmax), `multilabel` (sigmoids) or `normal`.
       variance: Variance of the normal likelihood.
     """
-    inputs, probs = np.asarray(features, np.float64), np.asarray(outputs, np.float64)
-    count = len(probs)
-    if likelihood == "multiclass":
-        output_matrix = np.diag(probs.mean(0)) - probs.T @ probs / count
-    elif likelihood == "multilabel":
-        output_matrix = np.diag((probs * (1 - probs)).mean(0))
-    elif likelihood == "normal":
-        output_matrix = np.eye(probs.shape[1]) / variance
-    else:
-        raise ValueError(
-            f"likelihood is {likelihood!r}; use 'multiclass', 'multilabel' or 'normal'"
-        )
-    input_values, input_basis = np.linalg.eigh(inputs.T @ inputs)
-    output_values, output_basis = np.linalg.eigh(output_matrix)
-    # Rounding can make an eigenvalue of 0 negative.
-    return KroneckerCurvature(
-        np.maximum(input_values, 0.0), input_basis, np.maximum(output_values, 0.0), output_basis
-    )
+    return CurvatureSums.of(features, outputs, likelihood, variance).factors()
 
 
 def best_precision(factors: KroneckerCurvature, mean: npt.ArrayLike) -> float:
@@ -160,7 +205,22 @@ def best_precision(factors: KroneckerCurvature, mean: npt.ArrayLike) -> float:
     found = optimize.minimize_scalar(
         # The likelihood at the trained weights does not depend on the precision.
         lambda log_precision: -factors.log_evidence(0.0, mean, float(np.exp(log_precision))),
-        bounds=tuple(np.log(_PRECISIONS)),
+        bounds=tuple(np.log(PRECISIONS)),
         method="bounded",
     )
     return float(np.exp(found.x))
+
+
+def weights_precision(mean: npt.ArrayLike) -> float:
+    """Return the precision of the prior under which the trained weights are most likely.
+
+    It is 1 / mean(W^2), within 1e-4 to 1e6. The evidence takes the weights for a maximum of the
+    posterior, where those that the examples do not determine are 0. After a training without weight
+    decay they are what they were at the start, and the evidence's prior is much too wide; this one
+    is about as wide as the initial weights.
+
+    Args:
+      mean: The trained weights, `[inputs, outputs]`.
+    """
+    mean_square = float(np.mean(np.square(np.asarray(mean, np.float64))))
+    return min(max(1 / mean_square, PRECISIONS[0]), PRECISIONS[1]) if mean_square else PRECISIONS[1]

@@ -101,6 +101,14 @@ def print_model(path: str | Path) -> None:
             f"{', '.join(info.data.splits)}{held}; {info.training['steps']} steps in "
             f"{info.training['seconds']:.0f} s, last loss {info.training['loss']:.3f}"
         )
+    if "laplace_precision" in info.training:
+        click.echo(
+            f"Laplace posterior of the last layer from {info.training['laplace_clips']} clips: "
+            f"prior precision {info.training['laplace_precision']:.4g}, log evidence "
+            f"{info.training['laplace_log_evidence']:.4g} nats"
+        )
+    if "laplace_warning" in info.training:
+        click.echo(f"warning: {info.training['laplace_warning']}", err=True)
     click.echo(
         f"takes waveforms at {info.sample_rate_hz} Hz; serving_default averages "
         f"{len(network.draw_indices(info.num_draws))} draws of seed {info.seed}"
