@@ -10,6 +10,7 @@ import click
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_dataset, print_model, print_unfinished
+from vipann_tf.errors import UserError
 
 if TYPE_CHECKING:
     from vipann_tf.models.architecture import Signs
@@ -118,6 +119,38 @@ def export(
 
 @click.command(
     cls=Command,
+    example="vipann-tf ensemble models/seed0 models/seed1 models/seed2 --out models/mine",
+)
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@common("num_draws", "seed", "out", "overwrite")
+@click.option(
+    "--weights",
+    metavar="N,N,...",
+    help="How often each model draws per round, in their order; by default once.",
+)
+def ensemble(
+    models: tuple[str, ...],
+    num_draws: int | None,
+    seed: int | None,
+    out: str,
+    overwrite: bool,
+    weights: str | None,
+) -> None:
+    """Make one model whose draws go round several models."""
+    numbers = None
+    if weights is not None:
+        try:
+            numbers = [int(weight) for weight in weights.split(",")]
+        except ValueError:
+            raise UserError(f"--weights is {weights!r}; give whole numbers such as 2,1,1") from None
+    from vipann_tf.saved_model.ensembling import ensemble as make
+
+    make(models, out, weights=numbers, num_draws=num_draws, seed=seed, overwrite=overwrite)
+    print_model(out)
+
+
+@click.command(
+    cls=Command,
     example="vipann-tf info models/mine",
 )
 @click.argument("path")
@@ -139,4 +172,4 @@ def info(path: str) -> None:
         print_model(path)
 
 
-COMMANDS = (import_, export, info)
+COMMANDS = (import_, export, ensemble, info)

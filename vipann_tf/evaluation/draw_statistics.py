@@ -7,8 +7,10 @@ from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Signs
 from vipann_tf.models.draw_statistics import DrawStatistics, estimate_statistics
+from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.subset import choose
+from vipann_tf.saved_model.metadata import single_network
 from vipann_tf.saved_model.reexport import with_signs
 
 __all__ = ["BATCH", "CLIPS", "draw_statistics"]
@@ -45,12 +47,14 @@ def draw_statistics(
     info = tested.info
     num_draws = info.num_draws if num_draws is None else num_draws
     seed = info.seed if seed is None else seed
-    if info.architecture.trunk == "deterministic":
+    architecture = single_network(info, model)
+    if architecture.trunk == "deterministic":
         raise UserError(
             f"the trunk of {model} is deterministic: its BatchNorm statistics are those of every "
             "draw; leave --statistics-data out"
         )
-    network = tested.network.twin(architecture=with_signs(info.architecture, signs, model))
+    assert isinstance(tested.network, VIPANN)  # as its metadata say
+    network = tested.network.twin(architecture=with_signs(architecture, signs, model))
     network.draw_statistics = None
     dataset = tested.check(data, any_labels=True)
     own = info.data is not None and info.data.dataset == dataset.name

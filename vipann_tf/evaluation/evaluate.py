@@ -141,8 +141,7 @@ def describe(info: ModelInfo) -> dict[str, str]:
     """Return rows that describe the model and its training."""
     network = info.architecture
     rows = {
-        "network": f"ResNet-{network.depth}, width {network.width:g}",
-        "trunk, head": f"{network.trunk}, {network.head}",
+        "network": network.summary,
         "made by": " ".join(
             str(word)
             for word in (info.origin, info.recipe.get("strategy"), info.recipe.get("mode"))

@@ -7,11 +7,12 @@ draws.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from vipann_tf.models.compiled_network import CompiledNetwork
+from vipann_tf.models.ensemble import Ensemble
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.reading import damage_as_user_error
@@ -47,7 +48,7 @@ class Predictions:
 
 
 def predict_batches(
-    model: VIPANN,
+    model: VIPANN | Ensemble,
     batches: Iterable[Batch],
     *,
     num_draws: int,
@@ -60,7 +61,7 @@ def predict_batches(
     """Average a model's draws over clips.
 
     Args:
-      model: The network.
+      model: The network, or an ensemble of networks.
       batches: Dicts of `waveform` [batch, samples], `labels` [batch, any] and `clip_id` [batch].
       num_draws: Number of draws; a deterministic network always has one.
       seed: Seed of the draws.
@@ -72,7 +73,8 @@ def predict_batches(
       clips: Total number of clips, for `on_progress`.
     """
     indices = model.architecture.draw_indices(num_draws)
-    task, network = model.architecture.task, model.compiled_network
+    task = model.architecture.task
+    network: Any = model.compiled_network  # its draws are for its own logits
 
     clip_ids, truth, parts, kept = [], [], [], []
     for portion in _portions(batches, network):
@@ -112,7 +114,7 @@ def predict_batches(
     )
 
 
-def _portions(batches: Iterable[Batch], network: CompiledNetwork) -> Iterator[list[Batch]]:
+def _portions(batches: Iterable[Batch], network: Any) -> Iterator[list[Batch]]:
     """Yield batches with `shared` in place of `waveform`, in lists of at most `FEATURE_BYTES`."""
     portion: list[Batch] = []
     size = 0

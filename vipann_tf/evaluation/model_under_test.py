@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.inference import Predictions, predict_batches
 from vipann_tf.files.paths import StrPath
+from vipann_tf.models.ensemble import Ensemble
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.schema import DatasetInfo, read_dataset_info
@@ -65,8 +66,8 @@ class ModelUnderTest:
         return len(self.info.architecture.draw_indices(self.num_draws))
 
     @functools.cached_property
-    def network(self) -> VIPANN:
-        """The network, which computes in the precision of the export."""
+    def network(self) -> VIPANN | Ensemble:
+        """The network, or ensemble of networks, which computes in the precision of the export."""
         network, _ = load_model(self.path, dtype=POLICIES[self.info.precision])
         return network
 

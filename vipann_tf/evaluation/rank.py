@@ -9,6 +9,7 @@ diversity, clips are chosen one by one, each as far as possible from those chose
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +19,7 @@ from vipann_tf.evaluation.model_under_test import BATCH, ModelUnderTest
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.splits import unseen_splits
 from vipann_tf.files.paths import StrPath
+from vipann_tf.models.ensemble import Ensemble
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.records.pipeline import evaluation_batches
 
@@ -155,8 +157,9 @@ def diverse_order(
     return np.array(chosen), distances
 
 
-def _embeddings(network: VIPANN, data: StrPath, splits: Sequence[str]) -> np.ndarray:
+def _embeddings(network: VIPANN | Ensemble, data: StrPath, splits: Sequence[str]) -> np.ndarray:
     """Return the embeddings of the clips, float32 [clips, size], by the posterior-mean network."""
+    compiled: Any = network.compiled_network
     batches = evaluation_batches(data, splits, BATCH)
-    embeddings = [network.compiled_network.until("embedding", b["waveform"]) for b in batches]
+    embeddings = [compiled.until("embedding", batch["waveform"]) for batch in batches]
     return np.concatenate(embeddings)

@@ -92,6 +92,11 @@ class Architecture(pydantic.BaseModel):
         return self.model_copy(update={"head": "deterministic"}) if self.head == "laplace" else self
 
     @property
+    def summary(self) -> str:
+        """The network in words."""
+        return f"ResNet-{self.depth} of width {self.width:g}, {self.trunk} trunk, {self.head} head"
+
+    @property
     def stochastic(self) -> bool:
         """Whether two draws can differ."""
         return self.trunk != "deterministic" or self.head != "deterministic"

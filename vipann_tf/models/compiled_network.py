@@ -29,7 +29,7 @@ class CompiledNetwork:
         number = tf.TensorSpec([], tf.int64)
         self._model = model
         self._until: dict[Stage, Callable[..., Any]] = {}
-        self._draw = _compiled(self._tensors_of_draw, [number, number])
+        self._draw = compiled(self._tensors_of_draw, [number, number])
         self._logits = tf.function(self._run_draw, reduce_retracing=True, autograph=False)
 
     def until(self, stop: Stage, waveform: tf.Tensor) -> tf.Tensor:
@@ -40,7 +40,7 @@ class CompiledNetwork:
           waveform: float32 [batch, samples].
         """
         if stop not in self._until:
-            self._until[stop] = _compiled(
+            self._until[stop] = compiled(
                 functools.partial(self._model.run, stop=stop), [tf.TensorSpec([None, None])]
             )
         return self._until[stop](waveform)
@@ -73,5 +73,6 @@ class CompiledNetwork:
         return self._model.run(shared, start="shared", draw=Draw(*draw))
 
 
-def _compiled(function: Callable[..., Any], signature: list[tf.TensorSpec]) -> Any:
+def compiled(function: Callable[..., Any], signature: list[tf.TensorSpec]) -> Any:
+    """Compile a function of these inputs."""
     return tf.function(function, input_signature=signature, autograph=False)

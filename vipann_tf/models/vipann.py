@@ -101,6 +101,11 @@ class VIPANN(tf_keras.Model):
     # Stages.
 
     @property
+    def precision(self) -> str:
+        """The dtype of the computations."""
+        return str(self.network.compute_dtype)
+
+    @property
     def stages(self) -> tuple[str, ...]:
         """The names of the stages, in order."""
         return ("waveform", *self.network.stages)

@@ -46,8 +46,8 @@ def _summary(info: ModelInfo, labels: list[str]) -> str:
     )
     how = "kept in the SavedModel" if info.draw_storage == "stored" else "drawn in each request"
     return (
-        f"A ResNet-{network.depth} of width {network.width:g} with a {network.trunk} trunk and a "
-        f"{network.head} head, from {info.origin}, by {info.created_by}.\n"
+        f"{network.summary[:1].upper()}{network.summary[1:]}; from {info.origin}, by "
+        f"{info.created_by}.\n"
         f"It gives {kind} out of {len(labels)}: {shown}{more}.\n"
         f"`serving_default` answers by {draws}"
         + (f", {how}" if network.stochastic else "")
@@ -106,7 +106,7 @@ def _limits(info: ModelInfo) -> str:
         "It knows only its labels: a sound of another kind still gets one of them. A high "
         "epistemic uncertainty is a hint of such a sound; a low one does not exclude it.",
     ]
-    if not info.architecture.stochastic:
+    if len(info.architecture.draw_indices(2)) == 1:
         lines.append("It is a single network, so its epistemic uncertainty is always 0.")
     if info.calibration.temperature == 1.0:
         lines.append("Its probabilities were not calibrated after training.")

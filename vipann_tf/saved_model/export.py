@@ -9,6 +9,8 @@ import tensorflow as tf
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
+from vipann_tf.models.ensemble import Ensemble
+from vipann_tf.models.ensemble_architecture import EnsembleArchitecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model.card import model_card
 from vipann_tf.saved_model.metadata import (
@@ -18,6 +20,7 @@ from vipann_tf.saved_model.metadata import (
     MODEL_CARD,
     DrawStorage,
     ModelInfo,
+    check_rounds,
     write_metadata,
 )
 from vipann_tf.saved_model.signatures import Signatures
@@ -39,7 +42,7 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def export(
-    model: VIPANN,
+    model: VIPANN | Ensemble,
     directory: StrPath,
     info: ModelInfo,
     labels: list[str],
@@ -73,7 +76,7 @@ def export(
 
 
 def add_version(
-    model: VIPANN,
+    model: VIPANN | Ensemble,
     directory: StrPath,
     info: ModelInfo,
     labels: list[str],
@@ -100,7 +103,7 @@ def add_version(
     check_served(info)
     number = next_version(directory, version)
     info = info.model_copy(update={"variables": list(model.named_variables())})
-    if model.network.compute_dtype != info.precision:
+    if model.precision != info.precision:
         model = model.twin(dtype=POLICIES[info.precision])
     signatures = Signatures(model, info)
     with staged_version(directory, number) as stage:
@@ -138,6 +141,14 @@ def check_served(info: ModelInfo) -> None:
             f"a length of {info.fixed_seconds:g} s is too short for the network; use "
             f"{MIN_SECONDS:g} s or more"
         )
+    if isinstance(info.architecture, EnsembleArchitecture):
+        check_rounds(info.architecture, info.num_draws)
+        if info.draw_storage == "stored":
+            raise UserError(
+                "draw_storage 'stored' is for single Flipout models; the draws of an ensemble are "
+                "'sampled'"
+            )
+        return
     kinds = (info.architecture.trunk, info.architecture.head)
     if info.draw_storage == "stored" and ("flipout" not in kinds or "dropout" in kinds):
         raise UserError(

@@ -13,6 +13,7 @@ from vipann_tf.saved_model.metadata import ModelInfo, read_model_info, version_d
 
 if TYPE_CHECKING:
     from vipann_tf.models.draw_statistics import DrawStatistics
+    from vipann_tf.models.ensemble import Ensemble
     from vipann_tf.models.vipann import VIPANN
 
 _KEY = "network_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
@@ -40,20 +41,28 @@ def read_variables(path: StrPath) -> dict[str, npt.NDArray[np.float32]]:
         raise UserError(f"{path} can't be loaded: its variables are damaged ({error})") from error
 
 
-def load_model(path: StrPath, *, dtype: str = "float32") -> "tuple[VIPANN, ModelInfo]":
-    """Rebuild the network at `path` as a Keras model.
+def load_model(path: StrPath, *, dtype: str = "float32") -> "tuple[VIPANN | Ensemble, ModelInfo]":
+    """Rebuild the network at `path` as a Keras model, or its networks as an ensemble of them.
 
     Args:
       path: NAME or NAME/1.
       dtype: Keras dtype policy to compute with.
 
     Returns:
-      The `VIPANN` and its `ModelInfo`.
+      The `VIPANN` or `Ensemble`, and its `ModelInfo`.
     """
-    from vipann_tf.models.vipann import VIPANN  # not needed to use a SavedModel
+    from vipann_tf.models.ensemble import Ensemble  # not needed to use a SavedModel
+    from vipann_tf.models.ensemble_architecture import EnsembleArchitecture
+    from vipann_tf.models.vipann import VIPANN
 
     info = read_model_info(path)
-    model = VIPANN(info.architecture, dtype=dtype)
+    described = info.architecture
+    model: VIPANN | Ensemble
+    if isinstance(described, EnsembleArchitecture):
+        members = [VIPANN(member, dtype=dtype) for member in described.members]
+        model = Ensemble(members, described)
+    else:
+        model = VIPANN(described, dtype=dtype)
     model.assign(read_variables(path))
     if info.batch_norm == "draw":
         model.draw_statistics = _read_statistics(path, info)
@@ -67,8 +76,12 @@ def _read_statistics(path: StrPath, info: ModelInfo) -> "DrawStatistics":
         reader = tf.train.load_checkpoint(str(version_directory(path) / "variables" / "variables"))
         keys = reader.get_variable_to_shape_map()
         found = {key: match[1] for key in keys if (match := _STATISTICS.fullmatch(key))}
-        # A dot in the name of a layer is doubled in a checkpoint's key.
-        moments = {name.replace("..", "."): reader.get_tensor(key) for key, name in found.items()}
+        # In a checkpoint's key, a dot of a name is doubled and a slash is ".S".
+        names = {"..": ".", ".S": "/"}
+        moments = {
+            re.sub(r"\.[.S]", lambda match: names[match[0]], name): reader.get_tensor(key)
+            for key, name in found.items()
+        }
     except (ValueError, tf.errors.OpError) as error:
         raise UserError(f"{path} can't be loaded: its variables are damaged ({error})") from error
     return DrawStatistics(

@@ -15,6 +15,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.former_names import with_present_names
 from vipann_tf.models.architecture import Architecture
+from vipann_tf.models.ensemble_architecture import EnsembleArchitecture
 
 MIN_SECONDS = 1.0  # the shortest waveform that an exported model takes
 MAX_DRAWS = 1000  # the most draws that one request can ask for
@@ -86,8 +87,8 @@ class ModelInfo(pydantic.BaseModel):
     Attributes:
       schema_version: Version of the file's format.
       created_by: Package and version that wrote the file.
-      origin: How the network was made: `pretrain`, `transfer` or `import`.
-      architecture: The network.
+      origin: How the network was made: `pretrain`, `transfer`, `import` or `ensemble`.
+      architecture: The network, or the networks of an ensemble.
       sample_rate_hz: Sample rate of its waveforms.
       clip_seconds: Length of the training clips.
       num_draws, seed: Number of draws and seed of `serving_default`.
@@ -98,7 +99,9 @@ class ModelInfo(pydantic.BaseModel):
       fixed_seconds: The only length of waveform that the SavedModel accepts; `None` for any.
       calibration: Calibration of the logits of every draw.
       variables: Names of the stored variables, in order.
-      data: Training data; `None` for imported weights.
+      data: Training data; `None` for imported weights, or if an ensemble's members were trained on
+        different data sets.
+      members: Of an ensemble: origin, data, base, recipe and training of every member.
       base: Architecture, origin and data of the model that was transferred.
       recipe: The resolved recipe, with strategy and mode for a transfer.
       training: Outcome of training: steps, seconds, last losses.
@@ -110,8 +113,8 @@ class ModelInfo(pydantic.BaseModel):
 
     schema_version: Literal[1] = 1
     created_by: str = f"vipann-tf {__version__}"
-    origin: Literal["pretrain", "transfer", "import"]
-    architecture: Architecture
+    origin: Literal["pretrain", "transfer", "import", "ensemble"]
+    architecture: Architecture | EnsembleArchitecture
     sample_rate_hz: int
     clip_seconds: float
     num_draws: int
@@ -123,6 +126,7 @@ class ModelInfo(pydantic.BaseModel):
     calibration: Calibration = Calibration()
     variables: list[str]
     data: TrainingData | None = None
+    members: list[dict[str, Any]] = []
     base: dict[str, Any] | None = None
     recipe: dict[str, Any] = {}
     training: dict[str, Any] = {}
@@ -136,7 +140,7 @@ class ModelInfo(pydantic.BaseModel):
 
 
 def check_draws(info: ModelInfo, num_draws: int, seed: int, name: StrPath) -> None:
-    """Raise a `UserError` if a model cannot make these draws.
+    """Raise a `UserError` if a model cannot make these draws, or would weight its members wrongly.
 
     Args:
       info: Metadata of the model.
@@ -150,6 +154,32 @@ def check_draws(info: ModelInfo, num_draws: int, seed: int, name: StrPath) -> No
             f"of {info.num_draws} draws of seed {info.seed}; ask for those, or export the model "
             "again with --statistics-data"
         )
+    network = info.architecture
+    if isinstance(network, EnsembleArchitecture) and network.bayesian:
+        check_rounds(network, num_draws)
+
+
+def check_rounds(network: EnsembleArchitecture, num_draws: int) -> None:
+    """Raise a `UserError` if the members of an ensemble would not draw as their weights say."""
+    if num_draws % network.round_size:
+        raise UserError(
+            f"num_draws is {num_draws}, but the ensemble has {network.round_size} draws per round; "
+            f"use a multiple of {network.round_size}, so that each member counts by its weight"
+        )
+
+
+def single_network(info: ModelInfo, name: StrPath) -> Architecture:
+    """Return the architecture of a model that is one network.
+
+    Raises:
+      UserError: It is an ensemble.
+    """
+    if isinstance(info.architecture, EnsembleArchitecture):
+        raise UserError(
+            f"{name} is an ensemble of {len(info.architecture.members)} networks, and one network "
+            "is needed; give the model directory of a member"
+        )
+    return info.architecture
 
 
 def version_directory(path: StrPath) -> Path:

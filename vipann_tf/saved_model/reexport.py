@@ -9,6 +9,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture, Signs
 from vipann_tf.models.draw_statistics import DrawStatistics
+from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model.export import add_version, check_served
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.metadata import (
@@ -17,6 +18,7 @@ from vipann_tf.saved_model.metadata import (
     Precision,
     read_labels,
     read_model_info,
+    single_network,
 )
 from vipann_tf.saved_model.versions import next_version
 
@@ -76,7 +78,9 @@ def reexport(
     info = read_model_info(model)
     before = info.num_draws, info.seed, info.architecture
     info = info.model_copy(update={k: v for k, v in chosen.items() if v is not None})
-    architecture = with_signs(info.architecture, signs, model)
+    architecture = info.architecture
+    if signs is not None:
+        architecture = with_signs(single_network(info, model), signs, model)
     if draw_statistics is not None:
         info = info.model_copy(update={"batch_norm": "draw"})
         if (draw_statistics.num_draws, draw_statistics.seed) != (info.num_draws, info.seed):
@@ -99,8 +103,8 @@ def reexport(
     check_served(info)  # before the weights are read
     next_version(out, version)
     network, _ = load_model(model)
-    if architecture != network.architecture:
-        network = network.twin(architecture=architecture)
+    if signs is not None and isinstance(network, VIPANN):
+        network = network.twin(architecture=with_signs(network.architecture, signs, model))
     if draw_statistics is not None:
         network.draw_statistics = draw_statistics
     return add_version(network, out, info, read_labels(model), version=version)

@@ -6,6 +6,7 @@ that would fail on the same request with a less clear message.
 
 import tensorflow as tf
 
+from vipann_tf.models.ensemble_architecture import EnsembleArchitecture
 from vipann_tf.saved_model.metadata import MAX_DRAWS, ModelInfo
 
 
@@ -77,6 +78,17 @@ def checked_draws(num_samples: tf.Tensor, seed: tf.Tensor, info: ModelInfo) -> t
         f"this model has BatchNorm statistics of {info.num_draws} draws of seed {info.seed} alone; "
         "received",
         [num_samples, tf.cast(seed, tf.int32)],
+    )
+
+
+def checked_rounds(num_samples: tf.Tensor, network: EnsembleArchitecture) -> tf.Tensor:
+    """Return the number of draws asked for, after a check that members count by their weights."""
+    return require(
+        num_samples,
+        tf.equal(num_samples % network.round_size, 0),
+        f"num_samples must be a multiple of {network.round_size}, the draws per round of this "
+        "ensemble; received",
+        num_samples,
     )
 
 

@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from vipann_tf.models.ensemble import Ensemble
+from vipann_tf.models.ensemble_architecture import EnsembleArchitecture
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
 from vipann_tf.models.training_step import Stage
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model import wav
 from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
-from vipann_tf.saved_model.requests import checked_draws, checked_samples, checked_waveform
+from vipann_tf.saved_model.requests import (
+    checked_draws,
+    checked_rounds,
+    checked_samples,
+    checked_waveform,
+)
 from vipann_tf.uncertainty import decomposition
 
 # Fields of a `Decomposition` that a signature returns.
@@ -43,7 +50,7 @@ class Signatures:
         rate, the calibration, and the length of waveform if it is fixed.
     """
 
-    def __init__(self, model: VIPANN, info: ModelInfo):
+    def __init__(self, model: VIPANN | Ensemble, info: ModelInfo):
         self._model = model
         self._info = info
         length = None
@@ -54,7 +61,7 @@ class Signatures:
         self._stored = self._draw_all() if info.draw_storage == "stored" else None
         # All signatures share the computation up to this stage.
         stages: tuple[Stage, Stage] = ("shared", "pooled")
-        self._common = min(stages, key=model.stages.index)
+        self._common = min((x for x in stages if x in model.stages), key=model.stages.index)
         waveforms = tf.TensorSpec([None, length], tf.float32, name="waveform")
         num_draws = tf.TensorSpec([], tf.int32, name="num_samples")
         seed = tf.TensorSpec([], tf.int64, name="seed")
@@ -91,6 +98,8 @@ class Signatures:
         num_samples = checked_samples(num_samples)
         if self._info.batch_norm == "draw":
             num_samples = checked_draws(num_samples, seed, self._info)
+        if isinstance(self._info.architecture, EnsembleArchitecture):
+            num_samples = checked_rounds(num_samples, self._info.architecture)
         probs = self._sample(self._checked(waveform), num_samples, seed)
         return {**self._decompose(probs), "sample_probabilities": tf.transpose(probs, [1, 0, 2])}
 
@@ -195,7 +204,7 @@ class Signatures:
             draw = Draw(self._info.seed, index)
             for layer, stored in zip(self._model.bayesian_layers, drawn, strict=True):
                 stored[index - 1] = layer.drawn_kernel(draw)
-        dtype = self._model.network.compute_dtype
+        dtype = self._model.precision
         return [tf.Variable(tf.cast(stored, dtype), trainable=False) for stored in drawn]
 
     def _decompose(self, probs: tf.Tensor) -> Answer:

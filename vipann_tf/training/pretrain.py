@@ -13,6 +13,7 @@ from vipann_tf.recipes import PretrainRecipe
 from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.saved_model.load import read_variables
+from vipann_tf.saved_model.metadata import single_network
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
 from vipann_tf.training.progress import Progress
@@ -58,7 +59,7 @@ def pretrain(
     if base is not None:
         start = ModelUnderTest.open(base)
         start.check(data)
-        _check_shape(architecture, start.info.architecture, base)
+        _check_shape(architecture, single_network(start.info, base), base)
         start_from(model, read_variables(base), recipe.variational, wanted=lambda _: True)
     return fit.fit(
         model,

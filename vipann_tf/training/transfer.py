@@ -14,6 +14,7 @@ from vipann_tf.recipes import TransferRecipe
 from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.saved_model.load import read_variables
+from vipann_tf.saved_model.metadata import single_network
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
 from vipann_tf.training.laplace import with_laplace_head
@@ -59,7 +60,9 @@ def transfer(
     splits, held_out = training_splits(
         dataset, recipe.data.train, test_fold, recipe.validation.splits
     )
-    architecture = transferred_architecture(recipe, start.info.architecture, dataset, str(base))
+    architecture = transferred_architecture(
+        recipe, single_network(start.info, base), dataset, str(base)
+    )
     clips = training_clips(recipe, data, dataset, splits, held_out)
     distribution = distribution or tf.distribute.get_strategy()
     model = fit.build(architecture.trained, recipe, distribution)

@@ -89,11 +89,13 @@ def print_model(path: str | Path) -> None:
     info = metadata.read_model_info(path)
     network = info.architecture
     click.echo(
-        f"{metadata.version_directory(path)}: ResNet-{network.depth} of width {network.width:g}, "
-        f"{network.trunk} trunk, {network.head} head, {network.task}, {network.labels} labels"
+        f"{metadata.version_directory(path)}: {network.summary}, {network.task}, "
+        f"{network.labels} labels"
     )
     made = info.recipe.get("strategy")
-    if info.data is not None:
+    if info.members:
+        click.echo("members: " + "; ".join(_member(member) for member in info.members))
+    elif info.data is not None:
         how = f"{info.origin} {made} ({info.recipe['mode']})" if made else info.origin
         held = f", held out {', '.join(info.data.held_out)}" if info.data.held_out else ""
         click.echo(
@@ -113,3 +115,13 @@ def print_model(path: str | Path) -> None:
         f"takes waveforms at {info.sample_rate_hz} Hz; serving_default averages "
         f"{len(network.draw_indices(info.num_draws))} draws of seed {info.seed}"
     )
+
+
+def _member(member: dict[str, Any]) -> str:
+    """Return a member of an ensemble in words."""
+    recipe = member["recipe"]
+    words = [member["origin"], recipe.get("strategy"), recipe.get("mode")]
+    text = " ".join(word for word in words if word)
+    if "training" in recipe:
+        text += f" of seed {recipe['training']['seed']}"
+    return text
