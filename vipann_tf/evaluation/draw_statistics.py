@@ -1,5 +1,7 @@
 """BatchNorm statistics of each draw of a model, estimated on clips that it was trained on."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
@@ -13,11 +15,12 @@ from vipann_tf.records.subset import choose
 from vipann_tf.saved_model.metadata import single_network
 from vipann_tf.saved_model.reexport import with_signs
 
-__all__ = ["BATCH", "CLIPS", "draw_statistics"]
+__all__ = ["draw_statistics", "statistics_on"]
 
 # As many as were enough in a trial; they are held as features, all at once.
 CLIPS = 160
 BATCH = 32
+LEAST_CLIPS = 8
 
 
 def draw_statistics(
@@ -59,14 +62,40 @@ def draw_statistics(
     dataset = tested.check(data, any_labels=True)
     own = info.data is not None and info.data.dataset == dataset.name
     splits = dataset.check_splits(info.data.splits if own and info.data else ["train"])
-    clips = dataset.count(splits)
-    if clips < BATCH:
+    share = min(CLIPS / max(dataset.count(splits), 1), 1.0)
+    chosen = choose(data, splits, share, seed, "stop")
+    return statistics_on(network, data, splits, chosen, num_draws=num_draws, seed=seed)
+
+
+def statistics_on(
+    network: VIPANN,
+    data: StrPath,
+    splits: Sequence[str],
+    clips: Sequence[bytes],
+    *,
+    num_draws: int,
+    seed: int,
+) -> DrawStatistics:
+    """Estimate the BatchNorm statistics of a network's draws on some clips.
+
+    Args:
+      network: The network; its trunk must be random.
+      data: Dataset directory.
+      splits: Splits that have the clips.
+      clips: Ids of the clips.
+      num_draws: Number of draws.
+      seed: Seed of the draws.
+
+    Raises:
+      UserError: There are too few clips.
+    """
+    if len(clips) < LEAST_CLIPS:
         raise UserError(
-            f"{data} has {clips} clips in {', '.join(splits)}; statistics need {BATCH} or more"
+            f"BatchNorm statistics of draws need {LEAST_CLIPS} clips or more; {data} has "
+            f"{len(clips)} in {', '.join(splits)}"
         )
-    chosen = choose(data, splits, min(CLIPS / clips, 1.0), seed, "stop")
     until = network.compiled_network.until
-    batches = evaluation_batches(data, splits, BATCH, only=chosen)
+    batches = evaluation_batches(data, splits, BATCH, only=clips)
     shared = tf.concat([until("shared", batch["waveform"]) for batch in batches], 0)
     # All batches count alike, so they have as many clips; fewer than one per batch are left out.
     count = max(len(shared) // BATCH, 1)
