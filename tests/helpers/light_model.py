@@ -17,7 +17,11 @@ def light_version(model: VIPANN, directory, info: ModelInfo, labels, *, version=
     folder = pathlib.Path(directory) / str(version or next_version(directory))
     named = model.named_variables()
     write_metadata(folder, info.model_copy(update={"variables": list(named)}), labels)
-    values = tf.train.Checkpoint(network_variables=list(named.values()))
+    statistics = model.draw_statistics
+    values = tf.train.Checkpoint(
+        network_variables=list(named.values()),
+        draw_statistics=dict(statistics.moments) if statistics else {},
+    )
     values.write(str(folder / "variables" / "variables"))
     (folder / SAVED_MODEL_PB).touch()
     return folder

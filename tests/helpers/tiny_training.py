@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests.helpers.light_model import light_version
 from vipann_tf.models.architecture import STAGE_BLOCKS
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
+from vipann_tf.saved_model import ensembling, reexport
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.training import fit, laplace, transfer
@@ -67,6 +68,8 @@ def export_without_graph(monkeypatch) -> None:
     """Make trainings export by `light_export`."""
     monkeypatch.setattr(fit, "export", light_export)
     monkeypatch.setattr(laplace, "export", light_export)
+    monkeypatch.setattr(ensembling, "export", light_export)
+    monkeypatch.setattr(reexport, "add_version", light_version)
 
 
 @contextlib.contextmanager

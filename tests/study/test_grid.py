@@ -7,6 +7,7 @@ import pytest
 
 from vipann_tf.errors import UserError
 from vipann_tf.recipes import load_recipe
+from vipann_tf.study.derived import sources
 from vipann_tf.study.grid import Cell, cells, select, shard, transfer_recipe
 from vipann_tf.study.recipe import StudyRecipe
 
@@ -39,6 +40,24 @@ def study(grid, **changes):
 
 def names(grid, **changes):
     return [cell.name for cell in cells(study(grid, **changes))]
+
+
+def test_what_is_made_from_other_cells():
+    block = {"strategies": ["ens", "det-laplace", "det"], "modes": ["fixed"], "seeds": [1]}
+    recipe = study(
+        [{**block, "downstream": ["b"], "variants": ["plain", "fewer"]}],
+        variants={"fewer": {"export": {"num_draws": 3}}},
+        ensemble={"members": 2},
+    )
+    made = {cell.name: [source.name for source in sources(recipe, cell)] for cell in cells(recipe)}
+    assert made == {
+        "b/plain-one/ens-fixed/seed1": [f"b/plain-one/det-fixed/seed{n}" for n in (2, 3)],
+        "b/plain-one/ens-fixed-fewer/seed1": ["b/plain-one/ens-fixed/seed1"],
+        "b/plain-one/det-laplace-fixed/seed1": ["b/plain-one/det-fixed/seed1"],
+        "b/plain-one/det-laplace-fixed-fewer/seed1": ["b/plain-one/det-laplace-fixed/seed1"],
+        "b/plain-one/det-fixed/seed1": [],
+        "b/plain-one/det-fixed-fewer/seed1": ["b/plain-one/det-fixed/seed1"],
+    }
 
 
 def test_a_block_by_hand():

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +14,7 @@ from vipann_tf.errors import Stopped, UserError
 from vipann_tf.evaluation.stored_results import read_results
 from vipann_tf.files.locking import locked
 from vipann_tf.recipes import load_recipe
+from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.study import stages
 from vipann_tf.study.directory import StudyDirectory, read_record
@@ -43,6 +45,10 @@ def test_every_cell_is_an_ordinary_model_with_its_evaluation(recipe, smoke):
     directory = StudyDirectory(recipe, smoke)
     for cell in cells(recipe):
         info = read_model_info(directory.cell(cell))
+        if cell.strategy == "ens":
+            assert [member["recipe"]["training"]["seed"] for member in info.members] == [0, 1]
+            assert {member["recipe"]["strategy"] for member in info.members} == {"det"}
+            continue
         assert (info.recipe["strategy"], info.recipe["mode"]) == (cell.strategy, cell.mode)
         assert info.data.held_out == [f"fold{cell.fold}"]
         assert info.data.clips == (10 if cell.fraction == 0.5 else 20)
@@ -54,6 +60,26 @@ def test_every_cell_is_an_ordinary_model_with_its_evaluation(recipe, smoke):
     assert read_results(directory.upstream_evaluation("flipout")).summary["split"] == "eval"
     variant = one(recipe, "variant=elbo")
     assert read_model_info(directory.cell(variant)).recipe["objective"]["kl_reduction"] == "sum"
+    info = read_model_info(directory.upstream("flipout"))
+    assert info.base["architecture"]["trunk"] == "deterministic"
+
+
+def test_cells_made_from_others(recipe, smoke):
+    """Their weights are those of the cells that they are made from, and they are not trained."""
+    directory = StudyDirectory(recipe, smoke)
+    ens = one(recipe, "strategy=ens")
+    weights = read_variables(directory.cell(ens))
+    for number in (1, 2):
+        member = directory.cell(replace(ens, strategy="det", seed=number - 1))
+        for name, value in read_variables(member).items():
+            assert weights[f"member{number}/{name}"].tobytes() == value.tobytes()
+    [flip] = select(cells(recipe), ["strategy=flip,variant=plain"])
+    drawn = directory.cell(one(recipe, "variant=draw-statistics"))
+    assert read_model_info(drawn).batch_norm == "draw"
+    for name, value in read_variables(directory.cell(flip)).items():
+        assert read_variables(drawn)[name].tobytes() == value.tobytes()
+    laplace = read_model_info(directory.cell(one(recipe, "strategy=det-laplace")))
+    assert laplace.architecture.head == "laplace"
 
 
 def test_nothing_is_done_twice(recipe, smoke, monkeypatch):
@@ -64,7 +90,7 @@ def test_nothing_is_done_twice(recipe, smoke, monkeypatch):
         monkeypatch.setattr(stages, name, never)
     before = {file: file.stat().st_mtime_ns for file in smoke.rglob("*.json")}
     outcome = run_study(recipe, smoke, cells(recipe), everything=True)
-    assert not outcome.failed and len(outcome.finished) == 3 + 2 + len(cells(recipe))
+    assert not outcome.failed and len(outcome.finished) == 3 + 2 + 1 + len(cells(recipe))
     changed = {file.name for file, time in before.items() if file.stat().st_mtime_ns != time}
     assert changed <= {"study.json", "record.json"}
 

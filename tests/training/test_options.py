@@ -9,6 +9,7 @@ import tensorflow as tf
 from tests.helpers.interruptions import Killed, killed_at
 from tests.helpers.tiny_training import eagerly, same_weights, transfer_recipe
 from vipann_tf.errors import UserError
+from vipann_tf.evaluation.draw_statistics import draw_statistics
 from vipann_tf.evaluation.inference import predict_batches
 from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.recipes import TransferRecipe, load_recipe
@@ -53,6 +54,26 @@ def test_a_slow_trunk(train, bases):
             np.testing.assert_allclose(after[name], before[name], rtol=0, atol=1e-8)
     # Adam's first step from a bias of 0 has the size of the learning rate.
     assert np.abs(after["fc_out/bias"]).max() > 5e-4
+
+
+@pytest.mark.usefixtures("eager")
+def test_statistics_of_draws(bases, events, tmp_path, train):
+    """They are exported with the network, those of the training clips alone."""
+    for name, setting in (("stored", []), ("draw", ["export.batch_norm=draw"])):
+        recipe = transfer_recipe("flip", "fixed", *setting)
+        transfer(recipe, bases["flipout"], events, tmp_path / name, test_fold=1)
+    assert same_weights(tmp_path / "stored", tmp_path / "draw")
+    network, info = load_model(tmp_path / "draw")
+    assert info.batch_norm == "draw"
+    expected = draw_statistics(tmp_path / "draw", events)
+    assert network.draw_statistics.moments.keys() == expected.moments.keys()
+    for name, moments in expected.moments.items():
+        np.testing.assert_allclose(
+            network.draw_statistics.moments[name], moments, rtol=1e-3, atol=1e-3
+        )
+    assert load_model(tmp_path / "stored")[0].draw_statistics is None
+    with pytest.raises(UserError, match="batch_norm is 'draw', but the trunk is deterministic"):
+        train("refused", "export.batch_norm=draw")
 
 
 VALIDATED = ("validation.splits=[fold3]", "validation.num_draws=3", "training.steps=4")

@@ -63,7 +63,11 @@ def draw_statistics(
     own = info.data is not None and info.data.dataset == dataset.name
     splits = dataset.check_splits(info.data.splits if own and info.data else ["train"])
     share = min(CLIPS / max(dataset.count(splits), 1), 1.0)
-    chosen = choose(data, splits, share, seed, "stop")
+    order = seed
+    if own and (fraction := info.recipe.get("data", {}).get("fraction", 1.0)) < 1:
+        # A smaller share is a part of the share that the model was trained on.
+        share, order = share * fraction, info.recipe["training"]["seed"]
+    chosen = choose(data, splits, share, order, "stop")
     return statistics_on(network, data, splits, chosen, num_draws=num_draws, seed=seed)
 
 

@@ -163,12 +163,8 @@ class VIPANN(tf_keras.Model):
         return [part for part in self.network.parts() if isinstance(part, KernelPosterior)]
 
     def draw(self, seed: tf.Tensor | int, index: tf.Tensor | int) -> Draw:
-        """Sample the kernels of draw `index` of a `seed`, int scalars, for several batches.
-
-        In lower precision, BatchNorm is folded into the kernels. TensorFlow does so in float32.
-        """
-        fold = self.draw_statistics is None
-        return sample_draw(self.network.parts(), seed, index, fold=fold)
+        """Sample the kernels of draw `index` of a `seed`, int scalars, for several batches."""
+        return sample_draw(self.network.parts(), seed, index, fold=self.draw_statistics is None)
 
     @property
     def draw_statistics(self) -> DrawStatistics | None:
@@ -200,8 +196,7 @@ class VIPANN(tf_keras.Model):
         for part in self.network.parts():
             bayesian = isinstance(part, KernelPosterior)
             for variable in part.stored_variables() if bayesian else part.weights:
-                name = variable.name.split("/")[-1].split(":")[0]
-                named[f"{part.name}/{name}"] = variable
+                named[f"{part.name}/{variable.name.split('/')[-1].split(':')[0]}"] = variable
         return named
 
     def assign(self, values: Mapping[str, npt.ArrayLike], *, partial: bool = False) -> None:
@@ -230,9 +225,8 @@ class VIPANN(tf_keras.Model):
           dtype: Keras dtype policy; by default that of this network.
           architecture: Architecture with the same variables, for example with other `signs`.
         """
-        twin = VIPANN(
-            architecture or self.architecture, dtype=dtype or self.network.dtype_policy.name
-        )
+        dtype = dtype or self.network.dtype_policy.name
+        twin = VIPANN(architecture or self.architecture, dtype=dtype)
         twin.assign(self.named_variables())
         if twin.architecture == self.architecture:
             twin.draw_statistics = self.draw_statistics  # other signs make other draws

@@ -11,6 +11,7 @@ from vipann_tf.study.recipe import PLAIN, Block, StudyRecipe, Upstream
 from vipann_tf.training.strategies import kinds_of
 
 __all__ = [
+    "ENSEMBLE",
     "Cell",
     "cells",
     "pretrain_recipe",
@@ -21,6 +22,10 @@ __all__ = [
 ]
 
 
+# The strategy whose cells are deep ensembles of other cells.
+ENSEMBLE = "ens"
+
+
 @dataclass(frozen=True)
 class Cell:
     """One training with its evaluation.
@@ -28,7 +33,7 @@ class Cell:
     Attributes:
       downstream: Name of the target data set.
       upstream: Name of the pretrained network.
-      strategy: Strategy of the transfer.
+      strategy: Strategy of the transfer, or `ens`.
       mode: Mode of the transfer.
       variant: Name of the options that differ from the plain ones.
       fraction: Share of the training clips.
@@ -104,6 +109,8 @@ def _cells_of(recipe: StudyRecipe, block: Block, kinds: dict[str, Kind]) -> Iter
 def transfer_recipe(recipe: StudyRecipe, cell: Cell) -> TransferRecipe:
     """Return the recipe of a cell: its mode's, changed by its variant and its own values.
 
+    For an ensemble it is that of its first member.
+
     Raises:
       UserError: The mode has no recipe, or the recipe has a mistake.
     """
@@ -114,11 +121,12 @@ def transfer_recipe(recipe: StudyRecipe, cell: Cell) -> TransferRecipe:
             f"{', '.join(by_mode) or 'none'}; add it, or leave the mode out of the grid"
         )
     transfer = by_mode[cell.mode]
+    is_ensemble = cell.strategy == ENSEMBLE
     own = {
-        "strategy": cell.strategy,
+        "strategy": recipe.ensemble.strategy if is_ensemble else cell.strategy,
         "mode": cell.mode,
         "data": {"fraction": cell.fraction},
-        "training": {"seed": cell.seed},
+        "training": {"seed": cell.seed * recipe.ensemble.members if is_ensemble else cell.seed},
     }
     changes = [transfer.settings, recipe.variants.get(cell.variant, {}), own]
     return load_recipe(TransferRecipe, transfer.recipe, changes)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from vipann_tf.datasets import find
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe
 from vipann_tf.records.schema import read_dataset_info
+from vipann_tf.study.derived import sources
 from vipann_tf.study.directory import StudyDirectory, has_results
 from vipann_tf.study.grid import Cell, pretrain_recipe, transfer_recipe, upstream_kind
 from vipann_tf.training.run import unfinished
@@ -139,8 +140,9 @@ class UpstreamJob(Job):
         return self.network
 
     def needs(self, study: StudyDirectory) -> list[Job]:
-        data = study.recipe.upstream[self.network].data
-        return [] if data is None else [PrepareJob(data)]
+        upstream = study.recipe.upstream[self.network]
+        data = [] if upstream.data is None else [PrepareJob(upstream.data)]
+        return [*data, *([] if upstream.base is None else [UpstreamJob(upstream.base)])]
 
     def is_finished(self, study: StudyDirectory) -> bool:
         is_evaluated = study.recipe.upstream[self.network].data is None or has_results(
@@ -189,7 +191,8 @@ class CellJob(Job):
     def needs(self, study: StudyDirectory) -> list[Job]:
         downstream = study.recipe.downstream[self.cell.downstream]
         data = [PrepareJob(name) for name in (downstream.data, *downstream.ood)]
-        return [*data, UpstreamJob(self.cell.upstream)]
+        made_from = [CellJob(cell) for cell in sources(study.recipe, self.cell)]
+        return [*data, UpstreamJob(self.cell.upstream), *made_from]
 
     def is_finished(self, study: StudyDirectory) -> bool:
         return study.is_finished(self.cell)
@@ -201,6 +204,8 @@ class CellJob(Job):
         return f"{self.cell.strategy}-{self.cell.mode}"
 
     def clips_processed(self, study: StudyDirectory) -> float | None:
+        if sources(study.recipe, self.cell):
+            return 0.0
         downstream = study.recipe.downstream[self.cell.downstream]
         clips, folds = _clips(study, downstream.data), len(downstream.fold_numbers)
         if clips is not None and folds > 1:

@@ -1,13 +1,15 @@
 """The state of a study's jobs, and the cost of the rest. No TensorFlow in here."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from vipann_tf.study.derived import sources
 from vipann_tf.study.directory import Record, StudyDirectory, read_record
 from vipann_tf.study.grid import Cell
 from vipann_tf.study.jobs import CellJob, Job, PrepareJob, UpstreamJob
+from vipann_tf.study.recipe import StudyRecipe
 
 __all__ = ["JobStatus", "State", "plan", "seconds_left"]
 
@@ -46,10 +48,20 @@ def plan(
     """
     recipe = study.recipe
     needed = {cell.upstream for cell in chosen}
+    for name in reversed(recipe.upstream):  # a base comes before what starts from it
+        if name in needed and (base := recipe.upstream[name].base) is not None:
+            needed.add(base)
     jobs: list[Job] = [UpstreamJob(x) for x in recipe.upstream if everything or x in needed]
-    jobs += [CellJob(cell) for cell in chosen]
+    jobs += dict.fromkeys(CellJob(x) for cell in chosen for x in _with_sources(recipe, cell))
     first = dict.fromkeys(x for job in jobs for x in job.needs(study) if isinstance(x, PrepareJob))
     return _with_times(study, [*first, *jobs])
+
+
+def _with_sources(recipe: StudyRecipe, cell: Cell) -> Iterator[Cell]:
+    """Yield the cells that a cell is made from, and then the cell."""
+    for source in sources(recipe, cell):
+        yield from _with_sources(recipe, source)
+    yield cell
 
 
 def seconds_left(statuses: Sequence[JobStatus]) -> tuple[float, int]:

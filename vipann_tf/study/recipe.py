@@ -1,7 +1,7 @@
 """The recipe of a study, typed, read from YAML. No TensorFlow in here."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pydantic
 
@@ -25,6 +25,7 @@ __all__ = [
     "Cost",
     "Dataset",
     "Downstream",
+    "Ensemble",
     "Evaluation",
     "StudyRecipe",
     "Transfer",
@@ -76,6 +77,9 @@ class Upstream(Section):
     settings: dict[str, Any] = pydantic.Field(
         default={}, description="Values that replace the recipe's."
     )
+    base: str | None = pydantic.Field(
+        default=None, description="The upstream network whose weights the training starts from."
+    )
     model: str | None = pydantic.Field(default=None, description="An existing model directory.")
     checkpoint: str | None = pydantic.Field(
         default=None, description="A published .pth, to be imported."
@@ -98,6 +102,8 @@ class Upstream(Section):
             raise ValueError("give one of recipe (to be trained), model and checkpoint")
         if self.recipe and not self.data:
             raise ValueError("a recipe needs data to train on")
+        if self.base and not self.recipe:
+            raise ValueError(f"base is {self.base!r}, but there is no recipe to train by")
         if self.recipe and self.kind:
             raise ValueError("the kind is that of the recipe (model.kind); leave it out here")
         if not self.recipe and not self.kind:
@@ -133,7 +139,7 @@ class Downstream(Section):
 class Block(Section):
     """A part of the grid: all combinations. The study is all blocks, each cell once."""
 
-    strategies: list[Strategy]
+    strategies: list[Strategy | Literal["ens"]]
     modes: list[Mode]
     downstream: list[str] | None = pydantic.Field(default=None, description="By default all.")
     upstream: list[str] | None = pydantic.Field(
@@ -145,6 +151,17 @@ class Block(Section):
     folds: list[Count] | None = pydantic.Field(
         default=None, description="By default all of the data set."
     )
+
+
+class Ensemble(Section):
+    """The deep ensembles of strategy `ens`: cells of several seeds, made into one model."""
+
+    members: Count = pydantic.Field(
+        default=3,
+        description="Number of members. Seed 0 of ens has the cells of seeds 0 to members - 1, "
+        "seed 1 the next ones.",
+    )
+    strategy: Strategy = pydantic.Field(default="det", description="Strategy of the members.")
 
 
 class Evaluation(Section):
@@ -176,6 +193,7 @@ class StudyRecipe(Section):
         default={}, description="Options to compare: name -> values of the transfer recipe."
     )
     grid: list[Block]
+    ensemble: Ensemble = Ensemble()
     evaluation: Evaluation = Evaluation()
     costs: dict[str, Cost] = pydantic.Field(
         default={}, description="By `pretrain-<kind>`, `<strategy>-<mode>` and `prepare`."
@@ -190,6 +208,8 @@ class StudyRecipe(Section):
             raise ValueError(f"a variant can't be called {PLAIN}, the one that changes nothing")
         for name, upstream in self.upstream.items():
             _known(f"upstream.{name}.data", [upstream.data], self.datasets)
+            earlier = list(self.upstream)[: list(self.upstream).index(name)]
+            _known(f"upstream.{name}.base", [upstream.base], earlier)
         for name, downstream in self.downstream.items():
             _known(f"downstream.{name}.data", [downstream.data], self.datasets)
             _known(f"downstream.{name}.ood", downstream.ood, self.datasets)

@@ -125,6 +125,8 @@ class _Runner:
     def run(self, status: JobStatus) -> JobStatus:
         """Run a job unless another process runs it, and return its new status."""
         job = status.job
+        for need in job.needs(self._study):
+            self._wait_for(need)
         file = self._study.record(job.stage, job.name)
         file.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
@@ -142,6 +144,13 @@ class _Runner:
             self._failed[job] = record.reason
             return JobStatus(job, "failed", record.seconds, record.reason)
         return JobStatus(job, "finished", record.seconds)
+
+    def _wait_for(self, job: Job) -> None:
+        """Wait while another process runs a job."""
+        file = self._study.record(job.stage, job.name)
+        if file.parent.is_dir() and not job.is_finished(self._study):
+            with locked(file.parent, wait=True):
+                pass
 
     def _attempt(self, status: JobStatus, file: Path, before: Record | None) -> Record:
         spent = before.seconds if before is not None and before.status == "stopped" else 0.0

@@ -10,18 +10,23 @@ import tensorflow as tf
 from vipann_tf import datasets
 from vipann_tf.datasets.remote_tree import source_tree
 from vipann_tf.errors import UserError
+from vipann_tf.evaluation.draw_statistics import draw_statistics
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.evaluation.result_files import METRICS_JSON
 from vipann_tf.published.importing import import_checkpoint
-from vipann_tf.recipes import TrainingRecipe
+from vipann_tf.recipes import TrainingRecipe, TransferRecipe
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.schema import read_dataset_info
+from vipann_tf.saved_model.ensembling import ensemble
 from vipann_tf.saved_model.metadata import read_model_info
+from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.saved_model.versions import finished_versions
+from vipann_tf.study.derived import is_new_export, sources
 from vipann_tf.study.directory import StudyDirectory, has_results
-from vipann_tf.study.grid import Cell, pretrain_recipe, transfer_recipe
+from vipann_tf.study.grid import ENSEMBLE, Cell, pretrain_recipe, transfer_recipe
 from vipann_tf.study.jobs import OnProgress
+from vipann_tf.training.laplace import add_laplace_head
 from vipann_tf.training.pretrain import pretrain
 from vipann_tf.training.progress import Progress
 from vipann_tf.training.transfer import transfer
@@ -69,6 +74,7 @@ def train_upstream(
                 recipe,
                 study.dataset(upstream.data),
                 out,
+                base=None if upstream.base is None else study.upstream(upstream.base),
                 distribution=distribution,
                 on_progress=_training_progress(on_progress),
             )
@@ -87,8 +93,12 @@ def run_cell(
     """Transfer and evaluate for a cell; keep existing results."""
     recipe, out = transfer_recipe(study.recipe, cell), study.cell(cell)
     downstream = study.recipe.downstream[cell.downstream]
+    made_from = sources(study.recipe, cell)
     if finished_versions(out):
-        _check_recipe(out, recipe)
+        if not made_from:
+            _check_recipe(out, recipe)
+    elif made_from:
+        _derive(study, cell, made_from, recipe)
     else:
         transfer(
             recipe,
@@ -100,6 +110,35 @@ def run_cell(
             on_progress=_training_progress(on_progress),
         )
     _evaluate(study, out, downstream.data, downstream.ood, study.cell_evaluation(cell), on_progress)
+
+
+def _derive(
+    study: StudyDirectory, cell: Cell, made_from: Sequence[Cell], recipe: TransferRecipe
+) -> None:
+    """Make the model of a cell from the models of other cells."""
+    models, out = [study.cell(source) for source in made_from], study.cell(cell)
+    if not all(map(finished_versions, models)):
+        names = ", ".join(source.name for source in made_from)
+        raise UserError(f"it is made from {names}, and not all of them are finished")
+    if cell.strategy == ENSEMBLE and not is_new_export(study.recipe, cell):
+        ensemble(models, out)
+        return
+    data = study.dataset(study.recipe.downstream[cell.downstream].data)
+    if cell.strategy == "det-laplace" and not is_new_export(study.recipe, cell):
+        add_laplace_head(models[0], data, out, num_draws=recipe.export.num_draws)
+        return
+    wanted = recipe.export
+    statistics = None
+    if wanted.batch_norm == "draw":
+        statistics = draw_statistics(models[0], data, num_draws=wanted.num_draws, seed=wanted.seed)
+    reexport(
+        models[0],
+        out,
+        num_draws=wanted.num_draws,
+        seed=wanted.seed,
+        draw_storage=wanted.draw_storage,
+        draw_statistics=statistics,
+    )
 
 
 def _evaluate(
