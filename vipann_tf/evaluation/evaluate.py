@@ -24,6 +24,7 @@ from vipann_tf.evaluation.splits import evaluation_splits, unfamiliar_splits
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.staging import staged_directory
+from vipann_tf.models.ensemble_architecture import EnsembleArchitecture
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.metadata import ModelInfo
@@ -140,8 +141,16 @@ def _write(
 def describe(info: ModelInfo) -> dict[str, str]:
     """Return rows that describe the model and its training."""
     network = info.architecture
+    parts = (
+        {"network": network.summary}
+        if isinstance(network, EnsembleArchitecture)
+        else {
+            "network": f"ResNet-{network.depth}, width {network.width:g}",
+            "trunk, head": f"{network.trunk}, {network.head}",
+        }
+    )
     rows = {
-        "network": network.summary,
+        **parts,
         "made by": " ".join(
             str(word)
             for word in (info.origin, info.recipe.get("strategy"), info.recipe.get("mode"))
