@@ -84,6 +84,22 @@ def pretrain(
     metavar="N",
     help="With --folds: train this many at once, each on its own GPU or on a share of the cores.",
 )
+@click.option(
+    "--members",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="M",
+    help="Train M networks from M seeds, and make them one model: a deep ensemble.",
+)
+@click.option(
+    "--parallel-members",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="With --members: train this many at once, each on its own GPU or on a share of the cores.",
+)
 @click.option("--recipe", metavar="FILE", help="YAML file; by default the default values.")
 @training_options
 def transfer(
@@ -94,6 +110,8 @@ def transfer(
     folds: str | None,
     final: bool,
     parallel_folds: int,
+    members: int,
+    parallel_members: int,
     recipe: str | None,
     data: str,
     out: str,
@@ -105,6 +123,7 @@ def transfer(
     from vipann_tf.recipes import TransferRecipe, load_recipe
 
     _check_folds(folds, test_fold, final, parallel_folds, devices)
+    _check_members(folds, members, parallel_members, devices)
     chosen = {"strategy": strategy, "mode": mode}
     settings = (*settings, *(f"{key}={value}" for key, value in chosen.items() if value))
     resolved = load_recipe(TransferRecipe, recipe, settings)
@@ -114,8 +133,10 @@ def transfer(
     from vipann_tf.training.distribution import make_distribution
 
     common: dict[str, Any] = {
-        # Parallel folds: this process trains nothing and must leave the GPUs to them.
-        "distribution": None if parallel_folds > 1 else make_distribution(devices),
+        # At the same time: this process trains nothing and must leave the GPUs to the others.
+        "distribution": None
+        if parallel_folds > 1 or parallel_members > 1
+        else make_distribution(devices),
         "overwrite": overwrite,
     }
     if folds:
@@ -129,11 +150,29 @@ def transfer(
                 out,
                 folds=_fold_numbers(folds),
                 final=final,
+                members=members,
                 parallel=parallel_folds,
                 on_progress=lambda name, progress: training_note(show, f"{name}: ")(progress),
                 **common,
             )
         print_cross_validation(out, summary)
+        return
+    if members > 1:
+        from vipann_tf.training.members import transfer_members
+
+        with terminal.progress("Transferring") as show:
+            transfer_members(
+                resolved,
+                base,
+                data,
+                out,
+                members=members,
+                test_fold=test_fold,
+                parallel=parallel_members,
+                on_progress=lambda name, progress: training_note(show, f"{name}: ")(progress),
+                **common,
+            )
+        print_model(out)
         return
     from vipann_tf.training.transfer import transfer as run
 
@@ -210,6 +249,25 @@ def _check_folds(
         raise UserError(
             f"--parallel-folds gives each fold one device, --devices {devices} each step several; "
             "give one of them"
+        )
+
+
+def _check_members(
+    folds: str | None, members: int, parallel_members: int, devices: Devices
+) -> None:
+    """Raise a `UserError` if options exclude each other."""
+    if parallel_members == 1:
+        return
+    if members == 1:
+        raise UserError("--parallel-members goes with --members, such as --members 5")
+    if folds:
+        raise UserError(
+            "--parallel-members and --folds exclude each other; use --parallel-folds for folds"
+        )
+    if devices not in ("auto", "none"):
+        raise UserError(
+            f"--parallel-members gives each member one device, --devices {devices} each step "
+            "several; give one of them"
         )
 
 

@@ -69,10 +69,10 @@ def unseen_splits(info: ModelInfo, dataset: DatasetInfo) -> list[str]:
 
 
 def check_not_trained_on(info: ModelInfo, dataset: DatasetInfo, splits: Sequence[str]) -> None:
-    """Raise a `UserError` where clips of these splits trained the model or its base."""
-    trainings = [info.data.model_dump()] if info.data is not None else []
-    if base := (info.base or {}).get("data"):
-        trainings.append(base)
+    """Raise a `UserError` where clips of these splits trained the model, its base or a member."""
+    trainings = []
+    for made in (info.model_dump(), *info.members):
+        trainings += [data for data in (made["data"], (made["base"] or {}).get("data")) if data]
     for training in trainings:
         used = sorted(set(splits) & set(training["splits"]))
         if training["dataset"] == dataset.name and used:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
@@ -96,6 +97,8 @@ def ensemble(
         fixed_seconds=infos[0].fixed_seconds,
         variables=[],
         data=common_data(infos),
+        base=_common([info.base for info in infos]),
+        recipe=_common_recipe(infos),
         members=[info.model_dump(mode="json", include=MEMBER_FIELDS) for info in infos],
     )
     _check_statistics(models, infos, architecture, num_draws, seed)
@@ -166,6 +169,20 @@ def _check_statistics(
                 f"but would make {weight * rounds} of seed {seed}; choose fewer draws and its "
                 "seed, or export it again with --statistics-data"
             )
+
+
+def _common(values: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Return what all members have, if they have the same."""
+    return values[0] if all(value == values[0] for value in values) else None
+
+
+def _common_recipe(infos: Sequence[ModelInfo]) -> dict[str, Any]:
+    """Return the recipe of the first member, if those of the others differ in the seed alone."""
+    recipes = [
+        {**info.recipe, "training": {**info.recipe.get("training", {}), "seed": None}}
+        for info in infos
+    ]
+    return infos[0].recipe if _common(recipes) is not None else {}
 
 
 def common_data(infos: Sequence[ModelInfo]) -> TrainingData | None:

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,6 +29,7 @@ from vipann_tf.saved_model.versions import check_local, finished_versions
 from vipann_tf.training.differences import differing_keys
 from vipann_tf.training.distribution import is_multiworker
 from vipann_tf.training.fit import BASE_FIELDS
+from vipann_tf.training.members import transfer_members
 from vipann_tf.training.processes import run_in_processes
 from vipann_tf.training.progress import Progress
 from vipann_tf.training.run import sole_process
@@ -53,6 +55,7 @@ class _Part:
       test_fold: Number of the fold that is held out; `None` for the final training.
       overwrite: Argument of `transfer`.
       trained: Whether the model exists already.
+      members: Number of networks: above 1 for a deep ensemble.
     """
 
     recipe: TransferRecipe
@@ -62,6 +65,7 @@ class _Part:
     test_fold: int | None
     overwrite: bool
     trained: bool
+    members: int
 
     @property
     def evaluation(self) -> Path:
@@ -75,16 +79,21 @@ class _Part:
         """Train and evaluate, unless that is done."""
         if not self.trained:
             shutil.rmtree(self.evaluation, ignore_errors=True)
-            transfer(
-                self.recipe,
-                self.base,
-                self.data,
-                self.out,
-                test_fold=self.test_fold,
-                distribution=distribution,
-                overwrite=self.overwrite,
-                on_progress=on_progress,
-            )
+            common: dict[str, Any] = {
+                "test_fold": self.test_fold,
+                "distribution": distribution,
+                "overwrite": self.overwrite,
+            }
+            arguments = self.recipe, self.base, self.data, self.out
+            if self.members > 1:
+                transfer_members(
+                    *arguments,
+                    members=self.members,
+                    on_progress=on_progress and (lambda _, progress: on_progress(progress)),
+                    **common,
+                )
+            else:
+                transfer(*arguments, on_progress=on_progress, **common)
         if self.test_fold is not None and not (self.evaluation / METRICS_JSON).is_file():
             evaluate(self.out, self.data, self.evaluation, overwrite=True)
 
@@ -102,6 +111,7 @@ def cross_validate(
     folds: Sequence[int] | None = None,
     final: bool = False,
     distribution: tf.distribute.Strategy | None = None,
+    members: int = 1,
     parallel: int = 1,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
@@ -119,6 +129,7 @@ def cross_validate(
       folds: Numbers of the folds to hold out; by default all.
       final: Whether to train another model on all folds.
       distribution: Devices that train each network; by default one.
+      members: Number of networks per fold: above 1 for deep ensembles, see `transfer_members`.
       parallel: Number of folds trained at the same time, each in a process that sees one GPU or its
         share of the cores. The number of threads changes the last digits of the results.
       overwrite: Whether to train finished folds again.
@@ -156,7 +167,7 @@ def cross_validate(
         recipes[FINAL] = recipe.model_copy(update={"data": everything})
     out = Path(out)
     with sole_process(out):
-        description = _description(recipe, base, dataset)
+        description = _description(recipe, base, dataset, members)
         before = _versions_to_replace(out, list(recipes), description) if overwrite else {}
         parts = {
             name: _Part(
@@ -167,12 +178,13 @@ def cross_validate(
                 test_fold=int(name.removeprefix("fold")) if name != FINAL else None,
                 overwrite=overwrite,
                 trained=_last_version(out / name) > before.get(name, 0),
+                members=members,
             )
             for name, own_recipe in recipes.items()
         }
         for part in parts.values():
             if part.trained:
-                _check_same(part.out, _description(part.recipe, base, dataset))
+                _check_same(part.out, _description(part.recipe, base, dataset, members))
         if parallel > 1:
             run_in_processes(
                 {name: part.run for name, part in parts.items()},
@@ -232,12 +244,13 @@ def _versions_to_replace(out: Path, names: list[str], description: dict) -> dict
     return before
 
 
-def _description(recipe: TransferRecipe, base: StrPath, dataset: DatasetInfo) -> dict:
+def _description(recipe: TransferRecipe, base: StrPath, dataset: DatasetInfo, members: int) -> dict:
     """Return what must be equal for all finished folds."""
     return {
         "recipe": recipe.model_dump(mode="json"),
         "base": read_model_info(base).model_dump(mode="json", include=BASE_FIELDS),
         "dataset": dataset.name,
+        "members": members,
     }
 
 
@@ -248,6 +261,7 @@ def _check_same(model: Path, wanted: dict) -> None:
         "recipe": TransferRecipe.model_validate(info.recipe).model_dump(mode="json"),
         "base": info.base,
         "dataset": info.data.dataset if info.data else None,
+        "members": max(len(info.members), 1),
     }
     if differing := differing_keys(found, wanted):
         raise UserError(
