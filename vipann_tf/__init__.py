@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vipann_tf.recipes import load_recipe as load_recipe
     from vipann_tf.records.prepare import prepare as prepare
     from vipann_tf.saved_model.connection import connect as connect
+    from vipann_tf.saved_model.ensembling import ensemble as ensemble
     from vipann_tf.saved_model.load import load_model as load_model
     from vipann_tf.saved_model.predict import Predictor as Predictor
     from vipann_tf.saved_model.timeline import Listener as Listener
@@ -44,6 +45,7 @@ _HOMES = {
     "calibrate": "vipann_tf.evaluation.calibrate",
     "compare": "vipann_tf.evaluation.compare",
     "connect": "vipann_tf.saved_model.connection",
+    "ensemble": "vipann_tf.saved_model.ensembling",
     "evaluate": "vipann_tf.evaluation.evaluate",
     "load_model": "vipann_tf.saved_model.load",
     "load_recipe": "vipann_tf.recipes",
@@ -67,6 +69,7 @@ __all__ = [
     "calibrate",
     "compare",
     "connect",
+    "ensemble",
     "evaluate",
     "load_model",
     "load_recipe",

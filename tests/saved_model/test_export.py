@@ -210,7 +210,7 @@ def test_the_card_says_what_the_metadata_says(exported):
     card = (exported("det-flip").path / "1" / "README.md").read_text(encoding="utf-8")
     for text in (
         "# det-flip\n",
-        "ResNet-22 of width 0.0625 with a deterministic trunk and a flipout head",
+        "ResNet-22 of width 0.0625, deterministic trunk, flipout head; from pretrain",
         f"{NUM_DRAWS} networks of seed 11, drawn in each request",
         f"temperature {TEMPERATURE}",
         "Siren, Rain, light, Glöckchen",

@@ -161,12 +161,19 @@ class TestSettings:
         export(stub, tmp_path / "m", small_info(stub), LABELS)
         found = {"accuracy": {"value": 0.5, "low": 0.25, "high": 0.75}}
         file = tmp_path / "metrics.json"
-        file.write_text(json.dumps({"dataset": "esc", "split": "fold2", "metrics": found}))
+        rows = [
+            {"label": "owl", "clips": 3, "auc": 0.75},
+            {"label": "a|b", "clips": 0, "auc": None},
+        ]
+        document = {"dataset": "esc", "split": "fold2", "metrics": found, "per_label": rows}
+        file.write_text(json.dumps(document))
         version = reexport(tmp_path / "m", tmp_path / "m", evaluations=[file], licence="CC0 1.0")
         info = read_model_info(version)
         assert set(info.metrics) == {"tiny/fold5", "esc/fold2"}
         card = (version / "README.md").read_text(encoding="utf-8")
         assert "| esc/fold2 | accuracy | 0.5 | 0.25 to 0.75 |" in card
+        assert "| label | clips | auc |" in card
+        assert "| owl | 3 | 0.75 |" in card and r"| a\|b | 0 | - |" in card
         assert "The weights: CC0 1.0" in card
         # Numbers of another temperature would be wrong.
         version = reexport(tmp_path / "m", tmp_path / "m", calibration=Calibration(temperature=2.0))

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
+from vipann_tf.saved_model.metadata import MIN_SECONDS, PER_LABEL, ModelInfo
 
 # Largest number of labels named in a card; assets/labels.csv has all.
 _LABELS_SHOWN = 20
@@ -87,12 +87,34 @@ def _metrics(metrics: dict[str, Any]) -> str:
     lines = ["| on | metric | value | 95 % interval |", "| --- | --- | --- | --- |"]
     for split, values in metrics.items():
         for name, value in values.items():
+            if name == PER_LABEL:
+                continue
             interval = ""
             if isinstance(value, dict):
                 if value.get("low") is not None:
                     interval = f"{_number(value['low'])} to {_number(value['high'])}"
                 value = value.get("value")
             lines.append(f"| {split} | {name} | {_number(value)} | {interval} |")
+    tables = [
+        _label_scores(split, values[PER_LABEL])
+        for split, values in metrics.items()
+        if PER_LABEL in values
+    ]
+    return "\n\n".join(["\n".join(lines), *tables])
+
+
+def _label_scores(split: str, rows: list[dict[str, Any]]) -> str:
+    """Return the scores of each label as a table; of few clips they mean little."""
+    shown = [name for name in rows[0] if name != "label"]
+    lines = [
+        f"Each label on {split}; a score of few clips means little, and - is not defined:",
+        "",
+        "| " + " | ".join(["label", *(name.replace("_", " ") for name in shown)]) + " |",
+        "| " + " | ".join(["---"] * (1 + len(shown))) + " |",
+    ]
+    for row in rows:
+        cells = ["-" if row[name] is None else _number(row[name]) for name in shown]
+        lines.append("| " + " | ".join([row["label"].replace("|", "\\|"), *cells]) + " |")
     return "\n".join(lines)
 
 

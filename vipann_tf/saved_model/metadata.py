@@ -23,6 +23,7 @@ LABELS_CSV = Path("assets") / "labels.csv"
 METADATA_JSON = Path("assets.extra") / "vipann.json"
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 MODEL_CARD = Path("README.md")
+PER_LABEL = "per_label"  # the key of the scores of each label in an evaluation's metrics
 SAVED_MODEL_PB = "saved_model.pb"
 
 DrawStorage = Literal["sampled", "stored"]
@@ -105,7 +106,8 @@ class ModelInfo(pydantic.BaseModel):
       base: Architecture, origin and data of the model that was transferred.
       recipe: The resolved recipe, with strategy and mode for a transfer.
       training: Outcome of training: steps, seconds, last losses.
-      metrics: Evaluations by `<dataset>/<split>`: name -> number, or `{"value", "low", "high"}`.
+      metrics: Evaluations by `<dataset>/<split>`: name -> number, or `{"value", "low", "high"}`;
+        `per_label` is a list of the scores of each label.
       licence: Licence of the weights, if known.
     """
 

@@ -13,6 +13,7 @@ from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model.export import add_version, check_served
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.metadata import (
+    PER_LABEL,
     Calibration,
     DrawStorage,
     Precision,
@@ -129,13 +130,18 @@ def with_signs(architecture: Architecture, signs: Signs | None, name: StrPath) -
 def read_metrics(file: StrPath) -> dict[str, dict[str, Any]]:
     """Read the metrics and intervals of an evaluation's metrics.json, by `<dataset>/<split>`.
 
+    Scores of each label, if the file has some, are a list under `per_label`.
+
     Raises:
       UserError: The file can't be read or is not a metrics.json.
     """
     try:
         document = json.loads(Path(file).read_text(encoding="utf-8"))
         split = document.get("split") or "+".join(document["splits"])
-        return {f"{document['dataset']}/{split}": dict(document["metrics"])}
+        found = dict(document["metrics"])
+        if rows := document.get("per_label"):
+            found[PER_LABEL] = [dict(row) for row in rows]
+        return {f"{document['dataset']}/{split}": found}
     except OSError as error:
         raise UserError(f"{file} can't be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
