@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.helpers.exported_models import KINDS, LABELS
+from tests.helpers.exported_models import (
+    KINDS,
+    LABELS,
+    NUM_DRAWS,
+    SEED,
+    Exported,
+    small_info,
+    small_model,
+)
+from vipann_tf.models.draw_statistics import estimate_statistics
+from vipann_tf.saved_model.ensembling import ensemble
+from vipann_tf.saved_model.export import export
 
 SOURCE = Path(__file__).with_name("ask_savedmodel.c")
 TENSORFLOW = Path(tf.__file__).parent
@@ -112,6 +123,39 @@ def test_answers_are_the_keras_models(exported, waveforms, program, kind):
     expected = model.keras(tf.constant(waveforms[:2]), training=False).numpy()
     limit = 1e-5 * max(1.0, np.abs(expected).max())
     np.testing.assert_allclose(logits.reshape(2, -1), expected, rtol=0, atol=limit)
+
+
+@pytest.fixture(scope="module")
+def with_statistics(tmp_path_factory, waveforms):
+    """A Flipout model whose draws have BatchNorm statistics of their own."""
+    model = small_model("flip")
+    path = tmp_path_factory.mktemp("statistics") / "own"
+    shared = model.run(tf.constant(waveforms), stop="shared")
+    model.draw_statistics = estimate_statistics(model, [shared], num_draws=NUM_DRAWS, seed=SEED)
+    info = small_info(model, batch_norm="draw")
+    export(model, path, info, LABELS)
+    return Exported(model, path, info, {})
+
+
+def test_statistics_of_draws(with_statistics, waveforms, program):
+    asker = Asker(program, with_statistics.path / "1")
+    asker.add("serving_default", waveforms[:2], "probabilities")
+    asker.add("serving_default", waveforms[:2], "epistemic")
+    probs, epistemic = asker.answers()
+    expected = with_statistics.expected(waveforms[:2])
+    np.testing.assert_allclose(probs.reshape(2, -1), expected.probabilities, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(epistemic, expected.epistemic, rtol=0, atol=1e-5)
+
+
+def test_an_ensemble(with_statistics, exported, waveforms, program, tmp_path):
+    """Both members draw alike often, so that its probabilities are the mean of theirs."""
+    members = [with_statistics.path, exported("det").path]
+    asker = Asker(program, ensemble(members, tmp_path / "ensemble"))
+    asker.add("serving_default", waveforms[:2], "probabilities")
+    (probs,) = asker.answers()
+    first, second = with_statistics.expected(waveforms[:2]), exported("det").expected(waveforms[:2])
+    expected = (first.probabilities + second.probabilities) / 2
+    np.testing.assert_allclose(probs.reshape(2, -1), expected, rtol=0, atol=1e-5)
 
 
 def test_bad_requests_are_told_apart_and_survived(exported, waveforms, program):
