@@ -116,7 +116,7 @@ def test_an_interrupted_training_goes_on(recipe, smoke, tmp_path):
     from tests.helpers.tiny_training import log_bytes, same_weights
 
     share_bases(smoke, tmp_path)
-    cell = one(recipe, "strategy=flip,fold=1")
+    cell = one(recipe, "strategy=flip,fold=1,variant=plain")
     directory, reported = StudyDirectory(recipe, tmp_path), []
 
     def interrupt(done, total, what):
@@ -148,7 +148,9 @@ def test_an_interrupted_training_goes_on(recipe, smoke, tmp_path):
 @pytest.mark.usefixtures("eager")
 def test_a_failed_cell_does_not_end_the_study(recipe, smoke, tmp_path, monkeypatch):
     share_bases(smoke, tmp_path)
-    chosen = select(cells(recipe), ["strategy=det,fraction=1", "strategy=flip,fold=1"])
+    chosen = select(
+        cells(recipe), ["strategy=det,fraction=1", "strategy=flip,fold=1,variant=plain"]
+    )
     directory, transfer = StudyDirectory(recipe, tmp_path), stages.run_cell
 
     def fails(directory, cell, *rest):
@@ -170,7 +172,7 @@ def test_a_failed_cell_does_not_end_the_study(recipe, smoke, tmp_path, monkeypat
     assert read_record(directory.record("cell", chosen[2].name)).traceback == ""
     assert directory.is_finished(chosen[1]) and not directory.is_finished(chosen[0])
 
-    only = ["--only", "strategy=det,fraction=1", "--only", "strategy=flip,fold=1"]
+    only = ["--only", "strategy=det,fraction=1", "--only", "strategy=flip,fold=1,variant=plain"]
     command = ["study", "studies/smoke", "--out", str(tmp_path), *only]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 1
@@ -242,11 +244,11 @@ def test_the_command(smoke):
     command = ["study", "studies/smoke", "--out", str(smoke)]
     listed = CliRunner().invoke(main, [*command, "--list"])
     assert listed.exit_code == 0, listed.output
-    assert "12 jobs, 12 finished; the rest takes about 0 s on two CPU cores" in listed.output
+    assert "16 jobs, 16 finished; the rest takes about 0 s on two CPU cores" in listed.output
     one = ["--list", "--only", "strategy=det,fraction=1", "--shard", "2/2"]
     part = CliRunner().invoke(main, [*command, *one])
     assert "det-fixed/seed0-fold2" in part.output and "fold1" not in part.output
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
-    assert "12 finished, 0 failed" in done.output
+    assert "16 finished, 0 failed" in done.output
     assert json.loads((smoke / "study.json").read_text())["hardware"] == "two CPU cores"

@@ -5,6 +5,8 @@
 | variant that changes `export` alone | the plain cell, exported anew |
 | strategy det-laplace | the det cell, by a Laplace approximation of its last layer |
 | strategy ens | the cells of several seeds, as a deep ensemble |
+
+A variant of det-laplace that changes `variational.laplace_precision` alone has the plain det cell.
 """
 
 from dataclasses import replace
@@ -20,7 +22,9 @@ def sources(recipe: StudyRecipe, cell: Cell) -> list[Cell]:
     if is_new_export(recipe, cell):
         return [replace(cell, variant=PLAIN)]
     if cell.strategy == "det-laplace":
-        return [replace(cell, strategy="det")]
+        changes = recipe.variants.get(cell.variant, {})
+        same = [*changes] == ["variational"] and [*changes["variational"]] == ["laplace_precision"]
+        return [replace(cell, strategy="det", variant=PLAIN if same else cell.variant)]
     if cell.strategy == ENSEMBLE:
         count = recipe.ensemble.members
         return [

@@ -125,7 +125,13 @@ def _derive(
         return
     data = study.dataset(study.recipe.downstream[cell.downstream].data)
     if cell.strategy == "det-laplace" and not is_new_export(study.recipe, cell):
-        add_laplace_head(models[0], data, out, num_draws=recipe.export.num_draws)
+        add_laplace_head(
+            models[0],
+            data,
+            out,
+            num_draws=recipe.export.num_draws,
+            precision=recipe.variational.laplace_precision,
+        )
         return
     wanted = recipe.export
     statistics = None

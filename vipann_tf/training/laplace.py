@@ -20,7 +20,7 @@ from vipann_tf.recipes import PretrainRecipe, TrainingRecipe, TransferRecipe
 from vipann_tf.records.reading import damage_as_user_error
 from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.saved_model.export import check_vacant, default_draw_storage, export
-from vipann_tf.saved_model.metadata import Calibration, ModelInfo
+from vipann_tf.saved_model.metadata import Calibration, ModelInfo, single_network
 from vipann_tf.training.clips import TrainingClips, training_clips
 from vipann_tf.uncertainty.laplace import (
     PRECISIONS,
@@ -156,14 +156,16 @@ def add_laplace_head(
     check_vacant(out, overwrite=overwrite)
     tested = ModelUnderTest.open(model, num_draws=num_draws)
     info = tested.info
-    if info.architecture.stochastic:
+    architecture = single_network(info, model)
+    if architecture.stochastic:
         raise UserError(
-            f"{model} has a {info.architecture.trunk} trunk and a {info.architecture.head} head; "
+            f"{model} has a {architecture.trunk} trunk and a {architecture.head} head; "
             "a Laplace posterior is that of a deterministic network, as transfer --strategy det "
             "makes it"
         )
     recipe = _recipe_of(info, precision)
     clips = _clips_of(tested, tested.check(data), data, recipe)
+    assert isinstance(tested.network, VIPANN)  # as `single_network` has checked
     network, found = with_laplace_head(tested.network, clips, recipe, on_progress)
     info = info.model_copy(
         update={
