@@ -148,9 +148,8 @@ def test_an_interrupted_training_goes_on(recipe, smoke, tmp_path):
 @pytest.mark.usefixtures("eager")
 def test_a_failed_cell_does_not_end_the_study(recipe, smoke, tmp_path, monkeypatch):
     share_bases(smoke, tmp_path)
-    chosen = select(
-        cells(recipe), ["strategy=det,fraction=1", "strategy=flip,fold=1,variant=plain"]
-    )
+    flip = "strategy=flip,fold=1,variant=plain"
+    chosen = select(cells(recipe), ["strategy=det,fraction=1", flip])
     directory, transfer = StudyDirectory(recipe, tmp_path), stages.run_cell
 
     def fails(directory, cell, *rest):
