@@ -52,6 +52,8 @@ def test_the_temperature_undoes_a_known_factor(task, factor):
     assert found.calibration.temperature == pytest.approx(factor, rel=0.1)
     assert found.after["nll"] < found.before["nll"] and found.after["ece"] < found.before["ece"]
     assert found.clips == CLIPS
+    assert ("overconfident" if factor > 1 else "underconfident") in found.words_before
+    assert "cannot be distinguished from a perfectly calibrated model" in found.words_after
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,11 @@ def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch, capsy
     info = metadata.read_model_info(made / "model")
     assert f"Temperature {info.calibration.temperature:.3f}, fitted on 4 clips" in shown.output
     assert info.calibration.conformal.coverage == 0.7
+    assert "Before: its mean confidence is " in shown.output
+    assert "After: its mean confidence is " in shown.output
+    words = shown.output.split("Before: ")[1].split("takes waveforms")[0]
+    assert len(words.splitlines()) > 4
+    assert max(map(len, words.splitlines()[:5])) <= 80
     assert info.calibration.fitted_on == ["synthetic-multiclass/fold5"]
     before, after = (
         evaluate(made / "model" / version, made / "data", made / f"results{version}")

@@ -6,7 +6,8 @@ import pytest
 
 from tests.helpers.evaluation_examples import example_results
 from vipann_tf.evaluation.headline import headline_cards
-from vipann_tf.evaluation.plain_words import in_short, interval_text, percent
+from vipann_tf.evaluation.plain_numbers import interval_text, percent
+from vipann_tf.evaluation.plain_words import in_short
 from vipann_tf.evaluation.summary import summarise
 
 
@@ -45,34 +46,19 @@ def test_sentences_carry_the_numbers(summary):
     assert f"Of its uncertainty {percent(share)} is its own" in text
 
 
-@pytest.mark.parametrize(
-    "confidence, ece, verdict",
-    [
-        (0.99, 0.4, "it claims more than it knows"),
-        (0.01, 0.4, "it knows more than it claims"),
-        (0.99, 0.0, "cannot be distinguished from a perfectly calibrated model"),
-    ],
-)
-def test_verdict_on_confidence(summary, confidence, ece, verdict):
-    bins = {"count": [10], "accuracy": [0.5]}
-    text = _changed(
-        summary,
-        calibration__bins=bins,
-        calibration__mean_confidence=confidence,
-        metrics__ece__value=ece,
-    )
-    assert verdict in text
-
-
-def test_verdict_where_errors_of_confidence_cancel(summary):
-    bins = {"count": [10, 0, 30], "accuracy": [0.2, None, 0.6]}  # 0.5 in all
-    text = _changed(
-        summary,
-        calibration__bins=bins,
-        calibration__mean_confidence=0.5,
-        metrics__ece__value=0.4,
-    )
-    assert "too sure in some places" in text
+def test_the_verdict_on_confidence_is_that_of_the_test(summary):
+    test = {**summary["calibration"]["test"], "decided_by": "ece", "power": None, "gap": 0.1}
+    for verdict, words in (
+        ("overconfident", "it claims more than it knows"),
+        ("underconfident", "it knows more than it claims"),
+        ("uneven", "too sure in some places"),
+    ):
+        text = _changed(
+            summary,
+            calibration__test={**test, "verdict": verdict},
+            calibration__mean_confidence=0.9,
+        )
+        assert words in text and f"80.0{percent(0).removeprefix('0')}" in text
 
 
 @pytest.mark.parametrize(

@@ -149,4 +149,4 @@ def test_evaluation_gives_the_metrics_that_it_gave(prepared, tmp_path, request):
     evaluate(MODEL, prepared["esc10"], tmp_path / "out", split="fold5")
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     del metrics["model"]
-    check_json(HERE / "metrics.json", metrics, request)
+    check_json(HERE / "metrics.json", metrics, request, may_grow=True)

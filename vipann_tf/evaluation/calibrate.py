@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vipann_tf.errors import UserError
+from vipann_tf.evaluation.calibration_words import words_on_answers
 from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.evaluation.prediction_sets import fit_sets, set_statistics, to_metadata
@@ -42,6 +43,8 @@ class Calibrated:
       clips: Number of clips it was fitted on.
       before: `metrics.metrics` of the clips at temperature 1.
       after: The same, each clip at the temperature that was fitted on the other folds.
+      words_before: What the tests of calibration say about `before`, as in reports.
+      words_after: The same about `after`.
       sets: `set_statistics`, pooled over folds: each fold's sets use the other folds' thresholds.
     """
 
@@ -49,6 +52,8 @@ class Calibrated:
     clips: int
     before: dict[str, float | int | None]
     after: dict[str, float | int | None]
+    words_before: str
+    words_after: str
     sets: dict[str, Any]
 
 
@@ -104,7 +109,12 @@ def calibrate(
     found = tested.predict(data, names, keep_draws=True, temperature=1.0, on_progress=on_progress)
     assert found.sample_logits is not None
     result = fit_calibration(
-        found.sample_logits, found.truth, dataset.task, coverage=coverage, method=method
+        found.sample_logits,
+        found.truth,
+        dataset.task,
+        coverage=coverage,
+        method=method,
+        labels=dataset.labels,
     )
     fitted_on = [f"{dataset.name}/{name}" for name in names]
     calibration = result.calibration.model_copy(update={"fitted_on": fitted_on})
@@ -120,6 +130,7 @@ def fit_calibration(
     coverage: float = 0.9,
     method: Method = "aps",
     seed: int = 0,
+    labels: Sequence[str] | None = None,
 ) -> Calibrated:
     """Fit temperature and prediction sets, and measure both by cross-fitting.
 
@@ -133,6 +144,7 @@ def fit_calibration(
       coverage: Target probability in (0, 1) that a prediction set holds the truth.
       method: How multiclass sets are made, "aps" or "threshold".
       seed: Seed of the division into folds.
+      labels: Names of the labels; by default "label 0" and so on.
 
     Raises:
       UserError: If there are fewer than two clips, or an argument is not allowed.
@@ -153,11 +165,15 @@ def fit_calibration(
         scored.append((set_statistics(sets, probs[held_out], truth[held_out]), int(held_out.sum())))
     temperature = fit_temperature(sample_logits, truth, task).temperature
     predictor = fit_sets(probs, truth, task, coverage=coverage, method=method)
+    names = labels or [f"label {i}" for i in range(truth.shape[1])]
+    unscaled = scaled_probabilities(sample_logits, task, 1.0)
     return Calibrated(
         calibration=Calibration(temperature=temperature, conformal=to_metadata(predictor, clips)),
         clips=clips,
-        before=metrics(scaled_probabilities(sample_logits, task, 1.0), truth, task),
+        before=metrics(unscaled, truth, task),
         after=metrics(probs, truth, task),
+        words_before=words_on_answers(unscaled, truth, task, names),
+        words_after=words_on_answers(probs, truth, task, names),
         sets=_pooled(scored),
     )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vipann_tf.evaluation.plain_words import interval_text, percent
+from vipann_tf.evaluation.plain_numbers import interval_text, percent
 
 __all__ = ["HeadlineCard", "headline_cards"]
 

@@ -1,22 +1,13 @@
 """The summary in sentences, for a reader who has two minutes."""
 
-__all__ = ["in_short", "interval_text", "percent"]
+from vipann_tf.evaluation.calibration_words import calibration_words
+from vipann_tf.evaluation.plain_numbers import percent
+
+__all__ = ["in_short"]
 
 # AUROCs at which the wording changes: 0.8 orders four pairs of five; below 0.65, two of three, a
 # warning is hardly useful.
 _GOOD_AUROC, _POOR_AUROC = 0.8, 0.65
-
-
-def percent(share: float | None, digits: int = 0) -> str:
-    """Return a share as "86 %" with a no-break space, "not defined" for None."""
-    return "not defined" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
-
-
-def interval_text(interval: dict, scale: float = 1.0, digits: int = 3) -> str:
-    """Return the ends of an interval as "0.79 to 0.93", "" if it has none."""
-    if interval["low"] is None:
-        return ""
-    return f"{scale * interval['low']:.{digits}f} to {scale * interval['high']:.{digits}f}"
 
 
 def in_short(summary: dict) -> list[str]:
@@ -58,37 +49,14 @@ def _rightness(summary: dict) -> str:
 
 
 def _confidence(summary: dict) -> str:
-    calibration, ece = summary["calibration"], summary["metrics"]["ece"]["value"]
-    confidence = calibration["mean_confidence"]
-    bins = calibration["bins"]
-    shares = zip(bins["count"], bins["accuracy"], strict=True)
-    true = sum(count * share for count, share in shares if count) / sum(bins["count"])
-    if summary["task"] == "multiclass":
-        text = (
-            f"Its mean confidence is {percent(confidence, 1)}, and {percent(true, 1)} of its "
-            "answers are right: "
-        )
-    else:
-        text = (
-            f"It gives labels a mean probability of {percent(confidence, 1)}, and "
-            f"{percent(true, 1)} are true: "
-        )
-    chance = calibration["by_chance"]
-    if ece <= chance["high"]:
-        return (
-            f"{text}with this many clips that cannot be distinguished from a perfectly calibrated "
-            f"model (its calibration error of {percent(ece, 1)} is within what chance explains, "
-            f"up to {percent(chance['high'], 1)})."
-        )
-    if confidence > true + ece / 2:
-        verdict = "it is overconfident: it claims more than it knows"
-    elif confidence < true - ece / 2:
-        verdict = "it is underconfident: it knows more than it claims"
-    else:
-        verdict = "too sure in some places and not sure enough in others"
-    return (
-        f"{text}{verdict}. Its calibration error of {percent(ece, 1)} is more than chance explains "
-        f"(up to {percent(chance['high'], 1)})."
+    calibration = summary["calibration"]
+    return calibration_words(
+        summary["task"],
+        calibration["test"],
+        clips=summary["clips"],
+        confidence=calibration["mean_confidence"],
+        ece=summary["metrics"]["ece"]["value"],
+        labels=len(summary["labels"]),
     )
 
 

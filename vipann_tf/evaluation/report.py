@@ -14,7 +14,8 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.clip_cards import clip_cards
 from vipann_tf.evaluation.figures import risk_coverage_figure, uncertainty_figure
 from vipann_tf.evaluation.headline import headline_cards
-from vipann_tf.evaluation.plain_words import in_short, interval_text, percent
+from vipann_tf.evaluation.plain_numbers import interval_text, percent
+from vipann_tf.evaluation.plain_words import in_short
 from vipann_tf.evaluation.plots import reliability_figure
 from vipann_tf.evaluation.results import Results
 from vipann_tf.evaluation.svg import themed_svg

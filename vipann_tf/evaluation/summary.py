@@ -14,7 +14,8 @@ nats.
     calibration      bins (edges, count, confidence, accuracy; null in empty bins), mean_confidence,
                      mce, ece_equal_mass, ece_adaptive (label by label), ece_sweep (multiclass),
                      by_chance (ECE of a perfectly calibrated model: mean, high = 95 % quantile;
-                     macro_mean, macro_high for the classwise or macro ECE), brier_parts
+                     macro_mean, macro_high for the classwise or macro ECE), brier_parts, test (the
+                     verdict with its p-values; `calibration_words.calibration_document`)
     selective        error_rate (top label wrong), and for each uncertainty of the answer
                      (`Answers.answer_uncertainty`): mean_right, mean_wrong, error_auroc (interval),
                      aurc, e_aurc, retained_accuracy (share -> accuracy)
@@ -35,6 +36,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
+from vipann_tf.evaluation.calibration_words import calibration_document
 from vipann_tf.evaluation.intervals import RESAMPLES, metric_intervals
 from vipann_tf.evaluation.metrics import label_auc, label_average_precision, multilabel_metrics
 from vipann_tf.evaluation.prediction_sets import set_statistics
@@ -142,6 +144,7 @@ def _calibration(results: Results) -> dict:
             "macro_high": float(np.quantile(macro, 0.95)),
         },
         "brier_parts": {name: float(over_labels(part)) for name, part in parts._asdict().items()},
+        "test": calibration_document(probs, truth, task, results.labels, seed=results.seed),
     }
 
 

@@ -6,6 +6,8 @@ Import the modules; only `decomposition` and `draws` need TensorFlow.
     draws                 standard errors over draws, how many draws suffice
     calibration           ECE and related scores; counting and scoring are separate
     consistency           the ECE that chance alone would show
+    miscalibration        is it calibrated? Over- or underconfident, by three tests
+    poisson_binomial      how many of some independent events come true
     scores                NLL and Brier score per clip, the Brier score's parts
     selective             does the uncertainty rank the errors? Risk-coverage and AUROC
     ood                   does the model notice sounds of another kind?

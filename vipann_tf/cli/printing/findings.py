@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,8 @@ def print_calibration(found: "Calibrated") -> None:
         rows,
         "Each fifth of the clips, scored with the fit on the others",
     )
+    for when, words in (("Before", found.words_before), ("After", found.words_after)):
+        print(textwrap.fill(f"{when}: {words[:1].lower()}{words[1:]}", width=80))
 
 
 def print_comparison(rows: Sequence["Row"]) -> None:
