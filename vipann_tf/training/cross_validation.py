@@ -7,7 +7,6 @@ OUT/cross_validation.json
 OUT/unfinished.json    while models are being replaced: the description of the new ones
 """
 
-import functools
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -30,7 +29,7 @@ from vipann_tf.training.differences import differing_keys
 from vipann_tf.training.distribution import is_multiworker
 from vipann_tf.training.fit import BASE_FIELDS
 from vipann_tf.training.members import transfer_members
-from vipann_tf.training.processes import run_in_processes
+from vipann_tf.training.processes import run_trainings
 from vipann_tf.training.progress import Progress
 from vipann_tf.training.run import sole_process
 from vipann_tf.training.transfer import transfer
@@ -185,17 +184,12 @@ def cross_validate(
         for part in parts.values():
             if part.trained:
                 _check_same(part.out, _description(part.recipe, base, dataset, members))
-        if parallel > 1:
-            run_in_processes(
-                {name: part.run for name, part in parts.items()},
-                parallel,
-                gpus=len(tf.config.list_physical_devices("GPU")),
-                on_progress=on_progress,
-            )
-        else:
-            for name, part in parts.items():
-                show = functools.partial(on_progress, name) if on_progress else None
-                part.run(show, distribution)
+        run_trainings(
+            {name: part.run for name, part in parts.items()},
+            parallel=parallel,
+            distribution=distribution,
+            on_progress=on_progress,
+        )
         results = [parts[name].results() for name in names]
         summary = {
             "dataset": dataset.name,

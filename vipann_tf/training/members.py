@@ -3,7 +3,6 @@
 OUT/members/seed0, seed1, ...   model directories, until the ensemble is written
 """
 
-import functools
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.saved_model.metadata import METADATA_JSON, read_model_info
 from vipann_tf.saved_model.versions import check_local, finished_versions
 from vipann_tf.training.differences import differing_keys
-from vipann_tf.training.processes import run_in_processes
+from vipann_tf.training.processes import run_trainings
 from vipann_tf.training.progress import Progress
 from vipann_tf.training.run import KEPT_LOG
 from vipann_tf.training.transfer import transfer
@@ -139,17 +138,12 @@ def transfer_members(
             if not overwrite:
                 raise
             shutil.rmtree(part.out)
-    if parallel > 1:
-        run_in_processes(
-            {name: part.run for name, part in parts.items()},
-            parallel,
-            gpus=len(tf.config.list_physical_devices("GPU")),
-            on_progress=on_progress,
-        )
-    else:
-        for name, part in parts.items():
-            show = functools.partial(on_progress, name) if on_progress else None
-            part.run(show, distribution)
+    run_trainings(
+        {name: part.run for name, part in parts.items()},
+        parallel=parallel,
+        distribution=distribution,
+        on_progress=on_progress,
+    )
     logs = {
         f"{name}_{KEPT_LOG}": finished_versions(part.out)[-1] / METADATA_JSON.parent / KEPT_LOG
         for name, part in parts.items()

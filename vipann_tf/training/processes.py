@@ -1,6 +1,7 @@
 """Trainings at the same time, each in its own process that sees one device."""
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
@@ -9,12 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vipann_tf.errors import UserError
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 # Called with a function that takes progress reports. Tasks and reports must be picklable.
 Task = Callable[[Callable[[Any], None]], None]
+# A task that in this process also takes the devices to train on, and need not report.
+Training = Callable[..., None]
 # Longest time for a stopped process to write its checkpoint, in seconds.
 _STOP_S = 120
 
@@ -34,6 +40,38 @@ class _Worker:
     process: SpawnProcess
     reports: Connection
     environment: dict[str, str]
+
+
+def run_trainings(
+    trainings: Mapping[str, Training],
+    *,
+    parallel: int,
+    distribution: "tf.distribute.Strategy | None",
+    on_progress: Callable[[str, Any], None] | None,
+) -> None:
+    """Run trainings one after another in this process, or several at the same time in others.
+
+    Args:
+      trainings: Trainings by name.
+      parallel: Number of trainings at the same time.
+      distribution: Devices of each training in this process; `None` for one.
+      on_progress: Called with the name of a training and its report.
+
+    Raises:
+      UserError: See `run_in_processes`.
+    """
+    if parallel > 1:
+        import tensorflow as tf  # not for a worker before its environment is set
+
+        run_in_processes(
+            trainings,
+            parallel,
+            gpus=len(tf.config.list_physical_devices("GPU")),
+            on_progress=on_progress,
+        )
+        return
+    for name, training in trainings.items():
+        training(functools.partial(on_progress, name) if on_progress else None, distribution)
 
 
 def run_in_processes(
