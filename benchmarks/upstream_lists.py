@@ -3,9 +3,9 @@
     python -m benchmarks.upstream_lists ../shared/data/upstream lists
 
 `open.csv` has the recordings of open licences with the labels that at least 15 of them have, ten or
-more in training: what the shipped base is trained on. `others.csv` has every third recording of the eval
-split, of any licence, that sound like none of ESC-10's classes: sounds that a network for ESC-10
-has no answer for. Both name files by absolute paths, for `vipann-tf prepare csv`.
+more in training: what the shipped base is trained on. `others.csv` has every third recording of the
+eval split, of any licence, that sounds like none of ESC-10's classes: a network for ESC-10 has no
+answer for it. Both name files by absolute paths, for `vipann-tf prepare csv`.
 """
 
 import collections

@@ -62,6 +62,15 @@ def kinds_of(recipe: TransferRecipe) -> Kinds:
     )
 
 
+def fits(base: Kind, wanted: Kind) -> bool:
+    """Return whether a trunk of kind `wanted` can start from one of kind `base`.
+
+    Monte Carlo dropout adds no weights, and networks of both kinds are trained with dropout: a
+    deterministic and a dropout base can replace each other.
+    """
+    return base == wanted or {base, wanted} == {"deterministic", "dropout"}
+
+
 def strategies_for(kind: Kind) -> str:
     """Return the strategies that start from a kind of network, as text for a message."""
-    return " or ".join(name for name, kinds in STRATEGIES.items() if kinds.base == kind)
+    return " or ".join(name for name, kinds in STRATEGIES.items() if fits(kind, kinds.base))

@@ -19,7 +19,7 @@ from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
 from vipann_tf.training.laplace import with_laplace_head
 from vipann_tf.training.progress import Progress
-from vipann_tf.training.strategies import kinds_of, strategies_for
+from vipann_tf.training.strategies import fits, kinds_of, strategies_for
 from vipann_tf.training.warm_start import start_from
 
 
@@ -140,7 +140,7 @@ def transferred_architecture(
       UserError: The strategy does not fit the base.
     """
     kinds = kinds_of(recipe)
-    if base.trunk != kinds.base:
+    if not fits(base.trunk, kinds.base):
         raise UserError(
             f"strategy {recipe.strategy} starts from a {kinds.base} base, but {name} is "
             f"{base.trunk}; use {strategies_for(base.trunk)} for it"
