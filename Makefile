@@ -32,6 +32,7 @@ check: $(VENV)/.installed-dev  ## Check format, lint, types, layers and the docs
 	$(BIN)/python -m pytest -q --doctest-modules vipann_tf
 
 # One test uses one core most of the time. A module's tests stay together, as they share what they made.
+test test-newer: export PYTHONWARNDEFAULTENCODING = 1
 test: install  ## Run the tests, two at a time; those that measure time come after the others.
 	$(BIN)/python -m pytest -q -m "not alone" -n 2 --dist loadfile
 	$(BIN)/python -m pytest -q -m alone

@@ -60,7 +60,7 @@ def measure(
         began.append(time.perf_counter())
 
     def export(model, directory, info, labels, *, overwrite, extras):
-        with open(extras["training_log.csv"], newline="") as lines:
+        with open(extras["training_log.csv"], encoding="utf-8", newline="") as lines:
             losses.extend(float(row["loss"]) for row in csv.DictReader(lines))
         return pathlib.Path(directory)
 

@@ -106,7 +106,7 @@ def memory(model, waveform: np.ndarray, requests: int) -> tuple[int, float, floa
 
 def resident_mib() -> float:
     """Resident memory of this process (Linux)."""
-    with open("/proc/self/statm") as file:
+    with open("/proc/self/statm", encoding="utf-8") as file:
         pages = int(file.read().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 

@@ -48,7 +48,7 @@ PACKAGES = (
 
 def machine() -> str:
     """Processor, cores and memory, without the machine's name."""
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "")
     flags = next((x.split() for x in lines if x.startswith("flags")), [])
     units = [unit for unit in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if unit in flags]

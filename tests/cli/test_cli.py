@@ -74,7 +74,7 @@ def test_evaluate_prints_and_writes_the_same_numbers(made):
     assert results["command"] == "vipann-tf evaluate {} --data {} --out {}".format(*directories)
     assert "<html" in (made / "results" / "report.html").read_text()
     assert (made / "results" / "reliability.png").read_bytes()[1:4] == b"PNG"
-    with open(made / "results" / "predictions.csv", newline="") as lines:
+    with open(made / "results" / "predictions.csv", encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert len(rows) == results["clips"] == 4
     probs = [float(rows[0][f"p:{label}"]) for label in results["labels"]]
@@ -117,7 +117,7 @@ def test_predict_and_evaluate_agree(made):
     )
     from vipann_tf.datasets import synthetic
 
-    with open(results / "predictions.csv", newline="") as lines:
+    with open(results / "predictions.csv", encoding="utf-8", newline="") as lines:
         row = next(csv.DictReader(lines))
     index = next(i for i, clip in enumerate(_fold5(synthetic)) if clip.clip_id == row["clip_id"])
     synthetic.write_wav(made / "same.wav", "multiclass", index, seconds=1.0)

@@ -156,7 +156,9 @@ def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch, capsy
     assert info.calibration.temperature != pytest.approx(1, abs=0.01)
     probs = []
     for version in "12":
-        with open(made / f"results{version}" / "predictions.csv", newline="") as lines:
+        with open(
+            made / f"results{version}" / "predictions.csv", encoding="utf-8", newline=""
+        ) as lines:
             probs.append([float(row["probability"]) for row in csv.DictReader(lines)])
     assert not np.allclose(*probs, atol=1e-4)
     print_evaluation(after)

@@ -9,7 +9,7 @@ BOTH = pytest.mark.parametrize("stage", [staged_directory, resumable_directory])
 
 
 def fill(stage, text="new"):
-    with open(os.path.join(stage, "mark"), "w") as file:
+    with open(os.path.join(stage, "mark"), "w", encoding="utf-8") as file:
         file.write(text)
 
 

@@ -36,6 +36,6 @@ def patient(report):
     while not stopped:
         report(os.getpid())
         time.sleep(0.02)
-    with open(os.environ["PATIENT_FILE"], "a") as file:
+    with open(os.environ["PATIENT_FILE"], "a", encoding="utf-8") as file:
         file.write("stopped\n")
     raise UserError("stopped")

@@ -16,11 +16,11 @@ def write(tmp_path, text, encoding="utf-8"):
 
 def test_audioset_labels_are_the_published_list(shared):
     published = shared / "audioset" / "class_labels_indices.csv"
-    with open(published, newline="") as lines:
+    with open(published, encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert labels.audioset_labels() == tuple(row["display_name"] for row in rows)
     assert labels.read_labels(published, 527) == labels.audioset_labels()
-    with open(labels._AUDIOSET, newline="") as lines:
+    with open(labels._AUDIOSET, encoding="utf-8", newline="") as lines:
         ours = [(row["index"], row["id"]) for row in csv.DictReader(lines)]
     assert ours == [(row["index"], row["mid"]) for row in rows]
 

@@ -11,7 +11,7 @@ from vipann_tf.published.layout import DEPTHS, KINDS, layout
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_layout_is_the_published_one(shared, kind):
-    with open(shared / "reference" / f"manifest_{kind}.csv", newline="") as lines:
+    with open(shared / "reference" / f"manifest_{kind}.csv", encoding="utf-8", newline="") as lines:
         manifest = {
             row["name"]: tuple(int(n) for n in row["shape"].split("x") if n)
             for row in csv.DictReader(lines)

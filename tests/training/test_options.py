@@ -31,7 +31,9 @@ def train(bases, events, tmp_path):
 
 
 def scores(model) -> list[dict[str, float]]:
-    with open(model / "1" / "assets.extra" / "validation_log.csv", newline="") as lines:
+    with open(
+        model / "1" / "assets.extra" / "validation_log.csv", encoding="utf-8", newline=""
+    ) as lines:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
 
 

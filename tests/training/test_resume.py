@@ -199,7 +199,10 @@ def test_two_runs_at_once(train, tmp_path):
         "another --out"
     ]
     assert len(log_rows(tmp_path / "m")) == 4
-    with locked(tmp_path / "m"), pytest.raises(UserError, match="another process is training"):
+    with (
+        locked(tmp_path / "m"),
+        pytest.raises(UserError, match="another process is training"),
+    ):
         train(overwrite=True)
 
 

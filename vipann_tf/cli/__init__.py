@@ -1,5 +1,6 @@
 """The command line: parse, call one function, print. TensorFlow is imported inside commands."""
 
+import io
 import os
 import sys
 from types import ModuleType
@@ -50,6 +51,10 @@ def main() -> None:
 
 def run() -> None:
     """Run the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A label or a file name may have letters that the console's encoding lacks.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except SystemExit as end:

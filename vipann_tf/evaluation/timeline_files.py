@@ -85,7 +85,7 @@ class _Json:
                 for label in _top(window, self._top)
             ],
         }
-        self._file.write(json.dumps(document, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps(document) + "\n")
 
     def close(self) -> None:
         pass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 
 from vipann_tf.errors import UserError
@@ -24,8 +24,8 @@ def staged_directory(out: StrPath, *, mark: str, overwrite: bool) -> Iterator[st
     """Yield a temporary sibling of `out`, which becomes `out` when the block ends without error.
 
     The temporary name is new in every run, so that a worker that outlives a killed run cannot write
-    into the next one's. The next run deletes the directory of a killed run; a lock, released with
-    the process, distinguishes it from a run that is alive.
+    into the next one's. The next run deletes the directory of a killed run. A lock file beside
+    `out`, released with the process, distinguishes it from a run that is alive.
 
     Args:
       out: The directory to make.
@@ -101,6 +101,7 @@ class _Target:
         self._mark = mark
         self._overwrite = overwrite
         self._parent, name = os.path.split(self.out)
+        self._lock = f".{name}.lock"
         self._prefix = f".{name}.preparing-"
 
     def check(self) -> None:
@@ -116,19 +117,24 @@ class _Target:
 
     @contextlib.contextmanager
     def staging(self, keep: str | None) -> Iterator[str]:
-        """Yield a locked staging directory: a dead run's, if one with an entry `keep` exists."""
-        with contextlib.ExitStack() as locks:
+        """Yield a staging directory, locked: a dead run's, if one with an entry `keep` exists."""
+        stage = self._new_name()
+        with contextlib.ExitStack() as lock:
             try:
                 os.makedirs(self._parent, exist_ok=True)
-                stage = self._new_name()
-                locks.enter_context(locked(stage))
-                for stale in self._stale(stage, locks):
-                    if keep and not os.listdir(stage) and keep in os.listdir(stale):
+                lock.enter_context(locked(self._parent, name=self._lock))
+                for stale in self._stale():
+                    if keep and not os.path.exists(stage) and keep in os.listdir(stale):
                         # A worker that outlived its run can't reach it by its new name.
                         os.rename(stale, stage)
                     else:
                         shutil.rmtree(stale, ignore_errors=True)
                 os.makedirs(os.path.join(stage, WORK), exist_ok=True)
+            except BlockingIOError as error:
+                raise UserError(
+                    f"another run is making {self.out} right now; wait for it or choose another"
+                    " directory"
+                ) from error
             except OSError as error:
                 raise UserError(
                     f"can't write beside {self.out}: {error.strerror}; choose another place"
@@ -149,25 +155,11 @@ class _Target:
         shutil.rmtree(old, ignore_errors=True)
 
     def _new_name(self) -> str:
-        """Make a new empty directory with the permissions that mkdir would give."""
-        path = tempfile.mkdtemp(prefix=self._prefix, dir=self._parent)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(path, 0o777 & ~umask)
-        return path
+        """Return a new path beside `out`."""
+        return os.path.join(self._parent, self._prefix + secrets.token_hex(4))
 
-    def _stale(self, stage: str, locks: contextlib.ExitStack) -> Iterator[str]:
-        """Yield the directories that dead runs left, locked."""
-        for entry in sorted(os.listdir(self._parent)):
-            path = os.path.join(self._parent, entry)
-            if not entry.startswith(self._prefix) or path == stage or not os.path.isdir(path):
-                continue
-            try:
-                locks.enter_context(locked(path))
-            except BlockingIOError as error:
-                os.rmdir(stage)
-                raise UserError(
-                    f"another run is making {self.out} right now; wait for it or choose another"
-                    " directory"
-                ) from error
-            yield path
+    def _stale(self) -> list[str]:
+        """List the directories that dead runs left."""
+        names = sorted(name for name in os.listdir(self._parent) if name.startswith(self._prefix))
+        paths = [os.path.join(self._parent, name) for name in names]
+        return [path for path in paths if os.path.isdir(path)]

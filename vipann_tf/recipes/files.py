@@ -65,7 +65,7 @@ def find_recipe(path: str | Path) -> Path:
             if candidate.is_file():
                 return candidate
     names = sorted(
-        str(file.relative_to(root).with_suffix(""))
+        file.relative_to(root).with_suffix("").as_posix()
         for root in _shipped()
         for file in root.rglob("*.yaml")
     )

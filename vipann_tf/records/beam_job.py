@@ -16,6 +16,8 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import joblib
+
 from vipann_tf.errors import UserError
 from vipann_tf.files import storage
 from vipann_tf.records import beam_worker
@@ -180,7 +182,7 @@ def _pipeline(flags: list[str]) -> beam.Pipeline:
 
 def _workers(wanted: int | None, shards: int, clips: int) -> int:
     if wanted is None:
-        wanted = 1 if clips < SINGLE_WORKER_CLIPS else _cores()
+        wanted = 1 if clips < SINGLE_WORKER_CLIPS else joblib.cpu_count()
     return min(wanted, shards)
 
 
@@ -208,8 +210,3 @@ def _runner(flags: list[str]) -> str | None:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--runner")
     return parser.parse_known_args(flags)[0].runner
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -84,7 +84,7 @@ def _deaths() -> Iterator[list[str]]:
 def _kill(pids: str) -> None:
     for pid in os.listdir(pids):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGKILL)
+            os.kill(int(pid), getattr(signal, "SIGKILL", signal.SIGTERM))  # noqa: TID251
     for thread in threading.enumerate():
         if thread.name.startswith(_BEAM_THREADS):
             thread.join(_LAST_WORDS_S)

@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Any
 
+import joblib
+
 from vipann_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ def _environments(count: int, gpus: int) -> list[dict[str, str]]:
     if count < 1:
         raise UserError(f"{count} folds at the same time; use 1 or more")
     if not gpus:
-        threads = max(1, len(os.sched_getaffinity(0)) // count)
+        threads = max(1, joblib.cpu_count() // count)
         return [{"TF_NUM_INTRAOP_THREADS": str(threads)} for _ in range(count)]
     if count > gpus:
         raise UserError(
@@ -148,7 +150,7 @@ def _work(task: Task, sender: Connection) -> None:
             sender.send(("progress", progress))
         except BrokenPipeError:
             # The parent process has ended.
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     last: tuple[str, str | None] = ("done", None)
     try:

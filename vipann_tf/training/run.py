@@ -21,7 +21,7 @@ from typing import Any
 
 from vipann_tf.errors import UserError
 from vipann_tf.files import atomic
-from vipann_tf.files.locking import locked
+from vipann_tf.files.locking import is_locked, locked
 from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.metadata import METADATA_JSON
 from vipann_tf.saved_model.versions import finished_versions
@@ -182,7 +182,7 @@ def unfinished(directory: StrPath) -> dict[str, Any] | None:
         "scores": scores[-1] if scores else {},
         "seconds_ago": max(0.0, time.time() - newest.stat().st_mtime),
         "checkpoint": max(checkpoint_steps(folder / CHECKPOINTS), default=0),
-        "running": _is_locked(directory),
+        "running": is_locked(directory),
     }
 
 
@@ -204,14 +204,6 @@ def _is_kept(log: Path, directory: StrPath) -> bool:
         return False
     kept = versions[-1] / METADATA_JSON.parent / KEPT_LOG
     return kept.is_file() and filecmp.cmp(log, kept, shallow=False)
-
-
-def _is_locked(directory: StrPath) -> bool:
-    try:
-        with locked(directory):
-            return False
-    except BlockingIOError:
-        return True
 
 
 def _rewind(file: Path, fields: Sequence[str], step: int) -> None:

@@ -46,7 +46,7 @@ def print_answers(
             document = _as_dict(answer, labels, top)
             if conformal is not None:
                 document["prediction_set"] = _prediction_set(answer, labels, conformal)
-            print(json.dumps(document, ensure_ascii=False))
+            print(json.dumps(document))
     elif style == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(_COLUMNS)
