@@ -18,7 +18,9 @@ from tests.helpers.exported_models import (
     small_model,
 )
 from vipann_tf.errors import UserError
+from vipann_tf.models.loss import probabilities
 from vipann_tf.saved_model import reexport as reexport_module
+from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.export import (
     check_served,
     default_draw_storage,
@@ -93,6 +95,24 @@ class TestSettings:
         # Its variables are still the float32 ones: it can be re-exported and transferred.
         for name, value in model.keras.named_variables().items():
             np.testing.assert_array_equal(read_variables(version)[name], value)
+
+    def test_dropout_on_and_off(self, exported, waveforms, tmp_path):
+        """The same weights are a deterministic network and, with dropout, a Bayesian one."""
+        model = exported("drop")
+        reexport(model.path, tmp_path / "off", dropout=False)
+        info = read_model_info(tmp_path / "off")
+        assert (info.architecture.trunk, info.architecture.head) == ("deterministic",) * 2
+        assert (info.metrics, info.calibration) == ({}, Calibration())
+        answer = connect(tmp_path / "off").ask(waveforms[:2])
+        logits = model.keras.run(tf.constant(waveforms[:2]))
+        expected = probabilities(logits, info.architecture.task)
+        np.testing.assert_allclose(answer["probabilities"], expected, **CLOSE)
+        reexport(tmp_path / "off", tmp_path / "on", dropout=True)
+        assert read_model_info(tmp_path / "on").architecture == model.info.architecture
+        for name, value in read_variables(model.path).items():
+            np.testing.assert_array_equal(read_variables(tmp_path / "on")[name], value)
+        with pytest.raises(UserError, match="dropout is on, but .* and a flipout head"):
+            reexport(exported("det-flip").path, tmp_path / "never", dropout=True)
 
     def test_other_signs_are_another_spread_of_the_same_weights(
         self, exported, waveforms, tmp_path

@@ -42,6 +42,19 @@ def names(grid, **changes):
     return [cell.name for cell in cells(study(grid, **changes))]
 
 
+def test_a_base_that_fits_as_well():
+    """Dropout starts from a deterministic network if there is no other, or if it is named."""
+    block = {"strategies": ["drop"], "modes": ["fixed"], "downstream": ["b"]}
+    assert names([block]) == ["b/plain-one/drop-fixed/seed0"]
+    both = {**BASES, "mc": {"model": "m/drop", "kind": "dropout"}}
+    assert names([block], upstream=both) == ["b/mc/drop-fixed/seed0"]
+    named = {**block, "upstream": ["plain-one", "mc", "flipout"]}
+    assert names([named], upstream=both) == [
+        "b/plain-one/drop-fixed/seed0",
+        "b/mc/drop-fixed/seed0",
+    ]
+
+
 def test_what_is_made_from_other_cells():
     block = {"strategies": ["ens", "det-laplace", "det"], "modes": ["fixed"], "seeds": [1]}
     recipe = study(
@@ -119,7 +132,7 @@ def test_what_counts_in_a_cells_recipe():
 
 def test_no_network_to_start_from():
     with pytest.raises(UserError, match="drop with plain options starts from a dropout network"):
-        names([{"strategies": ["drop"], "modes": ["fixed"]}])
+        names([{"strategies": ["drop"], "modes": ["fixed"]}], upstream={"f": BASES["flipout"]})
 
 
 def test_no_recipe_for_a_mode():
@@ -134,7 +147,7 @@ def found(recipe):
 
 def test_select(found):
     assert select(found, []) == found
-    chosen = select(found, ["strategy=det|flip, fold=1, fraction=1", "variant=elbo"])
+    chosen = select(found, ["strategy=det|flip, fold=1, fraction=1, variant=plain", "variant=elbo"])
     assert [cell.name.partition("/")[2] for cell in chosen] == [
         "deterministic/det-fixed/seed0-fold1",
         "flipout/flip-fixed/seed0-fold1",

@@ -60,6 +60,12 @@ def import_(
     "Where Flipout convolutions draw signs; it changes the spread of the draws, not the weights."
 )
 @click.option(
+    "--dropout",
+    type=click.Choice(["on", "off"]),
+    help="Whether dropout stays active in the draws: one set of weights is a deterministic network "
+    "or, by Monte Carlo dropout, a Bayesian one.",
+)
+@click.option(
     "--statistics-data",
     metavar="DIR",
     help="Estimate the BatchNorm statistics of each draw on this dataset (the clips that the model "
@@ -84,6 +90,7 @@ def export(
     precision: Precision | None,
     draw_storage: DrawStorage | None,
     signs: Signs | None,
+    dropout: str | None,
     statistics_data: str | None,
     seconds: float | None,
     version: int | None,
@@ -108,6 +115,7 @@ def export(
         precision=precision,
         draw_storage=draw_storage,
         signs=signs,
+        dropout=None if dropout is None else dropout == "on",
         draw_statistics=statistics,
         fixed_seconds=seconds,
         evaluations=metrics,

@@ -7,7 +7,7 @@ from typing import Any
 
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
-from vipann_tf.models.architecture import Architecture, Signs
+from vipann_tf.models.architecture import Architecture, Kind, Signs
 from vipann_tf.models.draw_statistics import DrawStatistics
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model.export import add_version, check_served
@@ -33,6 +33,7 @@ def reexport(
     precision: Precision | None = None,
     draw_storage: DrawStorage | None = None,
     signs: Signs | None = None,
+    dropout: bool | None = None,
     fixed_seconds: float | None = None,
     calibration: Calibration | None = None,
     draw_statistics: DrawStatistics | None = None,
@@ -51,9 +52,12 @@ def reexport(
       draw_storage: `sampled` draws the kernels in each request, `stored` keeps them in the
         SavedModel.
       signs: Where Flipout convolutions draw their signs; the posterior over weights is the same.
+      dropout: Whether dropout stays active in the draws (Monte Carlo dropout), for a network whose
+        trunk and head are `deterministic` or `dropout`: the weights are the same. A change leaves
+        the calibration out.
       fixed_seconds: The only length of waveform to accept.
       calibration: Calibration of the logits of every draw. The model's metrics are left out if the
-        calibration, the signs or the statistics change.
+        calibration, the signs, the dropout or the statistics change.
       draw_statistics: BatchNorm statistics of each of the draws. A model that has statistics keeps
         them as long as its draws stay the same.
       licence: Licence of the weights, for the model card.
@@ -82,6 +86,10 @@ def reexport(
     architecture = info.architecture
     if signs is not None:
         architecture = with_signs(single_network(info, model), signs, model)
+    if dropout is not None:
+        architecture = with_dropout(single_network(info, model), dropout, model)
+        if architecture != info.architecture and calibration is None:
+            info = info.model_copy(update={"calibration": Calibration()})
     if draw_statistics is not None:
         info = info.model_copy(update={"batch_norm": "draw"})
         if (draw_statistics.num_draws, draw_statistics.seed) != (info.num_draws, info.seed):
@@ -104,8 +112,9 @@ def reexport(
     check_served(info)  # before the weights are read
     next_version(out, version)
     network, _ = load_model(model)
-    if signs is not None and isinstance(network, VIPANN):
-        network = network.twin(architecture=with_signs(network.architecture, signs, model))
+    if architecture != network.architecture:
+        assert isinstance(network, VIPANN) and isinstance(architecture, Architecture)
+        network = network.twin(architecture=architecture)
     if draw_statistics is not None:
         network.draw_statistics = draw_statistics
     return add_version(network, out, info, read_labels(model), version=version)
@@ -125,6 +134,22 @@ def with_signs(architecture: Architecture, signs: Signs | None, name: StrPath) -
             "convolutions draw signs"
         )
     return architecture.model_copy(update={"signs": signs})
+
+
+def with_dropout(architecture: Architecture, active: bool, name: StrPath) -> Architecture:
+    """Return the architecture with dropout active in the draws, or not.
+
+    Raises:
+      UserError: Trunk or head are neither deterministic nor dropout.
+    """
+    kinds = {architecture.trunk, architecture.head}
+    if not kinds <= {"deterministic", "dropout"}:
+        raise UserError(
+            f"dropout is {'on' if active else 'off'}, but {name} has a {architecture.trunk} trunk "
+            f"and a {architecture.head} head; it is for deterministic and dropout networks"
+        )
+    kind: Kind = "dropout" if active else "deterministic"
+    return architecture.model_copy(update={"trunk": kind, "head": kind})
 
 
 def read_metrics(file: StrPath) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Kind
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.study.recipe import PLAIN, Block, StudyRecipe, Upstream
-from vipann_tf.training.strategies import kinds_of
+from vipann_tf.training.strategies import fits, kinds_of
 
 __all__ = [
     "ENSEMBLE",
@@ -95,7 +95,7 @@ def _cells_of(recipe: StudyRecipe, block: Block, kinds: dict[str, Kind]) -> Iter
         downstream = recipe.downstream[name]
         example = Cell(name, "", strategy, mode, variant, fraction, 0, None)
         wanted = kinds_of(transfer_recipe(recipe, example)).base
-        bases = [x for x in block.upstream or list(recipe.upstream) if kinds[x] == wanted]
+        bases = _bases(block.upstream, kinds, wanted)
         if not bases:
             raise UserError(
                 f"{strategy} with {variant} options starts from a {wanted} network, and the study "
@@ -104,6 +104,16 @@ def _cells_of(recipe: StudyRecipe, block: Block, kinds: dict[str, Kind]) -> Iter
         folds = [x for x in downstream.fold_numbers if not block.folds or x in block.folds]
         for base, seed, fold in product(bases, block.seeds, folds):
             yield Cell(name, base, strategy, mode, variant, fraction, seed, fold)
+
+
+def _bases(named: list[str] | None, kinds: dict[str, Kind], wanted: Kind) -> list[str]:
+    """Return the upstream networks to start from: those named that fit, or all of that kind.
+
+    A network of a kind that fits as well is taken only if it is named, or if there is no other.
+    """
+    fitting = [name for name in named or kinds if fits(kinds[name], wanted)]
+    equal = [name for name in fitting if kinds[name] == wanted]
+    return fitting if named else equal or fitting
 
 
 def transfer_recipe(recipe: StudyRecipe, cell: Cell) -> TransferRecipe:
