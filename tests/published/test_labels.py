@@ -20,7 +20,7 @@ def test_audioset_labels_are_the_published_list(shared):
         rows = list(csv.DictReader(lines))
     assert labels.audioset_labels() == tuple(row["display_name"] for row in rows)
     assert labels.read_labels(published, 527) == labels.audioset_labels()
-    with open(labels._AUDIOSET, encoding="utf-8", newline="") as lines:
+    with labels._AUDIOSET.open(encoding="utf-8", newline="") as lines:
         ours = [(row["index"], row["id"]) for row in csv.DictReader(lines)]
     assert ours == [(row["index"], row["mid"]) for row in rows]
 

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from pathlib import Path
+from importlib import resources
 
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
@@ -11,7 +11,7 @@ __all__ = ["audioset_labels", "read_labels"]
 
 # index, id and name of AudioSet's 527 classes (Gemmeke et al., ICASSP 2017), in the order of the
 # outputs of every network trained on it.
-_AUDIOSET = Path(__file__).parent / "audioset_labels.csv"
+_AUDIOSET = resources.files(__package__) / "audioset_labels.csv"
 # Possible columns of the names; AudioSet's class_labels_indices.csv has `display_name`.
 _NAME_COLUMNS = ("name", "display_name", "label")
 
@@ -22,7 +22,8 @@ def audioset_labels() -> tuple[str, ...]:
     >>> len(audioset_labels()), audioset_labels()[0], audioset_labels()[526]
     (527, 'Speech', 'Field recording')
     """
-    return read_labels(_AUDIOSET)
+    with resources.as_file(_AUDIOSET) as path:
+        return read_labels(path)
 
 
 def read_labels(path: StrPath, count: int | None = None) -> tuple[str, ...]:

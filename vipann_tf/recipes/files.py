@@ -1,17 +1,22 @@
 """Recipe files: YAML with overrides becomes a typed recipe, or an error of one line."""
 
+from __future__ import annotations
+
 import difflib
-import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import pydantic
 import yaml
 
 from vipann_tf.errors import UserError
+from vipann_tf.files.shipped import find_shipped, shipped_files, shipped_folder
 from vipann_tf.former_names import with_present_names
 from vipann_tf.recipes.schema import Section
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 __all__ = ["find_recipe", "load_recipe"]
 
@@ -56,32 +61,23 @@ def load_recipe(
         raise UserError(f"recipe ({origin}): {_explain(kind, error)}") from error
 
 
-def find_recipe(path: str | Path) -> Path:
-    """Find the file of a recipe: a path, or a name below the shipped `recipes` directory."""
+def find_recipe(path: str | Path) -> Traversable:
+    """Find the file of a recipe: a path, or the name of a shipped one, with or without `.yaml`."""
     if Path(path).is_file():
         return Path(path)
-    for root in _shipped():
-        for candidate in (root / path, root / f"{path}.yaml"):
-            if candidate.is_file():
-                return candidate
-    names = sorted(
-        file.relative_to(root).with_suffix("").as_posix()
-        for root in _shipped()
-        for file in root.rglob("*.yaml")
-    )
+    for name in (str(path), f"{path}.yaml"):
+        found = find_shipped("recipes", name)
+        if found is not None and found.is_file():
+            return found
+    names = [
+        name.removesuffix(".yaml")
+        for name, _ in shipped_files(shipped_folder("recipes"))
+        if name.endswith(".yaml")
+    ]
     close = difflib.get_close_matches(str(path), names, n=3, cutoff=0.3) or names
     raise UserError(
         f"no recipe {path}: give a YAML file, or a shipped recipe such as {', '.join(close)}"
     )
-
-
-def _shipped() -> list[Path]:
-    """List the directories of recipes: of a checkout, else of an installed wheel."""
-    places = (
-        Path(__file__).resolve().parents[2] / "recipes",
-        Path(sysconfig.get_path("data")) / "share" / "vipann-tf" / "recipes",
-    )
-    return [place for place in places if place.is_dir()]
 
 
 def _present_names(kind: type[pydantic.BaseModel], values: Mapping) -> dict:

@@ -13,6 +13,7 @@ import pydantic
 from vipann_tf import __version__
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
+from vipann_tf.files.shipped import find_shipped, local_copy, shipped_files, shipped_folder
 from vipann_tf.former_names import with_present_names
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.ensemble_architecture import EnsembleArchitecture
@@ -187,14 +188,16 @@ def single_network(info: ModelInfo, name: StrPath) -> Architecture:
 def version_directory(path: StrPath) -> Path:
     """Return the version folder of a model: `path` itself, or its highest numbered child.
 
+    If there is no such path, it may be the name of a model that travels with the package.
+
     Raises:
       UserError: There is no such directory, or it has no SavedModel.
     """
     path = Path(path)
+    if not path.is_dir():
+        path = _shipped_model(path)
     if (path / SAVED_MODEL_PB).is_file():
         return path
-    if not path.is_dir():
-        raise UserError(f"no model at {path}: there is no such directory")
     versions = [
         child
         for child in path.iterdir()
@@ -207,6 +210,18 @@ def version_directory(path: StrPath) -> Path:
             f"{hint}"
         )
     return max(versions, key=lambda child: int(child.name))
+
+
+def _shipped_model(path: Path) -> Path:
+    found = None if path.exists() else find_shipped("saved_models", str(path))
+    if found is not None and found.is_dir():
+        return local_copy(found)
+    files = (name for name, _ in shipped_files(shipped_folder("saved_models")))
+    names = dict.fromkeys(name.partition("/")[0] for name in files if name.endswith(SAVED_MODEL_PB))
+    raise UserError(
+        f"no model at {path}: there is no such directory, and the shipped models are"
+        f" {', '.join(names)}"
+    )
 
 
 def read_model_info(path: StrPath) -> ModelInfo:
