@@ -74,6 +74,16 @@ def test_statistics_of_draws(bases, events, tmp_path, train):
             network.draw_statistics.moments[name], moments, rtol=1e-3, atol=1e-3
         )
     assert load_model(tmp_path / "stored")[0].draw_statistics is None
+    for signs, expected in (("channel", "draw"), ("activation", "stored")):
+        recipe = transfer_recipe("flip", "fixed", "export.batch_norm=auto", f"signs={signs}")
+        transfer(recipe, bases["flipout"], events, tmp_path / signs, test_fold=1)
+        assert read_model_info(tmp_path / signs).batch_norm == expected
+    automatic = train("automatic", "export.batch_norm=auto")  # a deterministic trunk
+    assert read_model_info(automatic).batch_norm == "stored"
+    few = ("export.batch_norm=draw", "data.fraction=0.25", "training.batch_size=2")
+    recipe = transfer_recipe("flip", "fixed", *few)
+    with pytest.raises(UserError, match="needs 8 training clips or more; there are"):
+        transfer(recipe, bases["flipout"], events, tmp_path / "few", test_fold=1)
     with pytest.raises(UserError, match="batch_norm is 'draw', but the trunk is deterministic"):
         train("refused", "export.batch_norm=draw")
 

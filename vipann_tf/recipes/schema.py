@@ -209,10 +209,11 @@ class Export(Section):
         description="Draw the networks in each request, or store them in the SavedModel. By "
         "default they are stored if only the head is random and they need at most 64 MiB.",
     )
-    batch_norm: Literal["stored", "draw"] = pydantic.Field(
+    batch_norm: Literal["auto", "stored", "draw"] = pydantic.Field(
         default="stored",
         description="BatchNorm statistics of the draws of a random trunk: the `stored` ones of the "
-        "training, or those of each `draw`, estimated on training clips.",
+        "training, or those of each `draw`, estimated on training clips (no other draws can then "
+        "be asked for). `auto` is `draw` for a Flipout trunk with signs per channel.",
     )
 
 

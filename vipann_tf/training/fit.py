@@ -11,13 +11,10 @@ import pydantic
 import tensorflow as tf
 
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.draw_statistics import CLIPS, statistics_on
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
-from vipann_tf.models.draw_statistics import DrawStatistics
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import TrainingRecipe, TransferRecipe
-from vipann_tf.records.subset import choose
 from vipann_tf.saved_model.export import default_draw_storage, export
 from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.training import augmentation
@@ -25,6 +22,7 @@ from vipann_tf.training.checkpoints import first_line
 from vipann_tf.training.clips import TrainingClips
 from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.distribution import is_chief, is_multiworker
+from vipann_tf.training.draw_statistics import batch_norm_statistics, statistics_of_export
 from vipann_tf.training.frozen_trunk import is_constant, pooled_batches
 from vipann_tf.training.loop import Loop
 from vipann_tf.training.optimizer import averaged_variables, make_optimizer
@@ -96,11 +94,7 @@ def fit(
       UserError: An argument is wrong, or training failed; the message says why.
     """
     training = recipe.training
-    if recipe.export.batch_norm == "draw" and model.architecture.trunk == "deterministic":
-        raise UserError(
-            "export.batch_norm is 'draw', but the trunk is deterministic: all draws have the "
-            "statistics of the training; leave it out"
-        )
+    batch_norm = batch_norm_statistics(recipe, model.architecture, clips)
     if training.batch_size % distribution.num_replicas_in_sync:
         raise UserError(
             f"training.batch_size is {training.batch_size}; use a multiple of the "
@@ -161,9 +155,10 @@ def fit(
         if finish is not None:
             exported, found = finish(exported)
             outcome |= found
-        if recipe.export.batch_norm == "draw":
-            exported.draw_statistics = _draw_statistics(exported, recipe, clips)
+        if batch_norm == "draw":
+            exported.draw_statistics = statistics_of_export(exported, recipe, clips)
         info = _metadata(exported.architecture, recipe, clips, base, outcome)
+        info = info.model_copy(update={"batch_norm": batch_norm})
         try:
             version = export(
                 exported, out, info, clips.info.labels, overwrite=overwrite, extras=run.kept_files()
@@ -240,7 +235,6 @@ def _metadata(
         clip_seconds=clips.info.clip_seconds,
         num_draws=wanted.num_draws,
         seed=wanted.seed,
-        batch_norm=wanted.batch_norm,
         draw_storage=wanted.draw_storage or default_draw_storage(architecture, wanted.num_draws),
         variables=[],
         data=TrainingData(
@@ -249,21 +243,6 @@ def _metadata(
         base=None if base is None else base.model_dump(mode="json", include=BASE_FIELDS),
         recipe=recipe.model_dump(mode="json"),
         training=outcome,
-    )
-
-
-def _draw_statistics(model: VIPANN, recipe: TrainingRecipe, clips: TrainingClips) -> DrawStatistics:
-    """Estimate the statistics of the export's draws on some of the clips that it is trained on."""
-    share = min(CLIPS / clips.count, 1.0) * recipe.data.fraction
-    # A smaller share of the clips is a part of a larger one.
-    chosen = choose(clips.data, clips.splits, share, recipe.training.seed, recipe.data.on_corrupt)
-    return statistics_on(
-        model,
-        clips.data,
-        clips.splits,
-        chosen,
-        num_draws=recipe.export.num_draws,
-        seed=recipe.export.seed,
     )
 
 
