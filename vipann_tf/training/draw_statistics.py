@@ -1,4 +1,4 @@
-"""BatchNorm statistics of the draws that a training exports; see `vipann_tf.models.draw_statistics`."""
+"""BatchNorm statistics of the draws that a training exports; see `models.draw_statistics`."""
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.draw_statistics import CLIPS, LEAST_CLIPS, statistics_on
