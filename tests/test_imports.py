@@ -16,6 +16,7 @@ PROMISES = [
     "former_names",
     "cli",
     "datasets",
+    "downloads",
     "errors",
     "evaluation.calibration_words",
     "evaluation.metrics",

@@ -14,6 +14,7 @@ import pytest
 
 from tests.helpers import unpacked
 from tests.helpers.paths import RECIPES, ROOT
+from vipann_tf.downloads import read_table
 from vipann_tf.saved_model import metadata
 from vipann_tf.saved_model.metadata import read_model_info
 
@@ -120,6 +121,13 @@ def test_recipes_and_models_of_an_installation(place, request):
     assert found["recipes"].keys() == names and len(names) > 20
     assert found["models"].keys() >= {"esc10-det-flip", "everyday-sounds"}
     assert "saved_model.pb" in found["models"]["esc10-det-flip"]["files"]
+
+
+@pytest.mark.parametrize("place", ["installed", "zipped"])
+def test_the_table_of_addresses_travels(place, request):
+    shown = run(request.getfixturevalue(place), "-m", "vipann_tf.cli", "download", "--list")
+    rows = [line for line in shown.splitlines()[1:] if line[0] != " "]
+    assert [row.split()[0] for row in rows] == list(read_table())
 
 
 def read_labels() -> list[str]:

@@ -8,7 +8,16 @@ from types import ModuleType
 import click
 
 from vipann_tf import __version__
-from vipann_tf.cli import data, evaluation, models, prediction, quickstart, study, training
+from vipann_tf.cli import (
+    data,
+    download,
+    evaluation,
+    models,
+    prediction,
+    quickstart,
+    study,
+    training,
+)
 from vipann_tf.cli.command import Group
 
 __all__ = ["main", "run"]
@@ -20,7 +29,7 @@ FORMER_OPTIONS = {"samples": "num-draws", "draws": "draw-storage"}
 # Headings of `vipann-tf --help`, with the modules that hold the commands.
 _SECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "First steps": (quickstart,),
-    "Data": (data,),
+    "Data": (download, data),
     "Training": (training, study),
     "Evaluation": (evaluation,),
     "Models": (prediction, models),

@@ -1,7 +1,7 @@
 """Takes away what Python has on Linux alone: with this folder in PYTHONPATH, from every process.
 
-What Windows lacks beside these is used by Python's own library on Linux, so it has to stay; ruff
-refuses it in the package (`banned-api` in pyproject.toml).
+What Windows lacks beside these is used on Linux by Python's own library (getuid: by platformdirs),
+so it has to stay; ruff refuses it in the package (`banned-api` in pyproject.toml).
 """
 
 import importlib.abc
@@ -12,8 +12,8 @@ import sys
 MODULES = {"crypt", "fcntl", "grp", "nis", "pty", "pwd", "resource", "spwd", "syslog", "termios"}
 FROM_OS = """
 O_DIRECTORY O_NOFOLLOW chown fork forkpty fstatvfs getegid geteuid getgid getloadavg getpgid getpgrp
-getuid killpg lchown mkfifo mknod nice sched_getaffinity sched_setaffinity setsid statvfs sync
-sysconf wait3 wait4
+killpg lchown mkfifo mknod nice sched_getaffinity sched_setaffinity setsid statvfs sync sysconf
+wait3 wait4
 """
 FROM_SIGNAL = """
 SIGALRM SIGCHLD SIGHUP SIGKILL SIGSTOP SIGUSR1 SIGUSR2 alarm pause setitimer
