@@ -122,6 +122,7 @@ def test_pairs(arms):
         ("drop-fixed", "det-fixed"),
         ("flip-fixed", "det-fixed"),
         ("det-flip-fixed", "det-fixed"),
+        ("det-flip-fixed-elbo", "det-fixed"),
         ("flip-fixed", "drop-fixed"),
         ("det-flip-fixed", "drop-fixed"),
         ("det-flip-fixed", "flip-fixed"),

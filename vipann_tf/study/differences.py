@@ -31,7 +31,7 @@ def pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
     """List the pairs of arms that are worth comparing.
 
     Strategies are compared with each other at equal mode, options and share of the clips, and
-    options with none. The second of a pair is the reference.
+    options with none, of the same strategy and of det. The second of a pair is the reference.
     """
     found = []
     for second, first in combinations(arms, 2):
@@ -39,7 +39,8 @@ def pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
         if any(getattr(one, key) != getattr(other, key) for key in _SHARED):
             continue
         by_strategy = one.variant == other.variant and one.strategy != other.strategy
-        by_options = one.strategy == other.strategy and not second.options and bool(first.options)
+        is_reference = not second.options and other.strategy in (one.strategy, "det")
+        by_options = bool(first.options) and is_reference
         by_network = (one.strategy, one.variant) == (other.strategy, other.variant)
         if by_strategy or by_options or by_network:
             found.append((first, second))
