@@ -26,7 +26,7 @@ def test_pretraining(tagging, tmp_path, name):
 
 
 # The embedded default is a recipe of one strategy; the others take each.
-FOR_ONE = {"quickstart": ["det-flip"]}
+FOR_ONE = {"quickstart": ["det-laplace"]}
 
 
 def transfer_settings(strategy: str) -> list[str]:

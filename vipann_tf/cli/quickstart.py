@@ -26,6 +26,10 @@ def commands(out: Path) -> list[tuple[str, list[str]]]:
             ("prepare synthetic", data / "events", "--task multiclass --clips 250", _LENGTH),
         ),
         (
+            "Sounds of kinds that no network here is trained on",
+            ("prepare synthetic", data / "unheard", "--task ood --clips 50", _LENGTH),
+        ),
+        (
             "A distribution over networks, by Flipout variational inference",
             (
                 "pretrain pretrain/quickstart_flipout",
@@ -46,9 +50,9 @@ def commands(out: Path) -> list[tuple[str, list[str]]]:
             ),
         ),
         (
-            "Transfer: the plain trunk, a Bayesian head, your own labels; fold 5 is held out",
+            "Transfer: the plain trunk, a Bayesian last layer, your own labels; fold 5 is held out",
             (
-                "transfer --strategy det-flip --base",
+                "transfer --strategy det-laplace --base",
                 models / "deterministic",
                 "--data",
                 data / "events",
@@ -59,17 +63,22 @@ def commands(out: Path) -> list[tuple[str, list[str]]]:
         ),
         (
             "How good is it, and does it know when it is not?",
-            ("evaluate", models / "events", "--data", data / "events", "--out", out / "results"),
+            (
+                "evaluate",
+                models / "events",
+                "--data",
+                data / "events",
+                "--ood",
+                data / "unheard",
+                "--out",
+                out / "results",
+            ),
         ),
         (
-            "A sound like those it was trained on, and one of a kind that it was not trained on",
+            "What the SavedModel answers for one file",
             ("synthesize", out / "known.wav", "--task multiclass --seed 7", _LENGTH),
         ),
-        ("", ("synthesize", out / "unknown.wav", "--task ood --seed 7", _LENGTH)),
-        (
-            "What the SavedModel answers",
-            ("predict", models / "events", out / "known.wav", out / "unknown.wav"),
-        ),
+        ("", ("predict", models / "events", out / "known.wav")),
     ]
     return [(purpose, _arguments(parts)) for purpose, parts in steps]
 
@@ -103,18 +112,27 @@ def run(cli: click.Group, out: str, *, overwrite: bool) -> None:
         if status:
             click.echo(f"quickstart ended at this step, with status {status}", err=True)
             click.get_current_context().exit(status)
+    click.secho("\n# Does it know what it does not know?", bold=True)
+    _demonstrate(root / "results")
     click.secho("\nMade:", bold=True)
     click.echo(
         f"  {root / 'models'}   three SavedModels, ready for TensorFlow Serving\n"
         f"  {root / 'results'}  report.html to read; metrics.json, predictions.csv,\n"
         "    reliability.png\n"
-        f"  {root / 'data'}     two dataset directories\n"
+        f"  {root / 'data'}     three dataset directories\n"
         "Next: your own sounds, one folder per class:\n"
         "  vipann-tf prepare folder SOUNDS data/mine\n"
         "  vipann-tf transfer --strategy det-flip --base "
         f"{root / 'models' / 'deterministic'} --data data/mine --out models/mine\n"
         "To start from published AudioSet weights, see `vipann-tf import --help`."
     )
+
+
+def _demonstrate(results: Path) -> None:
+    from vipann_tf.cli.printing.findings import print_demonstration
+    from vipann_tf.evaluation.stored_results import read_results
+
+    print_demonstration(read_results(results))
 
 
 @click.command(

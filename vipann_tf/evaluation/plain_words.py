@@ -1,9 +1,12 @@
 """The summary in sentences, for a reader who has two minutes."""
 
+from collections.abc import Mapping
+from typing import Literal
+
 from vipann_tf.evaluation.calibration_words import calibration_words
 from vipann_tf.evaluation.plain_numbers import percent
 
-__all__ = ["in_short"]
+__all__ = ["best_kind", "error_warning", "in_short", "noticed", "unfamiliar_sounds"]
 
 # AUROCs at which the wording changes: 0.8 orders four pairs of five; below 0.65, two of three, a
 # warning is hardly useful.
@@ -19,12 +22,12 @@ def in_short(summary: dict) -> list[str]:
     return [
         _rightness(summary),
         _confidence(summary),
-        _warning(summary),
+        error_warning(summary),
         *_retained(summary),
         *_shares(summary),
         *_sets(summary),
         *_flattered(summary),
-        *(_unfamiliar(name, found, summary) for name, found in summary["ood"].items()),
+        *(unfamiliar_sounds(name, summary) for name in summary["ood"]),
     ]
 
 
@@ -60,7 +63,12 @@ def _confidence(summary: dict) -> str:
     )
 
 
-def _warning(summary: dict) -> str:
+def error_warning(summary: Mapping) -> str:
+    """Return a sentence on whether uncertainty warns of errors.
+
+    Args:
+      summary: The document of `summary.summarise`.
+    """
     auroc = summary["selective"]["total"]["error_auroc"]
     if auroc["value"] is None:
         which = "right" if summary["selective"]["error_rate"] == 0 else "wrong"
@@ -131,24 +139,51 @@ def _flattered(summary: dict) -> list[str]:
     ]
 
 
-def _unfamiliar(name: str, found: dict, summary: dict) -> str:
-    kinds = ("epistemic", "total") if summary["draws"] > 1 else ("total",)
-    aurocs = {kind: found["scores"][kind]["auroc"] for kind in kinds}
-    best = max(auroc["value"] for auroc in aurocs.values())
-    if best >= _GOOD_AUROC:
-        verdict = "it notices that they are unfamiliar"
-    elif best >= _POOR_AUROC:
-        verdict = "it notices some of them"
-    else:
-        verdict = "it does not notice them"
+def unfamiliar_sounds(name: str, summary: Mapping) -> str:
+    """Return a sentence on whether uncertainty tells sounds of other kinds from those of the data.
+
+    Args:
+      name: The out-of-distribution set.
+      summary: The document of `summary.summarise`.
+    """
+    verdict = {
+        "yes": "it notices that they are unfamiliar",
+        "some": "it notices some of them",
+        "no": "it does not notice them",
+        "surer": "it is surer of them than of the sounds of its own kind",
+    }[noticed(name, summary)]
     pairs = " and more ".join(
         f"{kind} uncertainty in {_of_100(auroc['value'])}{_between(auroc)}"
-        for kind, auroc in aurocs.items()
+        for kind, auroc in _ood_aurocs(name, summary).items()
     )
     return (
         f"In 100 pairs of a sound of another kind ({name}) and one of these clips, the former has "
         f"more {pairs}: {verdict}."
     )
+
+
+def noticed(name: str, summary: Mapping) -> Literal["yes", "some", "no", "surer"]:
+    """Return whether the best kind of uncertainty notices the sounds of an OOD set.
+
+    "surer" means that these have less uncertainty than the clips of the data set, beyond chance.
+    """
+    auroc = _ood_aurocs(name, summary)[best_kind(name, summary)]
+    if auroc["value"] >= _GOOD_AUROC:
+        return "yes"
+    if auroc["value"] >= _POOR_AUROC:
+        return "some"
+    return "surer" if auroc["high"] is not None and auroc["high"] < 0.5 else "no"
+
+
+def best_kind(name: str, summary: Mapping) -> str:
+    """Return the kind of uncertainty with the larger AUROC for an OOD set."""
+    aurocs = _ood_aurocs(name, summary)
+    return max(aurocs, key=lambda kind: aurocs[kind]["value"])
+
+
+def _ood_aurocs(name: str, summary: Mapping) -> dict[str, dict]:
+    kinds = ("epistemic", "total") if summary["draws"] > 1 else ("total",)
+    return {kind: summary["ood"][name]["scores"][kind]["auroc"] for kind in kinds}
 
 
 def _of_100(share: float) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # they import TensorFlow
     from vipann_tf.evaluation.calibrate import Calibrated
     from vipann_tf.evaluation.comparison_rows import Row
     from vipann_tf.evaluation.rank import Ranked
+    from vipann_tf.evaluation.stored_results import StoredResults
 
 
 def print_evaluation(summary: dict) -> None:
@@ -77,6 +78,26 @@ def print_calibration(found: "Calibrated") -> None:
     )
     for when, words in (("Before", found.words_before), ("After", found.words_after)):
         print(textwrap.fill(f"{when}: {words[:1].lower()}{words[1:]}", width=80))
+
+
+def print_demonstration(results: "StoredResults") -> None:
+    """Print what the uncertainty of a model says about its errors and about unheard sounds.
+
+    Args:
+      results: Results of `evaluate` with `--ood`.
+    """
+    from vipann_tf.evaluation.demonstration import medians, unheard_in_words
+
+    terminal.table(
+        {"sounds": "left", "clips": "right", "total": "right", "epistemic": "right"},
+        [
+            (row.sounds, str(row.clips), terminal.number(row.total), terminal.number(row.epistemic))
+            for row in medians(results)
+        ],
+        "Median uncertainty, in nats",
+    )
+    for text in unheard_in_words(results):
+        print(textwrap.fill(text, width=80))
 
 
 def print_comparison(rows: Sequence["Row"]) -> None:
