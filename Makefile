@@ -1,4 +1,4 @@
-# Everything that a newcomer needs, from a fresh clone, with Python 3.10 to 3.12 and make.
+# Everything that a newcomer needs, from a fresh clone, with Python 3.11 or 3.12 and make.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= test

@@ -251,6 +251,7 @@ def _load_s3() -> bool:
     except ImportError as error:
         raise UserError(
             "s3:// paths need the package tensorflow-io, which is not installed or does not load"
-            f" here ({error}); it exists for Python up to 3.12 with TensorFlow 2.17"
+            f" here ({error}); install vipann-tf[io], which is for Python up to 3.12 with"
+            " TensorFlow 2.17, and not for Windows"
         ) from error
     return True
