@@ -140,11 +140,14 @@ def test_dry_run_writes_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_beam_options_pass_through(tmp_path):
+def test_a_runner_is_named(tmp_path):
+    """tests/records/test_beam_job.py gives options to a cluster."""
     out = ["prepare", "synthetic", tmp_path / "out", "--task", "ood", "--clips", 5, "--seconds", 1]
-    assert "5 clips" in run(*out, "--runner", "DirectRunner").output
+    assert "5 clips" in run(*out, "--runner", "BundleBasedDirectRunner").output
     result = run(*out, "--overwrite", "--runner=NoSuchRunner", status=1)
     assert "NoSuchRunner" in result.stderr
+    result = run(*out, "--overwrite", "--wrokers", 2, status=1)
+    assert "option --wrokers is unknown" in result.stderr
 
 
 def test_info_tells_models_from_datasets(made):

@@ -42,6 +42,12 @@ class _Prepare(Command):
     "--seconds", type=float, metavar="S", help="Clip length; clips are cut or padded to it."
 )
 @click.option("--workers", type=int, metavar="N", help="Processes; by default all cores.")
+@click.option(
+    "--runner",
+    metavar="NAME",
+    help="Prepare on a cluster by Apache Beam: dask, or another of its runners, to which all "
+    "options go that are not listed here.",
+)
 @click.option("--subset", help="esc50: esc10 for the subset of ten classes.")
 @click.option("--task", help="folder, csv: multiclass or multilabel. synthetic: also ood.")
 @click.option("--clips", type=int, help="synthetic: number of clips.")
@@ -56,14 +62,12 @@ def prepare(
     paths: tuple[str, ...],
     seconds: float | None,
     workers: int | None,
+    runner: str | None,
     dry_run: bool,
     overwrite: bool,
     **options: Any,
 ) -> None:
-    """Turn labelled audio into a dataset directory of TFRecords.
-
-    Options that are not listed here, such as --runner=FlinkRunner, go to Apache Beam.
-    """
+    """Turn labelled audio into a dataset directory of TFRecords."""
     from vipann_tf import datasets
     from vipann_tf.cli.printing import terminal
     from vipann_tf.datasets.remote_tree import source_tree
@@ -90,6 +94,7 @@ def prepare(
             seconds=seconds,
             workers=workers,
             overwrite=overwrite,
+            runner=runner,
             beam_options=beam_options,
             on_progress=show,
         )

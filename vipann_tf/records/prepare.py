@@ -1,15 +1,13 @@
-"""Prepare a dataset directory: plan the shards, have Beam write them, sum up, publish."""
+"""Prepare a dataset directory: plan the shards, have them written, sum up, publish."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import functools
 import json
 import os
 import pickle
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import vipann_tf
 from vipann_tf.datasets.base import Source
@@ -17,21 +15,29 @@ from vipann_tf.errors import UserError
 from vipann_tf.files import storage
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.staging import WORK, resumable_directory
-from vipann_tf.records import beam_job
+from vipann_tf.records import beam_job, local_pool
 from vipann_tf.records.plan import Plan, ShardPlan, plan_shards
 from vipann_tf.records.schema import INFO_FILE, DatasetInfo
-from vipann_tf.records.shards import ShardResult, dump_clips
+from vipann_tf.records.shards import (
+    CLIPS_SUFFIX,
+    RESULT_SUFFIX,
+    ShardJob,
+    ShardResult,
+    WorkerDied,
+    dump_clips,
+)
 from vipann_tf.records.summary import none_usable, summarize, write_summary
-from vipann_tf.records.worker_watch import WorkerDied
 
 __all__ = ["prepare"]
 
 Progress = Callable[[int, int], None]
+# Writes all shards of a job, which has so many clips; may call a function with the number of clips
+# done.
+Executor = Callable[[ShardJob, int, Callable[[int], None]], None]
 
 # Part of every manifest, so that shards of an older layout are written again.
 MANIFEST_VERSION = 2
 
-_PROGRESS_INTERVAL_S = 0.2
 _DISK_FULL = os.strerror(errno.ENOSPC)
 
 
@@ -44,6 +50,7 @@ def prepare(
     shards: int | None = None,
     workers: int | None = None,
     overwrite: bool = False,
+    runner: str | None = None,
     beam_options: Sequence[str] = (),
     on_progress: Progress | None = None,
 ) -> DatasetInfo:
@@ -61,10 +68,12 @@ def prepare(
         takes the dataset's own.
       sample_rate_hz: Sample rate of the records.
       shards: Shard files per split; `None` chooses by size.
-      workers: Processes of the local runner; `None` uses all cores unless the job is small.
+      workers: Processes on this machine; `None` uses all cores unless the job is small.
       overwrite: Whether to replace `out` if it is a dataset directory.
-      beam_options: Beam's own flags, such as `--runner=FlinkRunner`; every worker must then see the
-        source and the parent of `out` under the same paths.
+      runner: `None` prepares on this machine. `dask`, or the name of another runner of Apache Beam,
+        prepares on its cluster, whose workers must see the source and the parent of `out` under the
+        same paths.
+      beam_options: Beam's own flags, such as `--dask_client_address=tcp://scheduler:8786`.
       on_progress: Called with the number of clips done and their total.
 
     Returns:
@@ -75,17 +84,18 @@ def prepare(
     """
     if workers is not None and workers < 1:
         raise UserError(f"workers is {workers}; use 1 or more")
+    executor = _executor(workers, runner, beam_options)
     plan = plan_shards(source, seconds=seconds, sample_rate_hz=sample_rate_hz, shards=shards)
     if not plan.clips:
         raise UserError(none_usable(source, plan.rejected))
     try:
-        return _prepare(plan, out, workers, overwrite, beam_options, on_progress)
+        return _prepare(plan, out, overwrite, executor, on_progress)
     except WorkerDied as error:
         raise UserError(
-            f"a worker process died ({error}), perhaps for lack of memory; the same command resumes"
-            " where this one stopped, and fewer workers need less memory"
+            f"{error}, perhaps for lack of memory; the same command resumes where this one stopped,"
+            " and fewer workers need less memory"
         ) from error
-    except RuntimeError as error:  # Beam's error, whose text is the worker's traceback
+    except (OSError, RuntimeError) as error:  # Beam's error has the worker's traceback as its text
         if _DISK_FULL not in str(error):
             raise
         raise UserError(
@@ -94,12 +104,27 @@ def prepare(
         ) from error
 
 
+def _executor(workers: int | None, runner: str | None, beam_options: Sequence[str]) -> Executor:
+    if runner is None:
+        if beam_options:
+            raise UserError(
+                f"option {beam_options[0]} is unknown; other options than prepare's own go to"
+                " Apache Beam, which needs --runner, such as --runner dask"
+            )
+        return functools.partial(local_pool.write_shards, workers)
+    if workers is not None:
+        raise UserError(
+            f"workers is {workers}, but the cluster of runner {runner!r} determines its workers;"
+            " leave one of them out"
+        )
+    return functools.partial(beam_job.write_shards, beam_job.make_pipeline(runner, beam_options))
+
+
 def _prepare(
     plan: Plan,
     out: StrPath,
-    workers: int | None,
     overwrite: bool,
-    beam_options: Sequence[str],
+    executor: Executor,
     on_progress: Progress | None,
 ) -> DatasetInfo:
     source = plan.source
@@ -107,19 +132,19 @@ def _prepare(
         work = storage.join(stage, WORK)
         todo = _write_manifests(plan, stage, work)
         left = sum(len(shard.clips) for shard in todo)
-        writer_args = (source.labels, plan.seconds, plan.sample_rate_hz, source.decode)
-        local = beam_job.is_local(beam_options)
-        with _reported(plan.clips - left, plan.clips, on_progress, local) as progress_file:
-            beam_job.write_shards(
-                {shard.name: shard.split for shard in todo},
-                left,
-                stage,
-                work,
-                writer_args,
-                workers=workers,
-                beam_options=beam_options,
-                progress_file=progress_file,
-            )
+        job = ShardJob(
+            {shard.name: shard.split for shard in todo},
+            *(stage, work, source.labels, plan.seconds, plan.sample_rate_hz, source.decode),
+        )
+
+        def on_clips(done: int) -> None:
+            if on_progress is not None:
+                on_progress(plan.clips - left + done, plan.clips)
+
+        on_clips(0)
+        if todo:
+            executor(job, left, on_clips)
+        on_clips(left)
         results = [_result(stage, work, shard) for shard in plan.shards]
         rejected = [*plan.rejected, *(row for result in results for row in result.rejected)]
         if not any(result.clips for result in results):
@@ -138,8 +163,8 @@ def _write_manifests(plan: Plan, stage: str, work: str) -> list[ShardPlan]:
     earlier = set(storage.list_names(work))
     expected, todo = set(), []
     for shard in plan.shards:
-        manifest_file = shard.name + beam_job.CLIPS_SUFFIX
-        result_file = shard.name + beam_job.RESULT_SUFFIX
+        manifest_file = shard.name + CLIPS_SUFFIX
+        result_file = shard.name + RESULT_SUFFIX
         expected |= {shard.name, manifest_file, result_file}
         manifest = _manifest(plan, shard)
         if {shard.name} <= present and {manifest_file, result_file} <= earlier:
@@ -190,13 +215,13 @@ def _state(path: str) -> list[int] | None:
 
 def _is_whole(stage: str, work: str, shard: ShardPlan) -> bool:
     result = ShardResult.from_json(
-        storage.read_bytes(storage.join(work, shard.name + beam_job.RESULT_SUFFIX))
+        storage.read_bytes(storage.join(work, shard.name + RESULT_SUFFIX))
     )
     return storage.size(storage.join(stage, shard.name)) == result.size_bytes
 
 
 def _result(stage: str, work: str, shard: ShardPlan) -> ShardResult:
-    path = storage.join(work, shard.name + beam_job.RESULT_SUFFIX)
+    path = storage.join(work, shard.name + RESULT_SUFFIX)
     try:
         return ShardResult.from_json(storage.read_bytes(path))
     except FileNotFoundError as error:
@@ -204,34 +229,3 @@ def _result(stage: str, work: str, shard: ShardPlan) -> ShardResult:
             f"Beam ended without {path}; workers on other machines need OUT in storage that all of"
             " them share"
         ) from error
-
-
-@contextlib.contextmanager
-def _reported(
-    done: int, total: int, on_progress: Progress | None, local: bool
-) -> Iterator[str | None]:
-    """Give a file whose length is the number of clips done, and report its growth."""
-    if on_progress is None:
-        yield None
-        return
-    on_progress(done, total)
-    if not local:
-        yield None
-        on_progress(total, total)
-        return
-    with tempfile.NamedTemporaryFile(prefix="vipann-tf-progress-") as file:
-        ended = threading.Event()
-
-        def watch() -> None:
-            while not ended.wait(_PROGRESS_INTERVAL_S):
-                # Beam may run a shard twice after a failure.
-                on_progress(min(done + os.path.getsize(file.name), total), total)
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
-            yield file.name
-        finally:
-            ended.set()
-            thread.join()
-    on_progress(total, total)

@@ -1,4 +1,4 @@
-"""Write one shard, clip after clip: the work of a preparation worker."""
+"""Write one shard, clip after clip: the work of a preparation worker, here or on a cluster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import json
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -16,7 +16,21 @@ from vipann_tf.files import storage
 from vipann_tf.records.schema import clip_samples, serialize, to_int16
 from vipann_tf.records.tfrecord_file import RecordWriter
 
-__all__ = ["ShardResult", "ShardWriter", "dump_clips", "load_clips"]
+__all__ = [
+    "CLIPS_SUFFIX",
+    "RESULT_SUFFIX",
+    "ShardJob",
+    "ShardResult",
+    "ShardWriter",
+    "WorkerDied",
+    "dump_clips",
+    "load_clips",
+    "write_shard",
+]
+
+# Suffixes of a shard's files in the work folder: its planned clips, and its outcome.
+CLIPS_SUFFIX = ".clips"
+RESULT_SUFFIX = ".result"
 
 # A record is silent if no sample exceeds this int16 amplitude: about -80 dB of full scale.
 SILENT_PEAK = 3
@@ -57,8 +71,53 @@ class ShardResult:
         return cls(**fields)
 
 
+class WorkerDied(RuntimeError):
+    """A worker process ended before its work did."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardJob:
+    """What a worker needs to write any shard of a preparation.
+
+    Attributes:
+      splits: File name of each shard -> its split.
+      stage: Directory to write the shards into.
+      work: Directory with their planned clips; their outcomes are written there.
+      labels: Label names in order.
+      seconds: Clip length.
+      sample_rate_hz: Sample rate.
+      decode: See `Source.decode`.
+    """
+
+    splits: Mapping[str, str]
+    stage: str
+    work: str
+    labels: tuple[str, ...]
+    seconds: float
+    sample_rate_hz: int
+    decode: Callable[[Clip, int], np.ndarray] | None
+
+
+def write_shard(job: ShardJob, name: str, on_clip: Callable[[str], None]) -> None:
+    """Write one shard, and then its outcome: every executor runs this function.
+
+    It reads and writes files alone, so that shards can be written in any order and anywhere.
+
+    Args:
+      job: The preparation.
+      name: File name of the shard.
+      on_clip: Called after each clip with "ok" or the reason of its rejection.
+    """
+    writer = ShardWriter(job.labels, job.seconds, job.sample_rate_hz, job.decode)
+    clips = load_clips(storage.read_bytes(storage.join(job.work, name + CLIPS_SUFFIX)))
+    path = storage.join(job.stage, name)
+    result = writer.write(name, job.splits[name], clips, path, on_clip)
+    with storage.open_write(storage.join(job.work, name + RESULT_SUFFIX)) as file:
+        file.write(result.to_json().encode())
+
+
 class ShardWriter:
-    """A writer of shards, which decodes clips; one per worker, used for many shards.
+    """A writer of shards, which decodes clips.
 
     Args:
       labels: Label names in order.

@@ -12,7 +12,7 @@ import sys
 MODULES = {"crypt", "fcntl", "grp", "nis", "pty", "pwd", "resource", "spwd", "syslog", "termios"}
 FROM_OS = """
 O_DIRECTORY O_NOFOLLOW chown fork forkpty fstatvfs getegid geteuid getgid getloadavg getpgid getpgrp
-killpg lchown mkfifo mknod nice sched_getaffinity sched_setaffinity setsid statvfs sync sysconf
+killpg lchown mkfifo mknod nice sched_getaffinity sched_setaffinity setsid sync sysconf
 wait3 wait4
 """
 FROM_SIGNAL = """
