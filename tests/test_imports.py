@@ -60,6 +60,7 @@ PROMISES = [
     "uncertainty.confidence_intervals",
     "uncertainty.conformal",
     "uncertainty.consistency",
+    "uncertainty.jackknife",
     "uncertainty.laplace",
     "uncertainty.miscalibration",
     "uncertainty.ood",

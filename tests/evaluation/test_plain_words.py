@@ -111,6 +111,24 @@ def test_cards_show_value_and_interval(summary):
         assert cards["Accuracy"].value == percent(summary["metrics"]["accuracy"]["value"])
 
 
+def test_labels_of_few_clips_are_told(summary):
+    assert "fewer than 5 clips" not in " ".join(in_short(summary))
+    assert "mAP, common labels" not in [card.name for card in headline_cards(summary)]
+    changed = copy.deepcopy(summary)
+    changed["labels_few"] = ["a", "b"]
+    if summary["task"] == "multilabel":
+        changed["metrics"]["map_common"] = {"value": 0.256, "low": 0.2, "high": 0.34}
+    text = " ".join(in_short(changed))
+    assert "2 of 5 labels have fewer than 5 clips here" in text
+    if summary["task"] == "multilabel":
+        assert "mean average precision is 0.26 (0.20 to 0.34 with 95 % confidence)" in text
+        card = next(x for x in headline_cards(changed) if x.name == "mAP, common labels")
+        assert (card.value, card.interval) == ("0.256", "0.200 to 0.340")
+        assert card.meaning == "over the labels with at least 5 clips; 2 have fewer"
+        changed["metrics"]["map_common"] = {"value": None, "low": None, "high": None}
+        assert "Over the labels with at least" not in " ".join(in_short(changed))
+
+
 def test_prediction_sets_are_told(summary):
     assert "sets" not in " ".join(in_short(summary))
     sets = {"wanted": 0.9, "coverage": {"value": 0.87, "low": 0.8, "high": 0.93}, "mean_size": 2.34}

@@ -10,6 +10,7 @@ from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.uncertainty import calibration as cal
 from vipann_tf.uncertainty import ood, selective
+from vipann_tf.uncertainty.confidence_intervals import auroc_interval, average_precision_interval
 from vipann_tf.uncertainty.draws import sufficient_draws
 
 
@@ -22,7 +23,9 @@ def test_numbers_are_those_of_the_measures(task):
         assert interval["value"] == want[name]
     total = results.answers.answer_uncertainty("total", task)
     line = got["selective"]["total"]
-    assert line["error_auroc"]["value"] == selective.error_detection_auroc(total, results.wrong)
+    error_auroc = selective.error_detection_auroc(total, results.wrong)
+    low, high = auroc_interval(error_auroc, results.wrong.sum(), (~results.wrong).sum())
+    assert line["error_auroc"] == {"value": error_auroc, "low": low, "high": high}
     assert line["aurc"] == selective.area_under_risk_coverage(total, results.wrong)
     np.testing.assert_allclose(line["mean_wrong"], total[results.wrong].mean())
     np.testing.assert_allclose(line["retained_accuracy"]["1.0"], 1 - results.wrong.mean())
@@ -65,6 +68,23 @@ def test_what_the_data_do_not_define_is_null():
     multilabel = summarise(example_results("multilabel"), resamples=10)
     assert multilabel["labels_left_out"] == 1
     assert multilabel["per_label"][4]["average_precision"] is None
+    assert multilabel["per_label"][4]["auc_high"] is None
+
+
+def test_labels_of_few_clips_are_named_and_have_wide_intervals():
+    truth = np.zeros((40, 5), int)
+    truth[:20, 0] = truth[:4, 1] = truth[:1, 2] = truth[:5, 3] = 1
+    got = summarise(example_results("multilabel", truth=truth), resamples=10)
+    assert got["labels_few"] == [LABELS[1], LABELS[2]]
+    scored = [line for line in got["per_label"] if line["average_precision"] is not None]
+    common = [line["average_precision"] for line in scored if line["clips"] >= 5]
+    np.testing.assert_allclose(got["metrics"]["map_common"]["value"], np.mean(common))
+    for line in scored:
+        low, high = average_precision_interval(line["average_precision"], line["clips"])
+        assert (line["average_precision_low"], line["average_precision_high"]) == (low, high)
+        ends = auroc_interval(line["auc"], line["clips"], 40 - line["clips"])
+        assert (line["auc_low"], line["auc_high"]) == ends
+    assert summarise(example_results("multiclass"), resamples=5)["labels_few"] == []
 
 
 def test_needed_draws_follow_the_standard_error():
@@ -80,4 +100,7 @@ def test_groups_reach_the_intervals():
     alone = summarise(example_results("multiclass"), resamples=200)
     grouped = summarise(example_results("multiclass", groups=groups), resamples=200)
     assert grouped["metrics"]["accuracy"]["value"] == alone["metrics"]["accuracy"]["value"]
-    assert grouped["metrics"]["accuracy"] != alone["metrics"]["accuracy"]
+    for name in ("accuracy", "macro_f1"):
+        assert grouped["metrics"][name] != alone["metrics"][name]
+    auroc = grouped["selective"]["total"]["error_auroc"]
+    assert auroc != alone["selective"]["total"]["error_auroc"] and auroc["low"] <= auroc["value"]

@@ -29,13 +29,13 @@ def markdown(rows: Sequence[Row]) -> str:
     """Return the rows as tables: models by metrics, and below it the differences."""
     parts = [
         "# Comparison",
-        "Values with 95 % bootstrap intervals over clips.",
+        "Values with 95 % intervals over clips.",
         _table(rows, differences=False),
     ]
     if any(row.against for row in rows):
         parts += [
             "## Differences",
-            "From the model in the column `against`, on the clips that both answered, resampled in "
+            "From the model in the column `against`, on the clips that both answered, in "
             "pairs. **Bold**: the 95 % interval excludes 0.",
             _table(rows, differences=True),
         ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vipann_tf.evaluation.metrics import COMMON
 from vipann_tf.evaluation.plain_numbers import interval_text, percent
 
 __all__ = ["HeadlineCard", "headline_cards"]
@@ -36,6 +37,7 @@ def headline_cards(summary: dict) -> list[HeadlineCard]:
         without = f" that can be scored, {left_out} cannot" if left_out else ""
         cards = [
             _plain("mAP", metrics["map"], f"mean average precision over the labels{without}"),
+            *_common(summary),
             _plain("AUC", metrics["auc"], "of two clips, the one with the label ranks higher"),
             _plain("d-prime", metrics["d_prime"], "the AUC as a distance; 0 is chance", 2),
             _plain("NLL", metrics["nll"], "nats per label; surprise at the truth, lower is better"),
@@ -55,6 +57,16 @@ def headline_cards(summary: dict) -> list[HeadlineCard]:
             _plain("Unfamiliar sounds", auroc, f"AUROC of {kind} uncertainty for {name}", 2)
         )
     return cards
+
+
+def _common(summary: dict) -> list[HeadlineCard]:
+    found = summary["metrics"]["map_common"]
+    if not summary["labels_few"] or found["value"] is None:
+        return []
+    meaning = (
+        f"over the labels with at least {COMMON} clips; {len(summary['labels_few'])} have fewer"
+    )
+    return [_plain("mAP, common labels", found, meaning)]
 
 
 def _plain(name: str, interval: dict, meaning: str, digits: int = 3) -> HeadlineCard:

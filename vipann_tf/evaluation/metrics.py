@@ -21,6 +21,7 @@ from vipann_tf.uncertainty.calibration import (
 from vipann_tf.uncertainty.scores import clip_brier, clip_nll
 
 __all__ = [
+    "COMMON",
     "d_prime",
     "label_auc",
     "label_average_precision",
@@ -28,6 +29,10 @@ __all__ = [
     "multiclass_metrics",
     "multilabel_metrics",
 ]
+
+
+# Positive clips from which on a label is common here: the AP of fewer is mostly luck.
+COMMON = 5
 
 
 def metrics(probs: ArrayLike, labels: ArrayLike, task: str) -> dict[str, float | int | None]:
@@ -76,7 +81,8 @@ def multilabel_metrics(probs: ArrayLike, labels: ArrayLike) -> dict[str, float |
       labels: Multi-hot truth, `[clips, labels]`.
 
     Returns:
-      clips; map; auc; d_prime = sqrt(2) Phi^-1(auc), of the mean AUC; labels_scored and
+      clips; map; map_common (over the labels that have at least five positive clips); auc;
+      d_prime = sqrt(2) Phi^-1(auc), of the mean AUC; labels_scored, labels_common and
       labels_left_out (without a positive or without a negative clip: in neither mAP nor AUC);
       nll and brier (means over clips and labels); ece (micro: pairs pooled, 15 equal-width bins);
       ece_macro (mean over all labels).
@@ -87,12 +93,16 @@ def multilabel_metrics(probs: ArrayLike, labels: ArrayLike) -> dict[str, float |
     probs, labels = checked(probs, labels, "multilabel")
     auc = _mean_defined(label_auc(probs, labels))
     scored = int(_scorable(labels).sum())
+    precision = label_average_precision(probs, labels)
+    common = _scorable(labels) & (labels.sum(axis=0) >= COMMON)
     return {
         "clips": len(probs),
-        "map": _mean_defined(label_average_precision(probs, labels)),
+        "map": _mean_defined(precision),
+        "map_common": _mean_defined(precision[common]),
         "auc": auc,
         "d_prime": None if auc is None else d_prime(auc),
         "labels_scored": scored,
+        "labels_common": int(common.sum()),
         "labels_left_out": labels.shape[1] - scored,
         "nll": float(clip_nll(probs, labels, "multilabel").mean()),
         "brier": float(clip_brier(probs, labels, "multilabel").mean()),

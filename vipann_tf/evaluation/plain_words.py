@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from vipann_tf.evaluation.calibration_words import calibration_words
-from vipann_tf.evaluation.plain_numbers import percent
+from vipann_tf.evaluation.metrics import COMMON
+from vipann_tf.evaluation.plain_numbers import interval_text, percent
 
 __all__ = ["best_kind", "error_warning", "in_short", "noticed", "unfamiliar_sounds"]
 
@@ -21,6 +22,7 @@ def in_short(summary: dict) -> list[str]:
     """
     return [
         _rightness(summary),
+        *_few(summary),
         _confidence(summary),
         error_warning(summary),
         *_retained(summary),
@@ -49,6 +51,21 @@ def _rightness(summary: dict) -> str:
             f"{summary['base_rate']:.2f}."
         )
     return text
+
+
+def _few(summary: dict) -> list[str]:
+    few, labels = len(summary["labels_few"]), len(summary["labels"])
+    if not few:
+        return []
+    text = f"{few} of {labels} labels have fewer than {COMMON} clips here: what is said of each of "
+    text += "them is mostly chance."
+    common = summary["metrics"].get("map_common", {"value": None})
+    if common["value"] is not None:
+        text += (
+            f" Over the labels with at least {COMMON} clips the mean average precision is "
+            f"{common['value']:.2f}{_between(common, digits=2, scale=1)}."
+        )
+    return [text]
 
 
 def _confidence(summary: dict) -> str:
@@ -190,7 +207,6 @@ def _of_100(share: float) -> str:
     return f"{100 * share:.0f}"
 
 
-def _between(interval: dict) -> str:
-    if interval["low"] is None:
-        return ""
-    return f" ({_of_100(interval['low'])} to {_of_100(interval['high'])} with 95 % confidence)"
+def _between(interval: dict, scale: float = 100, digits: int = 0) -> str:
+    ends = interval_text(interval, scale=scale, digits=digits)
+    return f" ({ends} with 95 % confidence)" if ends else ""

@@ -1,14 +1,15 @@
 """All numbers of an evaluation: the content of metrics.json.
 
 The document, schema version 1. An *interval* is `{"value", "low", "high"}`, the ends of a 95 %
-bootstrap interval over clips; null stands for what the data do not define. Uncertainties are in
-nats.
+interval over clips (`intervals.metric_intervals`); null stands for what the data do not define.
+Uncertainties are in nats.
 
     schema_version   1
     model, dataset, split, task, draws, seed, command, description     as in `Results`
     clips, labels    number of clips; label names in order
     metrics          name -> interval; `metrics.multiclass_metrics` or `multilabel_metrics`
     labels_left_out  multilabel: labels without a positive or without a negative clip
+    labels_few       names of labels with one to four clips; map_common is the mAP without them
     base_rate        multiclass: share of the most frequent label; multilabel: mean share
     uncertainty      total, aleatoric, epistemic -> interval of the mean over clips
     calibration      bins (edges, count, confidence, accuracy; null in empty bins), mean_confidence,
@@ -22,7 +23,8 @@ nats.
     ood              set name -> {"clips", "scores": score -> {"auroc": interval, "aupr_out",
                      "aupr_in", "fpr_at_95_tpr"}}
     per_label        a list in label order: label, clips (with it), ece, epistemic (mean over
-                     clips), and average_precision, auc (multilabel) or precision, recall, f1
+                     clips), and average_precision, auc (multilabel), each with its _low and _high
+                     end, or precision, recall, f1
     prediction_sets  null, or {"wanted", "coverage" (interval), "mean_size", "sizes"} (multiclass)
                      or {"wanted", "coverage", "absent_coverage", "mean_size", "decided"}; see
                      `prediction_sets.set_statistics`
@@ -38,12 +40,18 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from vipann_tf.evaluation.calibration_words import calibration_document
 from vipann_tf.evaluation.intervals import RESAMPLES, metric_intervals
-from vipann_tf.evaluation.metrics import label_auc, label_average_precision, multilabel_metrics
+from vipann_tf.evaluation.metrics import (
+    COMMON,
+    label_auc,
+    label_average_precision,
+    multilabel_metrics,
+)
 from vipann_tf.evaluation.prediction_sets import set_statistics
 from vipann_tf.evaluation.results import KINDS, Results
 from vipann_tf.uncertainty import calibration as cal
 from vipann_tf.uncertainty import selective
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
+from vipann_tf.uncertainty.confidence_intervals import auroc_interval, average_precision_interval
 from vipann_tf.uncertainty.consistency import calibrated_ece
 from vipann_tf.uncertainty.ood import ood_auroc_interval, ood_metrics
 from vipann_tf.uncertainty.ranking import weighted_auroc
@@ -87,6 +95,7 @@ def summarise(results: Results, *, resamples: int = RESAMPLES) -> dict:
         "selective": _selective(results, weights),
         "ood": {name: _ood(results, name, resamples) for name in results.outside},
         "per_label": _per_label(results),
+        "labels_few": _few(results),
         "prediction_sets": _prediction_sets(results),
         "calibrated_here": results.calibrated_here,
         "draws_needed": _draws_needed(results),
@@ -158,12 +167,24 @@ def _selective(results: Results, weights: np.ndarray) -> dict:
         document[kind] = {
             "mean_right": _number(values[~wrong].mean() if not wrong.all() else None),
             "mean_wrong": _number(values[wrong].mean() if wrong.any() else None),
-            "error_auroc": _interval(interval(auroc, weighted_auroc(values, wrong, weights))),
+            "error_auroc": _interval(_error_auroc(auroc, values, results, weights)),
             "aurc": selective.area_under_risk_coverage(values, wrong),
             "e_aurc": selective.excess_area_under_risk_coverage(values, wrong),
             "retained_accuracy": {str(share): accuracy for share, accuracy in kept.items()},
         }
     return document
+
+
+def _error_auroc(
+    auroc: float | None, values: np.ndarray, results: Results, weights: np.ndarray
+) -> Interval:
+    """Return it with an interval that holds for a few errors, too, unless clips have groups."""
+    wrong = results.wrong
+    if auroc is None:
+        return Interval(None)
+    if results.groups is not None:
+        return interval(auroc, weighted_auroc(values, wrong, weights))
+    return Interval(auroc, *auroc_interval(auroc, int(wrong.sum()), int((~wrong).sum())))
 
 
 def _ood(results: Results, name: str, resamples: int) -> dict:
@@ -189,8 +210,15 @@ def _per_label(results: Results) -> list[dict]:
         "epistemic": np.mean(results.answers.label_epistemic, axis=0, dtype=np.float64),
     }
     if results.task == "multilabel":
-        columns["average_precision"] = label_average_precision(probs, truth)
-        columns["auc"] = label_auc(probs, truth)
+        precision, auc = label_average_precision(probs, truth), label_auc(probs, truth)
+        clips = truth.sum(axis=0)
+        ends = np.full((4, len(clips)), np.nan)
+        for i in np.flatnonzero(~np.isnan(auc)):
+            ends[:2, i] = average_precision_interval(precision[i], clips[i])
+            ends[2:, i] = auroc_interval(auc[i], clips[i], len(truth) - clips[i])
+        columns.update(average_precision=precision, auc=auc)
+        columns.update(average_precision_low=ends[0], average_precision_high=ends[1])
+        columns.update(auc_low=ends[2], auc_high=ends[3])
     else:
         precision, recall, f1, _ = precision_recall_fscore_support(
             truth.argmax(axis=1),
@@ -207,6 +235,13 @@ def _per_label(results: Results) -> list[dict]:
         }
         for i, label in enumerate(results.labels)
     ]
+
+
+def _few(results: Results) -> list[str]:
+    """Return the names of the labels that have clips, but fewer than `COMMON`."""
+    clips = np.asarray(results.truth, bool).sum(axis=0)
+    few = (clips > 0) & (clips < COMMON)
+    return [label for label, is_few in zip(results.labels, few, strict=True) if is_few]
 
 
 def _prediction_sets(results: Results) -> dict | None:

@@ -20,7 +20,7 @@ _SHARED = ("downstream", "mode", "fraction")
 _SHOWN = ("accuracy", "map", "nll", "ece", "brier")
 _NOTE = (
     "First minus second, on the clips that both answered, each by the model not trained on it, "
-    "with 95 % bootstrap intervals over clips; better and worse only where they exclude 0. Each "
+    "with 95 % intervals over clips; better and worse only where they exclude 0. Each "
     "row is a separate test: of twenty without a difference, one interval excludes 0. The "
     "intervals do not include the variation between trainings."
 )

@@ -42,7 +42,7 @@ def write_outcome(
     Args:
       study: The study.
       cells: Its cells, or some of them.
-      resamples: Resamples of the bootstrap intervals of differences.
+      resamples: Resamples of the intervals of differences of means over clips.
       on_progress: Called with the number of tables made and their total.
 
     Returns:

@@ -16,6 +16,7 @@ __all__ = ["METRICS", "downstream_table", "ood_table", "uncertainty_table", "ups
 METRICS = {
     "accuracy": ("accuracy", True),
     "map": ("mAP", True),
+    "map_common": ("mAP, 5+ clips", True),
     "auc": ("AUC", True),
     "d_prime": ("d'", True),
     "nll": ("NLL", False),
@@ -31,12 +32,14 @@ _ARM_HEADINGS = ["data", "network", "strategy", "mode", "options", "training cli
 
 def upstream_table(upstream: dict[str, StoredResults]) -> Table:
     """Tabulate upstream networks on their evaluation splits, with intervals over clips."""
-    shown = _present(["map", "auc", "d_prime", "accuracy", "nll", "ece"], upstream.values())
+    shown = _present(
+        ["map", "map_common", "auc", "d_prime", "accuracy", "nll", "ece"], upstream.values()
+    )
     uncertain = [kind for kind in KINDS if kind != "total"]
     table = Table(
         "upstream",
         "Upstream networks",
-        "On the evaluation split, with 95 % bootstrap intervals over clips; uncertainty in nats.",
+        "On the evaluation split, with 95 % intervals over clips; uncertainty in nats.",
         ["network", "data", "clips", *(METRICS[name][0] for name in shown), *uncertain],
     )
     for name, result in upstream.items():

@@ -14,8 +14,9 @@ Import the modules; only `decomposition` and `draws` need TensorFlow.
     temperature           repair: temperature scaling
     conformal             repair: sets that hold the truth with a stated probability
     laplace               a normal posterior around the trained weights of a last layer
-    bootstrap             intervals over clips
+    bootstrap             intervals over clips, of means over clips
+    jackknife             intervals over clips, of means over labels
     ranking               AUROC and AP of all resamples at once
-    confidence_intervals  closed-form intervals of a share and of a mean
+    confidence_intervals  closed-form intervals of a share, of one label's AUROC and AP, of a mean
     arrays                checks of the arrays that all of them take
 """

@@ -7,7 +7,8 @@ resamples: clips that are hard for both then cancel, and the interval of the dif
 narrower than two separate intervals suggest.
 
 Two kinds of interval:
-- "percentile": the quantiles of the resampled scores; for scores that are not biased.
+- "percentile": the quantiles of the resampled scores, widened to hold the value; for scores that
+  are not biased, such as means over clips. `jackknife` is for means over labels.
 - "reflected": 2 value - quantiles (the basic interval, Davison & Hinkley 1997, eq. 5.6), cut at 0
   and widened to hold the value. It is for calibration errors, which are biased upwards, and more so
   in resamples: in 300 simulated data sets of 80 clips from a calibrated model, no percentile
@@ -104,5 +105,5 @@ def interval(
         return Interval(value)
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
     if kind == "reflected":
-        low, high = max(0.0, min(2 * value - high, value)), max(2 * value - low, value)
-    return Interval(value, float(low), float(high))
+        low, high = max(0.0, 2 * value - high), 2 * value - low
+    return Interval(value, min(float(low), value), max(float(high), value))
