@@ -1,6 +1,6 @@
 """How often 95 % intervals of means over labels hold what they should, in simulated data sets.
 
-    python -m benchmarks.interval_coverage [--sets 40]
+    python -m benchmarks.interval_coverage [--sets 200]
 
 A data set is drawn from a model of clips: labels of long-tailed frequencies that depend on each
 other, and the scores of two related models that tell clips with a label from those without by a
@@ -11,7 +11,8 @@ rare labels falls with the number of clips, since every label needs a positive c
 Compared are the jackknife, which the package uses (`label_means` with `leave_out_weights`), and
 four bootstrap intervals on 200 resamples: quantiles (percentile), bias-corrected quantiles (BC),
 2 value - quantiles (reflected), and quantiles that are moved so that the mean resample is the value
-(centred). It takes about 25 minutes of one core.
+(centred). 200 sets take about six minutes of one core. A second table compares the formulas for
+the AP and the AUROC of a single label with the percentile bootstrap.
 """
 
 import argparse
@@ -23,7 +24,9 @@ from scipy.stats import norm
 
 from vipann_tf.evaluation.weighted_metrics import label_means
 from vipann_tf.uncertainty.bootstrap import resample_weights
+from vipann_tf.uncertainty.confidence_intervals import auroc_interval, average_precision_interval
 from vipann_tf.uncertainty.jackknife import jackknife_interval, leave_out_weights
+from vipann_tf.uncertainty.ranking import weighted_auroc, weighted_average_precision
 
 RESAMPLES = 200
 MEANS = 400  # data sets whose mean score is the truth
@@ -135,10 +138,52 @@ def rows(name: str, task: str, draw: Callable[[int], Data], sets: int) -> Iterat
         ]
 
 
+def single_labels(sets: int) -> Iterator[list[str]]:
+    """Yield a line of the second table per number of clips and of positive clips.
+
+    A label is 0.5, 1.5 or 3 standard deviations from the others; the ranges are over these.
+    """
+    for clips in (80, 450):
+        for positives in (1, 3, 10, 30):
+            truth = np.arange(clips) < positives
+            covered: dict[str, list[float]] = {}
+            for distance in (0.5, 1.5, 3.0):
+                for name, hits in _single_label(clips, truth, distance, sets).items():
+                    covered.setdefault(name, []).append(float(np.mean(hits)))
+            yield [
+                str(clips),
+                str(positives),
+                *(f"{100 * min(x):.0f} to {100 * max(x):.0f} %" for x in covered.values()),
+            ]
+
+
+def _single_label(
+    clips: int, truth: np.ndarray, distance: float, sets: int
+) -> dict[str, list[bool]]:
+    positives = int(truth.sum())
+    rng = np.random.default_rng(0)
+    ranked = rng.normal(size=(max(sets, MEANS), clips)) + distance * truth
+    weights = np.vstack([np.ones(clips), resample_weights(clips, RESAMPLES, 0)])
+    measures = {
+        "AP": (weighted_average_precision, average_precision_interval, (positives,)),
+        "AUROC": (weighted_auroc, auroc_interval, (positives, clips - positives)),
+    }
+    hits: dict[str, list[bool]] = {}
+    for name, (score, interval, counts) in measures.items():
+        mean = np.mean([score(row, truth, weights[:1])[0] for row in ranked])
+        for row in ranked[:sets]:
+            value, *drawn = score(row, truth, weights)
+            by_formula = interval(value, *counts)
+            by_resamples = np.nanquantile(drawn, [0.025, 0.975])
+            for method, (low, high) in (("formula", by_formula), ("percentile", by_resamples)):
+                hits.setdefault(f"{name} {method}", []).append(bool(low <= mean <= high))
+    return hits
+
+
 def main() -> None:
     """Simulate and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", type=int, default=40, help="data sets of 450 clips; x 5 of 80")
+    parser.add_argument("--sets", type=int, default=200, help="data sets of 450 clips; x 5 of 80")
     sets = parser.parse_args().sets
     heading = ["data", "score", "mean", *METHODS, "percentile holds value", "width (of the truth)"]
     print("| " + " | ".join(heading) + " |\n" + "| --- " * len(heading) + "|", flush=True)
@@ -159,6 +204,10 @@ def main() -> None:
     for name, task, draw, repeats in cases:
         for row in rows(name, task, draw, repeats):
             print("| " + " | ".join(row) + " |", flush=True)
+    heading = ["clips", "positive", "AP: formula", "percentile", "AUROC: formula", "percentile"]
+    print("\n| " + " | ".join(heading) + " |\n" + "| --- " * len(heading) + "|")
+    for row in single_labels(5 * sets):
+        print("| " + " | ".join(row) + " |", flush=True)
 
 
 if __name__ == "__main__":
