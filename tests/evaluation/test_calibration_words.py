@@ -5,11 +5,15 @@ import json
 import numpy as np
 import pytest
 
+from tests.helpers.paths import ROOT
+from vipann_tf import datasets
 from vipann_tf.evaluation.calibration_words import (
     calibration_document,
     calibration_words,
     words_on_answers,
 )
+from vipann_tf.evaluation.evaluate import evaluate
+from vipann_tf.records.prepare import prepare
 
 LABELS = ("dog", "rain", "siren", "wind")
 SPACE = "\N{NO-BREAK SPACE}"
@@ -78,6 +82,14 @@ def test_of_many_labels_three_are_named():
             "errors are smaller than its own probabilities make one expect; those of a perfectly "
             "calibrated model would be so far off by chance in 3 of 1000",
         ),
+        (
+            {"decided_by": "spiegelhalter", "verdict": "overconfident", "z": -3.0},
+            "Its probabilities are too high on the whole, so that its squared errors are smaller",
+        ),
+        (
+            {"decided_by": "spiegelhalter", "verdict": "underconfident", "z": 3.0},
+            "Its probabilities are too low on the whole, so that its squared errors are larger",
+        ),
         ({"decided_by": "ece", "verdict": "uneven"}, f"error is 7.0{SPACE}%; that of a perfectly"),
         (
             {"power": {"size": 1.5, "too_high": 0.62, "too_low": None}},
@@ -112,3 +124,16 @@ def test_other_reasons(changes, said):
 def test_json_holds_the_document(certain):
     document = calibration_document([[certain], [1.0]], [[1], [1]], "multilabel", ["dog"])
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_the_shipped_models_page_says_underconfident(shared, tmp_path):
+    source = datasets.load("esc50", shared / "data/esc10", subset="esc10")
+    prepare(source, tmp_path / "esc10", workers=1)
+    model = ROOT / "saved_models" / "esc10-det-flip"
+    found = evaluate(model, tmp_path / "esc10", tmp_path / "out", split="fold5")
+    test = found["calibration"]["test"]
+    assert test["gap_p"] == pytest.approx(0.0095, abs=2e-4)
+    assert (test["verdict"], test["decided_by"]) == ("underconfident", "gap")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "It is underconfident: it knows more than it claims" in page
+    assert "by chance in 9 of 1000 cases" in page and "cannot be distinguished" not in page

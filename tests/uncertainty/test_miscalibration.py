@@ -120,17 +120,31 @@ def test_uneven_is_what_has_both_signs():
     assert found.too_high.tolist() == [True, False] and found.too_low.tolist() == [False, True]
 
 
-def test_the_shipped_models_answers():
-    """74 of 80 right where 66.1 were expected: by hand, P(K >= 74) = 0.0047, twice that 0.0094."""
-    # Confidences with the mean of those of saved_models/esc10-det-flip on fold 5 of ESC-10.
-    top = np.repeat([0.6, 0.75, 0.9, 0.96], 20) + 0.0237
-    probs = np.stack([top, 1 - top], axis=1)
-    truth = np.eye(2, dtype=int)[np.r_[np.zeros(74, int), np.ones(6, int)]]
+# Confidences of saved_models/esc10-det-flip on the clips of fold 5 of ESC-10, and wrong answers.
+_CONFIDENCES = """
+    .4971 .8861 .8889 .9050 .9520 .7302 .9697 .9024 .3470 .6618 .9647 .7893 .4688 .8606 .9772
+    .9953 .6317 .9763 .6359 .9333 .7186 .9928 .7851 .7585 .9973 .6909 .9493 .6490 .9944 .9055
+    .9256 .9910 .9395 .9433 .9548 .9535 .3871 .8727 .9696 .9902 .6884 .7932 .9791 .8133 .9807
+    .6506 .9130 .9655 .9377 .7616 .7558 .9308 .7136 .9637 .4503 .9602 .7483 .6146 .9560 .8424
+    .8627 .9236 .6019 .9589 .9554 .9219 .8509 .8221 .8354 .9046 .4499 .7013 .7657 .6101 .9041
+    .9136 .9613 .4459 .9913 .9576
+"""
+SHIPPED = np.array(_CONFIDENCES.split(), float)
+WRONG = [7, 11, 12, 18, 62, 77]
+
+
+def test_the_shipped_model_is_underconfident():
+    """74 of 80 are right where 66.1 were expected: P(K >= 74) = 0.0047, two-sided 0.0095."""
+    probs = np.stack([SHIPPED, 1 - SHIPPED], axis=1)
+    # The second column is all the other labels, and never the answer.
+    probs[:, 1] = np.minimum(probs[:, 1], SHIPPED - 1e-9)
+    truth = np.eye(2, dtype=int)[np.isin(np.arange(80), WRONG).astype(int)]
     found = mis.calibration_test(probs, truth, "multiclass")
-    want = 2 * scipy.stats.poisson_binom.sf(73, top)
+    want = 2 * scipy.stats.poisson_binom.sf(73, SHIPPED)
     np.testing.assert_allclose(found.gap_p, [want], rtol=1e-6)
-    assert want < mis.LEVELS["gap"] and found.verdict == "underconfident"
-    np.testing.assert_allclose(found.expected, [top.sum()])
+    np.testing.assert_allclose(want, 0.0095, atol=5e-5)
+    assert (found.verdict, found.decided_by) == ("underconfident", "gap")
+    np.testing.assert_allclose(found.expected, [66.1], atol=0.05)
     assert found.true.tolist() == [74.0]
 
 

@@ -98,15 +98,14 @@ def calibration_words(
             f"{start}{verdict}. {_labels(test['labels'], labels)}. A perfectly calibrated model "
             f"would have such a label {_chance(test['gap_p'])}."
         )
-    size = "smaller" if test["z"] is not None and test["z"] < 0 else "larger"
     reasons = {
         "gap": (
             "A perfectly calibrated model would have so large a gap between the two "
             f"{_chance(test['gap_p'])}."
         ),
         "spiegelhalter": (
-            f"Its squared errors are {size} than its own probabilities make one expect; those of a "
-            f"perfectly calibrated model would be so far off {_chance(test['z_p'])}."
+            f"{_errors(test)}; those of a perfectly calibrated model would be so far off "
+            f"{_chance(test['z_p'])}."
         ),
         "ece": (
             f"Its calibration error is {percent(ece, 1)}; that of a perfectly calibrated model "
@@ -151,6 +150,18 @@ def _power(task: str, power: Mapping[str, Any], clips: int) -> str:
         if share is not None
     ]
     return f"With {clips} clips, {', and '.join(known)}."
+
+
+def _errors(test: Mapping[str, Any]) -> str:
+    """Return what the squared errors show: of the level of all probabilities, or else of each."""
+    larger = test["z"] is None or test["z"] > 0
+    size = "larger" if larger else "smaller"
+    if larger == (test["verdict"] == "overconfident"):
+        return f"Its squared errors are {size} than its own probabilities make one expect"
+    # Of rare labels, too high probabilities promise larger errors than there are.
+    level = "low" if larger else "high"
+    promised = f"its squared errors are {size} than they make one expect"
+    return f"Its probabilities are too {level} on the whole, so that {promised}"
 
 
 def _labels(found: Sequence[Mapping[str, Any]], labels: int) -> str:
