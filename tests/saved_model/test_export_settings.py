@@ -182,8 +182,8 @@ class TestSettings:
         found = {"accuracy": {"value": 0.5, "low": 0.25, "high": 0.75}}
         file = tmp_path / "metrics.json"
         rows = [
-            {"label": "owl", "clips": 3, "auc": 0.75},
-            {"label": "a|b", "clips": 0, "auc": None},
+            {"label": "owl", "clips": 3, "auc": 0.75, "auc_low": 0.5, "auc_high": 0.875},
+            {"label": "a|b", "clips": 0, "auc": None, "auc_low": None, "auc_high": None},
         ]
         document = {"dataset": "esc", "split": "fold2", "metrics": found, "per_label": rows}
         file.write_text(json.dumps(document))
@@ -193,7 +193,7 @@ class TestSettings:
         card = (version / "README.md").read_text(encoding="utf-8")
         assert "| esc/fold2 | accuracy | 0.5 | 0.25 to 0.75 |" in card
         assert "| label | clips | auc |" in card
-        assert "| owl | 3 | 0.75 |" in card and r"| a\|b | 0 | - |" in card
+        assert "| owl | 3 | 0.75 (0.5 to 0.875) |" in card and r"| a\|b | 0 | - |" in card
         assert "The weights: CC0 1.0" in card
         # Numbers of another temperature would be wrong.
         version = reexport(tmp_path / "m", tmp_path / "m", calibration=Calibration(temperature=2.0))

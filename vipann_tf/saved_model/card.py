@@ -104,8 +104,8 @@ def _metrics(metrics: dict[str, Any]) -> str:
 
 
 def _label_scores(split: str, rows: list[dict[str, Any]]) -> str:
-    """Return the scores of each label as a table; of few clips they mean little."""
-    shown = [name for name in rows[0] if name != "label"]
+    """Return the scores of each label as a table, with the interval of those that have one."""
+    shown = [x for x in rows[0] if x != "label" and not x.endswith(("_low", "_high"))]
     lines = [
         f"Each label on {split}; a score of few clips means little, and - is not defined:",
         "",
@@ -113,9 +113,17 @@ def _label_scores(split: str, rows: list[dict[str, Any]]) -> str:
         "| " + " | ".join(["---"] * (1 + len(shown))) + " |",
     ]
     for row in rows:
-        cells = ["-" if row[name] is None else _number(row[name]) for name in shown]
+        cells = [_label_score(row, name) for name in shown]
         lines.append("| " + " | ".join([row["label"].replace("|", "\\|"), *cells]) + " |")
     return "\n".join(lines)
+
+
+def _label_score(row: dict[str, Any], name: str) -> str:
+    if row[name] is None:
+        return "-"
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    ends = "" if low is None else f" ({_number(low)} to {_number(high)})"
+    return _number(row[name]) + ends
 
 
 def _limits(info: ModelInfo) -> str:
