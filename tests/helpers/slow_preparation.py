@@ -1,4 +1,4 @@
-"""A preparation to be killed: `... OUT WORKERS`, 60 clips of 20 ms each."""
+"""A preparation to be killed: `... OUT WORKERS`, 60 clips of 20 ms (of a minute, for `NOTES`)."""
 
 import os
 import pathlib
@@ -32,6 +32,13 @@ def noting(clip: Clip, sample_rate_hz: int) -> np.ndarray:
     return decode(clip, sample_rate_hz)
 
 
+def waiting(clip: Clip, sample_rate_hz: int) -> np.ndarray:
+    """As `noting`; then wait for the signal that ends the process, on a busy machine too."""
+    waveform = noting(clip, sample_rate_hz)
+    time.sleep(60.0)
+    return waveform
+
+
 def source(decode_with=decode) -> Source:
     """Two splits of `CLIPS` clips."""
     clips = [Clip(str(n), "", ("ab"[n % 2],), ("train", "eval")[n % 3 == 0]) for n in range(CLIPS)]
@@ -42,5 +49,5 @@ if __name__ == "__main__":
     from vipann_tf.records.prepare import prepare
 
     prepare(
-        source(noting if "NOTES" in os.environ else decode), sys.argv[1], workers=int(sys.argv[2])
+        source(waiting if "NOTES" in os.environ else decode), sys.argv[1], workers=int(sys.argv[2])
     )
