@@ -1,18 +1,29 @@
 """Fixtures that several test modules share."""
 
 import functools
-import pathlib
+import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from tests.helpers.paths import ROOT
+
 
 @pytest.fixture(scope="session")
-def shared() -> pathlib.Path:
-    """The directory of real recordings and golden files beside the repository."""
-    path = pathlib.Path(__file__).resolve().parents[2] / "shared"
-    if not path.is_dir():
-        pytest.skip("needs ../shared (real recordings and golden files), which is not here")
-    return path
+def real_data() -> Callable[[str], Path]:
+    """Finds a set of real recordings, which is too large to travel with the tests."""
+    folder = Path(os.environ.get("VIPANN_TF_DATA") or ROOT.parent / "shared" / "data")
+
+    def find(name: str) -> Path:
+        if not (folder / name).is_dir():
+            pytest.skip(
+                f"needs the recordings {name}, neither in the folder that VIPANN_TF_DATA names nor "
+                "in ../shared/data"
+            )
+        return folder / name
+
+    return find
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

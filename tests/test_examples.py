@@ -2,10 +2,9 @@
 
 import re
 
-from tests.helpers.paths import ROOT
+from tests.helpers.paths import SOUNDS
 from vipann_tf.audio.decoding import read_audio
 
-SOUNDS = ROOT / "examples" / "sounds"
 RATE_HZ = 32_000
 
 

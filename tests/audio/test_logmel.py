@@ -1,12 +1,11 @@
 """Log-mel against the golden spectrogram, a float64 NumPy oracle, and the rules of a layer."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 
+from tests.helpers import reference
 from vipann_tf.audio import logmel
 from vipann_tf.errors import UserError
 
@@ -24,8 +23,8 @@ def noise(batch, samples, seed=3):
     return np.random.default_rng(seed).normal(0, 0.1, [batch, samples]).astype(np.float32)
 
 
-def test_mel_matrix_is_the_published_one(shared):
-    published = np.load(shared / "reference" / "mel_filters.npy")
+def test_mel_matrix_is_the_published_one():
+    published = reference.mel_filters()
     assert logmel.mel_matrix().shape == published.shape
     np.testing.assert_allclose(logmel.mel_matrix(), published, rtol=1e-4, atol=1e-8)
 
@@ -38,14 +37,9 @@ def test_mel_triangles_have_equal_area():
     assert not logmel.mel_matrix()[448:].any()  # 448 x 31.25 Hz = 14 kHz
 
 
-def test_log_mel_matches_the_golden(shared):
-    spec = importlib.util.spec_from_file_location(
-        "make_checkpoint", shared / "reference" / "make_checkpoint.py"
-    )
-    make_checkpoint = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_checkpoint)
-    golden = np.load(shared / "reference" / "golden_seed7.npz")["logmel"]
-    ours = logmel.log_mel(make_checkpoint.waveforms(7)).numpy()
+def test_log_mel_matches_the_golden():
+    golden = reference.golden()["logmel"]
+    ours = logmel.log_mel(reference.waveforms()).numpy()
     assert ours.shape == golden.shape
     assert np.abs(ours - golden)[golden > -60].max() <= 1e-3
 

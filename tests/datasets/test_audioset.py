@@ -1,6 +1,9 @@
+import shutil
+
 import pytest
 
 from tests.helpers.dataset_layouts import audio, text
+from tests.helpers.reference import AUDIOSET_LABELS
 from vipann_tf import datasets
 from vipann_tf.errors import UserError
 from vipann_tf.records.plan import plan_shards
@@ -96,9 +99,8 @@ def test_damaged_lists(tmp_path):
         datasets.load("audioset", tmp_path)
 
 
-def test_published_label_list(shared, tmp_path):
-    published = (shared / "audioset/class_labels_indices.csv").read_text(encoding="utf-8")
-    (tmp_path / "class_labels_indices.csv").write_text(published, encoding="utf-8")
+def test_published_label_list(tmp_path):
+    shutil.copy(AUDIOSET_LABELS, tmp_path)
     row = '-0RWZT-miFs, 420.000, 430.000, "/m/03v3yw,/m/0k4j"'
     text(tmp_path / "eval_segments.csv", *HEAD, row)
     audio(tmp_path / "Y-0RWZT-miFs.wav")

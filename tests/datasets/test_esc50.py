@@ -85,8 +85,8 @@ def test_missing_column(tmp_path):
         datasets.load("esc50", tmp_path)
 
 
-def test_real_esc10(shared):
-    source = datasets.load("esc50", shared / "data/esc10", subset="esc10")
+def test_real_esc10(real_data):
+    source = datasets.load("esc50", real_data("esc10"), subset="esc10")
     assert len(source.clips) == 400 and len(source.labels) == 10 and not source.rejected
     assert source.labels[0] == "dog" and source.labels[-1] == "chainsaw"
     counts = {}

@@ -90,6 +90,6 @@ def test_empty_directory(tmp_path):
         datasets.load("folder", tmp_path)
 
 
-def test_real_digits(shared):
-    source = datasets.load("folder", shared / "data/spoken_digits")
+def test_real_digits(real_data):
+    source = datasets.load("folder", real_data("spoken_digits"))
     assert len(source.clips) == 200 and source.labels == tuple(f"digit_{n}" for n in range(10))

@@ -126,8 +126,8 @@ def test_json_holds_the_document(certain):
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
-def test_the_shipped_models_page_says_underconfident(shared, tmp_path):
-    source = datasets.load("esc50", shared / "data/esc10", subset="esc10")
+def test_the_shipped_models_page_says_underconfident(real_data, tmp_path):
+    source = datasets.load("esc50", real_data("esc10"), subset="esc10")
     prepare(source, tmp_path / "esc10", workers=1)
     model = ROOT / "saved_models" / "esc10-det-flip"
     found = evaluate(model, tmp_path / "esc10", tmp_path / "out", split="fold5")

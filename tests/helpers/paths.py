@@ -7,3 +7,4 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 CLIENT = DEPLOY / "ask.py"
 RECIPES = ROOT / "recipes"
+SOUNDS = ROOT / "examples" / "sounds"

@@ -3,27 +3,20 @@
 import numpy as np
 import pytest
 
+from tests.helpers.reference import fourier_kernels as kernels
 from vipann_tf.audio.logmel import FFT_LENGTH, mel_matrix
 from vipann_tf.published.layout import layout
 
 
-def _fourier_kernels(window):
-    samples = len(window)
-    angle = 2 * np.pi * np.outer(np.arange(samples // 2 + 1), np.arange(samples)) / samples
-    kernels = np.cos(angle) * window, -np.sin(angle) * window
-    return [kernel[:, None].astype(np.float32) for kernel in kernels]
-
-
 @pytest.fixture(scope="session")
 def fourier_kernels():
-    """Makes the STFT as the files store it: real and imaginary [bins, 1, samples], float32."""
-    return _fourier_kernels
+    return kernels
 
 
 @pytest.fixture(scope="session")
 def frontend_tensors():
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT_LENGTH) / FFT_LENGTH)
-    real, imaginary = _fourier_kernels(window)
+    real, imaginary = kernels(window)
     return {
         "spectrogram_extractor.stft.conv_real.weight": real,
         "spectrogram_extractor.stft.conv_imag.weight": imaginary,

@@ -1,16 +1,15 @@
 """Imported weights against the outputs of the original PyTorch networks, at full width.
 
-The weights are drawn by the rule of ../shared/reference/make_checkpoint.py, without torch. What
-takes minutes on two cores runs where VIPANN_TF_SLOW_TESTS is set.
+What takes minutes on two cores runs where VIPANN_TF_SLOW_TESTS is set.
 """
 
-import importlib.util
 import os
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import reference
 from vipann_tf import published
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.vipann import VIPANN
@@ -24,27 +23,16 @@ slow = pytest.mark.skipif(
     reason="minutes at full width: set VIPANN_TF_SLOW_TESTS=1 to run it",
 )
 TOLERANCE = 1e-3  # issue 3: absolute, on logits, probabilities and embeddings
-SEED = 7  # of the golden file
 
 
 @pytest.fixture(scope="module")
-def reference(shared):
-    path = shared / "reference" / "make_checkpoint.py"
-    spec = importlib.util.spec_from_file_location("make_checkpoint", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def golden():
+    return reference.golden()
 
 
 @pytest.fixture(scope="module")
-def golden(shared):
-    with np.load(shared / "reference" / "golden_seed7.npz") as file:
-        return dict(file)
-
-
-@pytest.fixture(scope="module")
-def waveforms(reference):
-    return reference.waveforms(SEED)
+def waveforms():
+    return reference.waveforms()
 
 
 def with_variables(architecture, values):
@@ -58,8 +46,8 @@ def with_variables(architecture, values):
 
 # Requested through `indirect`, so that pytest keeps one of these networks in memory at a time.
 @pytest.fixture(scope="module")
-def network(request, reference):
-    tensors = reference.state_dict(request.param, SEED)
+def network(request):
+    tensors = reference.tensors(request.param)
     kind = check_tensors(tensors, "the stand-in")
     assert kind == request.param
     checkpoint = Checkpoint(kind, tensors)

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from tests.helpers.reference import AUDIOSET_LABELS
 from vipann_tf.errors import UserError
 from vipann_tf.published import labels
 
@@ -14,12 +15,11 @@ def write(tmp_path, text, encoding="utf-8"):
     return path
 
 
-def test_audioset_labels_are_the_published_list(shared):
-    published = shared / "audioset" / "class_labels_indices.csv"
-    with open(published, encoding="utf-8", newline="") as lines:
+def test_audioset_labels_are_the_published_list():
+    with open(AUDIOSET_LABELS, encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert labels.audioset_labels() == tuple(row["display_name"] for row in rows)
-    assert labels.read_labels(published, 527) == labels.audioset_labels()
+    assert labels.read_labels(AUDIOSET_LABELS, 527) == labels.audioset_labels()
     with labels._AUDIOSET.open(encoding="utf-8", newline="") as lines:
         ours = [(row["index"], row["id"]) for row in csv.DictReader(lines)]
     assert ours == [(row["index"], row["mid"]) for row in rows]

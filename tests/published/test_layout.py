@@ -1,22 +1,17 @@
 """Layouts against the published files' manifests and against the names of our own variables."""
 
-import csv
-
 import pytest
 
+from tests.helpers.reference import manifest
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.published.layout import DEPTHS, KINDS, layout
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_layout_is_the_published_one(shared, kind):
-    with open(shared / "reference" / f"manifest_{kind}.csv", encoding="utf-8", newline="") as lines:
-        manifest = {
-            row["name"]: tuple(int(n) for n in row["shape"].split("x") if n)
-            for row in csv.DictReader(lines)
-        }
-    assert {name: tensor.shape for name, tensor in layout(kind, 527).items()} == manifest
+def test_layout_is_the_published_one(kind):
+    ours = {name: tensor.shape for name, tensor in layout(kind, 527).items()}
+    assert ours == manifest(kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import soundfile
 
 from tests.helpers import slow_preparation
 from tests.helpers.mutations import write_mutants
+from tests.helpers.paths import SOUNDS
 from tests.helpers.prepared import contents, records
 from vipann_tf import datasets
 from vipann_tf.audio.decoding import DecodeError
@@ -111,11 +113,14 @@ def test_one_and_two_workers_write_the_same(tmp_path):
     assert first.fingerprint == second.fingerprint
 
 
-def test_real_recordings_by_one_and_two_workers(shared, tmp_path):
-    source = datasets.load("esc50", shared / "data/esc10")
-    part = Source(**{**vars(source), "clips": source.clips[::20]})
-    prepare(part, tmp_path / "one", workers=1)
-    prepare(part, tmp_path / "two", workers=2)
+def test_real_recordings_by_one_and_two_workers(tmp_path):
+    for sound in SOUNDS.glob("*.ogg"):
+        (tmp_path / "sounds" / sound.stem).mkdir(parents=True)
+        shutil.copy(sound, tmp_path / "sounds" / sound.stem)
+    source = datasets.load("folder", tmp_path / "sounds")
+    assert len(source.clips) == 12
+    prepare(source, tmp_path / "one", workers=1)
+    prepare(source, tmp_path / "two", workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
