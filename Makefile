@@ -24,11 +24,14 @@ $(VENV)/.installed-%: setup.cfg constraints.txt
 quickstart: install  ## Do the main job once, on synthetic sounds (a few minutes).
 	$(BIN)/vipann-tf quickstart --out quickstart --overwrite
 
-check: $(VENV)/.installed-dev  ## Check format, lint, types, layers and the docstrings' examples.
+check: $(VENV)/.installed-dev  ## Check format, lint, types, layers, deploy/ and the docstrings' examples.
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/shellcheck .ci/run deploy/slurm/train.sh
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
 	$(BIN)/python -m pytest -q --doctest-modules vipann_tf
 
 # One test uses one core most of the time. A module's tests stay together, as they share what they made.

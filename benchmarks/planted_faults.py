@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = pathlib.Path(sys.executable).parent
-# The commands of `make check`.
+# The commands of `make check` that read Python.
 TOOLS = {
     "format": [str(BIN / "ruff"), "format", "--check"],
     "lint": [str(BIN / "ruff"), "check", "--output-format=concise"],

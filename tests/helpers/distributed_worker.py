@@ -8,26 +8,27 @@ import operator
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from tests.helpers.tiny_training import shallow, stand_ins
 from vipann_tf import cli
 from vipann_tf.training import loop
 
 
-def main():
-    kill_at, *command = sys.argv[1:]
+def run(command: list[str], at: int, event: Callable[[], None]) -> None:
+    """Run a command, and call `event` after a step."""
     stand_ins(setattr)
     shallow(operator.setitem)
     append = loop.TrainingRun.log
 
     def log(run, row):
         append(run, row)
-        if row["step"] == int(kill_at):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if row["step"] == at:
+            event()
 
     loop.TrainingRun.log = log
     cli.main(command)
 
 
 if __name__ == "__main__":
-    main()
+    run(sys.argv[2:], int(sys.argv[1]), lambda: os.kill(os.getpid(), signal.SIGKILL))
