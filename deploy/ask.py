@@ -7,10 +7,13 @@ Needs tensorflow-serving-api, which brings TensorFlow and grpcio, and nothing of
 
 import sys
 
-import grpc
-import numpy as np
-import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+try:
+    import grpc
+    import numpy as np
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+except ModuleNotFoundError as error:
+    sys.exit(f"Error: {error}; pip install tensorflow-serving-api brings all that this needs")
 
 DEADLINE_S = 60.0
 

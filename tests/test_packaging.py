@@ -3,6 +3,8 @@
 import configparser
 import json
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -106,6 +108,42 @@ def test_every_package_and_shipped_model_is_named():
     tracked = {Path(name).parts[1] for name in git_files() if name.startswith("saved_models/")}
     data = settings["options.package_data"]["vipann_tf.shipped.saved_models"].split(", ")
     assert sorted(data) == sorted({"README.md", *(f"{x}/**/*" for x in tracked - {"README.md"})})
+
+
+def test_the_image_gets_all_that_the_wheel_has(wheel, tmp_path):
+    """What the Dockerfile's list of allowed files lets in makes the same wheel."""
+    rules = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text(encoding="utf-8").split()
+    allowed = {rule[1:] for rule in rules if rule[0] == "!"}
+    context = tmp_path / "context"
+    for name in git_files():
+        if allowed & {name, Path(name).parts[0]}:
+            (context / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, context / name)
+    assert not (context / "tests").exists()
+    made = zipfile.ZipFile(build("wheel", context, tmp_path)).namelist()
+    assert sorted(made) == sorted(zipfile.ZipFile(wheel).namelist())
+
+
+def test_the_description_has_links_that_lead_somewhere(wheel):
+    """An index shows no other file than the description."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        shown = archive.read(name).decode().partition("\n\n")[2]
+    links = r"\[[^\]]+\]\(([^)]+)\)"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    to_files = [link for link in re.findall(links, readme) if "://" not in link]
+    assert "docs/idea.svg" in to_files and all((ROOT / link).is_file() for link in to_files)
+    assert re.findall(links, shown) == [x for x in re.findall(links, readme) if "://" in x]
+    assert "\nOne sound goes to several networks that are drawn from a posterior." in shown
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setattr("setuptools.setup", lambda **_: None)
+        description = runpy.run_path("setup.py")["description"]
+    address = "https://forge.example/raw/main/"
+    assert re.findall(links, description(readme, address)) == [
+        link if "://" in link else address + link for link in re.findall(links, readme)
+    ]
 
 
 @pytest.mark.parametrize("place", ["installed", "zipped"])

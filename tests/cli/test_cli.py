@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from vipann_tf import __version__
 from vipann_tf.cli import main
 
 TINY = [
@@ -44,6 +45,13 @@ def made(tmp_path_factory):
     run("transfer", *strategy, *inputs, "--out", root / "model", *tiny)
     run("synthesize", root / "clip.wav", "--seconds", 1)
     return root
+
+
+def test_the_package_runs_as_a_module():
+    """Where the folder of scripts is not on the PATH."""
+    command = [sys.executable, "-m", "vipann_tf", "--version"]
+    shown = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+    assert shown == f"vipann-tf, version {__version__}\n"
 
 
 @pytest.mark.alone

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -78,6 +79,7 @@ def test_claims_and_labels_are_those_of_the_pods(name):
     assert all(selector.items() <= labels.items() for selector in selectors)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs bash")
 def test_every_worker_has_its_index_of_one_cluster(tmp_path):
     """The command of the Pods, run with a vipann-tf that shows what it was given."""
     command = container("training-workers")["command"]
