@@ -81,7 +81,9 @@ def test_the_service_finds_the_pods():
     found = kubernetes()
     labels = deployment()["spec"]["template"]["metadata"]["labels"]
     assert found["Service"]["spec"]["selector"].items() <= labels.items()
-    assert deployment()["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        assert found[kind]["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert found["PodDisruptionBudget"]["spec"]["minAvailable"] < deployment()["spec"]["replicas"]
     ports = {
         p["name"]: p["containerPort"]
         for p in deployment()["spec"]["template"]["spec"]["containers"][0]["ports"]

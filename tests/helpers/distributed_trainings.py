@@ -16,7 +16,7 @@ from vipann_tf import cli
 from vipann_tf.saved_model.load import read_variables
 
 STEPS = 20
-TIMEOUT_S = 300
+TIMEOUT_S = 900  # several times what a busy machine needs
 
 COMMON = (
     *(f"training.steps={STEPS}", "training.batch_size=4", "training.checkpoint_every_steps=5"),
