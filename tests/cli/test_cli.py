@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tests.helpers.paths import RECIPES
 from vipann_tf import __version__
 from vipann_tf.cli import main
 
@@ -185,6 +186,15 @@ def test_mistakes_are_one_line(arguments, message, tmp_path, monkeypatch):
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.output
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("command", "folder"), [("pretrain", "pretrain"), ("study", "studies")])
+def test_a_missing_recipe_is_one_of_those_shipped(command, folder):
+    message = run(command, "--out", "o", status=2).stderr.splitlines()[-1]
+    before, _, names = message.partition("a shipped recipe: ")
+    assert before == "Error: Missing argument 'RECIPE'. Give a YAML file, or "
+    shipped = {f"{folder}/{file.stem}" for file in (RECIPES / folder).glob("*.yaml")}
+    assert set(names.split(", ")) == shipped and len(shipped) > 3
 
 
 def test_debug_shows_the_traceback():

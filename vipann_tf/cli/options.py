@@ -9,6 +9,26 @@ from click.decorators import FC
 from vipann_tf.choices import Devices
 
 
+class RecipeName(click.ParamType):
+    """A recipe: a YAML file, or a shipped one by its name.
+
+    Args:
+      folder: Where the shipped ones are that fit.
+    """
+
+    name = "recipe"
+
+    def __init__(self, folder: str):
+        self.folder = folder
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """Return what could have been given."""
+        from vipann_tf.recipes import shipped_recipes
+
+        names = ", ".join(shipped_recipes(f"{self.folder}/"))
+        return f"Give a YAML file, or a shipped recipe: {names}"
+
+
 def common(*names: str) -> Callable[[FC], FC]:
     """Return a decorator that gives a command the named options, in this order."""
     options = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vipann_tf.cli.command import Command
-from vipann_tf.cli.options import common
+from vipann_tf.cli.options import RecipeName, common
 
 if TYPE_CHECKING:
     from vipann_tf.choices import Devices
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     cls=Command,
     example="vipann-tf study studies/smoke --out study --only 'strategy=det|det-flip' --list",
 )
-@click.argument("recipe")
+@click.argument("recipe", type=RecipeName("studies"))
 @click.option("--list", "list_only", is_flag=True, help="Show the plan with its cost; do nothing.")
 @click.option(
     "--tables", "tables_only", is_flag=True, help="Make tables and plots of the finished cells."

@@ -6,7 +6,7 @@ import click
 
 from vipann_tf.choices import Devices, LaplacePrecision, Mode, Strategy
 from vipann_tf.cli.command import Command
-from vipann_tf.cli.options import common, training_options
+from vipann_tf.cli.options import RecipeName, common, training_options
 from vipann_tf.cli.printing.directories import print_model
 from vipann_tf.errors import UserError
 
@@ -15,7 +15,7 @@ from vipann_tf.errors import UserError
     cls=Command,
     example="vipann-tf pretrain pretrain/small_flipout --data data/mine --out models/base",
 )
-@click.argument("recipe")
+@click.argument("recipe", type=RecipeName("pretrain"))
 @click.option(
     "--from",
     "base",

@@ -1,6 +1,6 @@
 """Recipes: the settings of a training run, as typed values that are read from YAML."""
 
-from vipann_tf.recipes.files import find_recipe, load_recipe
+from vipann_tf.recipes.files import find_recipe, load_recipe, shipped_recipes
 from vipann_tf.recipes.schema import (
     Augment,
     Data,
@@ -35,4 +35,5 @@ __all__ = [
     "Variational",
     "find_recipe",
     "load_recipe",
+    "shipped_recipes",
 ]

@@ -18,7 +18,7 @@ from vipann_tf.recipes.schema import Section
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-__all__ = ["find_recipe", "load_recipe"]
+__all__ = ["find_recipe", "load_recipe", "shipped_recipes"]
 
 Recipe = TypeVar("Recipe", bound=pydantic.BaseModel)
 
@@ -69,15 +69,20 @@ def find_recipe(path: str | Path) -> Traversable:
         found = find_shipped("recipes", name)
         if found is not None and found.is_file():
             return found
-    names = [
-        name.removesuffix(".yaml")
-        for name, _ in shipped_files(shipped_folder("recipes"))
-        if name.endswith(".yaml")
-    ]
+    names = shipped_recipes()
     close = difflib.get_close_matches(str(path), names, n=3, cutoff=0.3) or names
     raise UserError(
         f"no recipe {path}: give a YAML file, or a shipped recipe such as {', '.join(close)}"
     )
+
+
+def shipped_recipes(folder: str = "") -> list[str]:
+    """Return the names of the shipped recipes whose names begin with `folder`."""
+    return [
+        name.removesuffix(".yaml")
+        for name, _ in shipped_files(shipped_folder("recipes"))
+        if name.startswith(folder) and name.endswith(".yaml")
+    ]
 
 
 def _present_names(kind: type[pydantic.BaseModel], values: Mapping) -> dict:
