@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import unpacked
+from tests.helpers.clone import copy_clone, tracked_files
 from tests.helpers.paths import RECIPES, ROOT
 from vipann_tf.downloads import read_table
 from vipann_tf.saved_model import metadata
@@ -28,14 +29,6 @@ print(getattr(build_meta, sys.argv[1])(sys.argv[2]))
 PROGRAM = Path(unpacked.__file__)
 
 
-def git_files() -> list[str]:
-    if not (ROOT / ".git").exists():
-        pytest.skip("needs the clone, whose list of files is git's")
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"]
-    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout.decode()
-    return [name for name in names.splitlines() if (ROOT / name).is_file()]
-
-
 def build(kind: str, source: Path, out: Path) -> Path:
     command = [sys.executable, "-c", BUILD, f"build_{kind}", str(out)]
     built = subprocess.run(command, cwd=source, check=True, capture_output=True, encoding="utf-8")
@@ -46,9 +39,7 @@ def build(kind: str, source: Path, out: Path) -> Path:
 def source(tmp_path_factory) -> Path:
     """The unpacked source distribution."""
     folder = tmp_path_factory.mktemp("sdist")
-    for name in git_files():
-        (folder / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, folder / "clone" / name)
+    copy_clone(folder / "clone")
     with tarfile.open(build("sdist", folder / "clone", folder)) as archive:
         archive.extractall(folder / "source")
     return next((folder / "source").iterdir())
@@ -94,7 +85,7 @@ def run(place: Path, *command: str) -> str:
 
 
 def test_the_source_has_all_that_the_clone_has(source):
-    missing = [name for name in git_files() if not (source / name).is_file()]
+    missing = [name for name in tracked_files() if not (source / name).is_file()]
     assert not missing
 
 
@@ -105,7 +96,7 @@ def test_every_package_and_shipped_model_is_named():
     folders = {file.parent.relative_to(ROOT) for file in (ROOT / "vipann_tf").rglob("*.py")}
     shipped = ["vipann_tf.shipped.recipes", "vipann_tf.shipped.saved_models"]
     assert sorted(named) == sorted([*(".".join(folder.parts) for folder in folders), *shipped])
-    tracked = {Path(name).parts[1] for name in git_files() if name.startswith("saved_models/")}
+    tracked = {Path(name).parts[1] for name in tracked_files() if name.startswith("saved_models/")}
     data = settings["options.package_data"]["vipann_tf.shipped.saved_models"].split(", ")
     assert sorted(data) == sorted({"README.md", *(f"{x}/**/*" for x in tracked - {"README.md"})})
 
@@ -115,7 +106,7 @@ def test_the_image_gets_all_that_the_wheel_has(wheel, tmp_path):
     rules = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text(encoding="utf-8").split()
     allowed = {rule[1:] for rule in rules if rule[0] == "!"}
     context = tmp_path / "context"
-    for name in git_files():
+    for name in tracked_files():
         if allowed & {name, Path(name).parts[0]}:
             (context / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, context / name)

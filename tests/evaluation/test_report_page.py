@@ -11,9 +11,8 @@ from vipann_tf.evaluation.report import write_report
 from vipann_tf.evaluation.summary import summarise
 
 BROWSER = find_browser()
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason=f"needs one of {', '.join(BROWSERS)} to look at the page"
-)
+if BROWSER is None:
+    pytest.skip(f"needs one of {', '.join(BROWSERS)} to look at the page", allow_module_level=True)
 
 # Boxes of every figure, with all details open; a text that sticks out of its chart is listed.
 BOXES = """

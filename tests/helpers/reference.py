@@ -9,6 +9,7 @@ import csv
 import zlib
 
 import numpy as np
+import pytest
 
 from tests.helpers.paths import ROOT
 
@@ -16,6 +17,7 @@ FOLDER = ROOT / "tests" / "published" / "reference"
 AUDIOSET_LABELS = FOLDER / "class_labels_indices.csv"
 SEED = 7  # of the golden file
 RATE_HZ = 32_000
+TOLERANCE = 1e-3  # absolute, on logits, probabilities and embeddings
 
 
 def golden() -> dict[str, np.ndarray]:
@@ -97,3 +99,12 @@ def _weights(name: str, shape: tuple[int, ...], last_batch_norm: str) -> np.ndar
         gain = 0.07 if name.startswith("fc_audioset") else np.sqrt(2.0)
         values = rng.normal(0, gain / np.sqrt(np.prod(shape[1:])), shape)
     return values.astype(np.float32)
+
+
+def of(*kinds: str) -> pytest.MarkDecorator:
+    """Parametrizes the fixture `network`."""
+    return pytest.mark.parametrize("network", kinds, indirect=True)
+
+
+def assert_close(ours: np.ndarray, golden: np.ndarray) -> None:
+    assert np.abs(np.asarray(ours) - golden).max() <= TOLERANCE

@@ -1,11 +1,41 @@
-"""Stand-ins of the published layouts that take no memory: arrays and tensors of stride 0."""
+"""The published layouts: with golden weights, and as stand-ins that take no memory."""
 
 import numpy as np
 import pytest
 
+from tests.helpers import reference
 from tests.helpers.reference import fourier_kernels as kernels
 from vipann_tf.audio.logmel import FFT_LENGTH, mel_matrix
 from vipann_tf.published.layout import layout
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return reference.golden()
+
+
+@pytest.fixture(scope="module")
+def waveforms():
+    return reference.waveforms()
+
+
+# Requested through `indirect`, so that pytest keeps one of these networks in memory at a time.
+@pytest.fixture(scope="module")
+def network(request):
+    from vipann_tf.models.vipann import VIPANN
+    from vipann_tf.published.checkpoint import Checkpoint, check_tensors, to_variables
+
+    tensors = reference.tensors(request.param)
+    kind = check_tensors(tensors, "the stand-in")
+    assert kind == request.param
+    checkpoint = Checkpoint(kind, tensors)
+    values = to_variables(checkpoint)
+    model = VIPANN(checkpoint.architecture)
+    variables = model.named_variables()
+    assert set(variables) == set(values)
+    for name, variable in variables.items():
+        variable.assign(values[name])
+    return model
 
 
 @pytest.fixture(scope="session")

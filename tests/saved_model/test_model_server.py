@@ -22,20 +22,23 @@ from vipann_tf.saved_model.server import RequestRefused, Server
 VARIABLE = "TENSORFLOW_MODEL_SERVER"
 BATCHING = DEPLOY / "batching_parameters.txt"
 START_S = 120
+PROGRAM = os.environ.get(VARIABLE) or shutil.which("tensorflow_model_server")
+if PROGRAM is None:
+    pytest.skip(
+        f"needs tensorflow_model_server on the PATH, or named by {VARIABLE}",
+        allow_module_level=True,
+    )
+pytest.importorskip("tensorflow_serving.apis", reason="needs the extra `serving`")
 
 
 @pytest.fixture(scope="module")
 def served(exported, tmp_path_factory):
     """(model, gRPC client, REST address) of a server with request batching."""
-    program = os.environ.get(VARIABLE) or shutil.which("tensorflow_model_server")
-    if program is None:
-        pytest.skip(f"needs tensorflow_model_server on the PATH, or named by {VARIABLE}")
-    pytest.importorskip("tensorflow_serving.apis", reason="needs the extra `serving`")
     model = exported("det-flip")
     grpc_port, rest_port = free_port(), free_port()
     rest = f"http://localhost:{rest_port}/v1/models/det-flip"
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    command = [program, f"--port={grpc_port}", f"--rest_api_port={rest_port}"]
+    command = [PROGRAM, f"--port={grpc_port}", f"--rest_api_port={rest_port}"]
     command += ["--model_name=det-flip", f"--model_base_path={model.path}"]
     command += ["--enable_batching=true", f"--batching_parameters_file={BATCHING}"]
     with open(log, "wb") as output:
