@@ -135,10 +135,10 @@ def write(tmp_path, text):
 
 
 def test_a_marker_is_read(tmp_path):
-    marker = '<!-- run\nsmall: {"--clips 9": "--clips 2"}\ndiffers: ["^x.*"]\nstatus: 1\n-->'
+    marker = '<!-- run\nsmall: {"--clips 9": "--clips 2"}\ndiffers: ["^s.*"]\nstatus: 1\n-->'
     page = write(tmp_path, f"Words.\n\n{marker}\n```\n$ a --clips 9 \\\n  -b # c\nshown 1\n```\n")
     [block] = blocks(page)
-    assert (block.place, block.differs, block.status) == ("page.md:8", ("^x.*",), 1)
+    assert (block.place, block.differs, block.status) == ("page.md:8", ("^s.*",), 1)
     [step] = block.steps()
     assert shlex.split(step.command, comments=True) == ["a", "--clips", "2", "-b"]
     assert step.shown == "shown 1"
@@ -169,6 +169,8 @@ def test_blocks_that_nobody_marked_are_errors(tmp_path, text, message):
 def test_a_stale_scale_is_an_error():
     with pytest.raises(ValueError, match="x:1: no command has '--clips 9', which `small` replaces"):
         Block("x:1", "", "$ a\n--clips 9\n", small={"--clips 9": ""}).steps()
+    with pytest.raises(ValueError, match=r"x:1: no line is '\^b', which `differs` leaves out"):
+        Block("x:1", "", "$ b\nab\n", differs=("^b",)).steps()
     with pytest.raises(ValueError, match="x:1: 'out' stands before the first command"):
         Block("x:1", "", "out\n$ a\n").steps()
 

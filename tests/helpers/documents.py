@@ -78,7 +78,8 @@ class Block:
         """The commands in order; lines that begin with # are none.
 
         Raises:
-          ValueError: Lines stand before the first command, or `small` names what no command has.
+          ValueError: Lines stand before the first command, or `small` or `differs` name what is not
+            there.
         """
         lines = self.text.replace("\\\n", "").splitlines()
         prompted = any(line.startswith(_PROMPT) for line in lines)
@@ -94,6 +95,10 @@ class Block:
         for old in self.small:
             if not any(old in command for command, *_ in found):
                 raise ValueError(f"{self}: no command has {old!r}, which `small` replaces")
+        shown_lines = "\n".join(line for _, *shown in found for line in shown)
+        for pattern in self.differs:
+            if not re.search(pattern, shown_lines, flags=re.M):
+                raise ValueError(f"{self}: no line is {pattern!r}, which `differs` leaves out")
         return [
             Step(self._at_small_scale(command), "\n".join(shown) if prompted else None)
             for command, *shown in found
