@@ -1,10 +1,10 @@
 """What more draws cost where the trunk is deterministic (det-flip), and what they cost Flipout.
 
-    python -m benchmarks.bench_draws [--model saved_models/esc10-det-flip] [--width 1.0]
+    python -m benchmarks.bench_draws --model MODEL [--width 1.0]
 
-A request: `serving_default` of a SavedModel on one 5 s clip. An evaluation: `predict_batches` on 32
-clips of 10 s by a full-width network with weights by its initializers, against one pass without
-draws.
+A request: `serving_default` of a SavedModel of det-flip on one 5 s clip. An evaluation:
+`predict_batches` on 32 clips of 10 s by a full-width network with weights by its initializers,
+against one pass without draws.
 """
 
 import argparse
@@ -133,7 +133,7 @@ def report(found, args) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="saved_models/esc10-det-flip")
+    parser.add_argument("--model", required=True, help="model directory of a det-flip network")
     parser.add_argument("--width", type=float, default=1.0)
     harness.run(__file__, parser, PARTS, report, rounds=2)
 

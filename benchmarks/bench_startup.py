@@ -1,6 +1,6 @@
 """From process start to answer, and the memory of a prediction by the full-width Flipout network.
 
-    python -m benchmarks.bench_startup [--model saved_models/esc10-det-flip]
+    python -m benchmarks.bench_startup [--model saved_models/esc10-drop]
 
 `vipann-tf predict` on one 5 s file is compared with `import tensorflow` and `tf.saved_model.load`
 of the same model in a fresh interpreter. The memory is that of predict on one 10 s file with the
@@ -130,7 +130,7 @@ def main() -> None:
         write_model(sys.argv[-1])
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="saved_models/esc10-det-flip")
+    parser.add_argument("--model", default="saved_models/esc10-drop")
     harness.run(__file__, parser, PARTS, report, rounds=2)
 
 

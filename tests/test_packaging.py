@@ -148,8 +148,8 @@ def test_recipes_and_models_of_an_installation(place, request):
     assert found == here
     names = {file.relative_to(RECIPES).as_posix() for file in RECIPES.rglob("*.yaml")}
     assert found["recipes"].keys() == names and len(names) > 20
-    assert found["models"].keys() >= {"esc10-det-flip", "everyday-sounds"}
-    assert "saved_model.pb" in found["models"]["esc10-det-flip"]["files"]
+    assert found["models"].keys() >= {"esc10-drop", "everyday-sounds"}
+    assert "saved_model.pb" in found["models"]["esc10-drop"]["files"]
 
 
 @pytest.mark.parametrize("place", ["installed", "zipped"])
@@ -160,31 +160,29 @@ def test_the_table_of_addresses_travels(place, request):
 
 
 def read_labels() -> list[str]:
-    file = ROOT / "saved_models" / "esc10-det-flip" / "1" / "assets" / "labels.csv"
+    file = ROOT / "saved_models" / "esc10-drop" / "1" / "assets" / "labels.csv"
     return [line.split(",")[1] for line in file.read_text(encoding="utf-8").splitlines()[1:]]
 
 
 def test_a_shipped_model_answers(installed, tmp_path):
     clip = str(tmp_path / "clip.wav")
     run(installed, "-m", "vipann_tf.cli", "synthesize", clip, "--seconds", "1")
-    out = run(installed, "-m", "vipann_tf.cli", "predict", "esc10-det-flip", clip, "--top", "10")
+    out = run(installed, "-m", "vipann_tf.cli", "predict", "esc10-drop", clip, "--top", "10")
     assert all(f"  {label}\n" in out for label in read_labels())
 
 
 def test_what_users_have_wins(tmp_path, monkeypatch):
     """A directory of a shipped model's name is taken, even if no model is in it."""
     monkeypatch.chdir(tmp_path)
-    assert read_model_info("esc10-det-flip") == read_model_info("saved_models/esc10-det-flip/1")
-    (tmp_path / "esc10-det-flip").mkdir()
-    with pytest.raises(ValueError, match="no model at esc10-det-flip: it has neither"):
-        read_model_info("esc10-det-flip")
-    assert read_labels() == metadata.read_labels("saved_models/esc10-det-flip")
+    assert read_model_info("esc10-drop") == read_model_info("saved_models/esc10-drop/1")
+    (tmp_path / "esc10-drop").mkdir()
+    with pytest.raises(ValueError, match="no model at esc10-drop: it has neither"):
+        read_model_info("esc10-drop")
+    assert read_labels() == metadata.read_labels("saved_models/esc10-drop")
 
 
-@pytest.mark.parametrize(
-    "name", ["nowhere", "saved_models", "../saved_models/esc10-det-flip", "/x"]
-)
+@pytest.mark.parametrize("name", ["nowhere", "saved_models", "../saved_models/esc10-drop", "/x"])
 def test_models_that_are_not_there(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="no such directory.* shipped models are .*esc10-det-flip"):
+    with pytest.raises(ValueError, match="no such directory.* shipped models are .*esc10-drop"):
         read_model_info(name)

@@ -32,7 +32,7 @@ from vipann_tf.training.transfer import transfer
 
 HERE = pathlib.Path(__file__).parent
 CLIPS = HERE / "clips"
-MODEL = HERE.parents[1] / "saved_models" / "esc10-det-flip"
+MODEL = HERE.parents[1] / "saved_models" / "esc10-drop"
 SECONDS = 1.15
 KINDS = ("deterministic", "dropout", "flipout")
 STRATEGIES = {
