@@ -23,7 +23,12 @@ from vipann_tf.training.transfer import transfer
 from vipann_tf.uncertainty import decomposition
 from vipann_tf.uncertainty.laplace import curvature
 
-STEPS = ("training.steps=40", "optimizer.learning_rate=0.01", "export.num_draws=3")
+STEPS = (
+    "training.steps=40",
+    "optimizer.learning_rate=0.01",
+    "export.num_draws=3",
+    "variational.laplace_precision=evidence",
+)
 OF_TASK = {"multiclass": ("events", 1), "multilabel": ("tagging", None)}
 POSTERIOR = {"fc_out/input_basis", "fc_out/output_basis", "fc_out/stddev"}
 
@@ -258,7 +263,7 @@ def test_an_imported_model_takes_the_split_train(made, tmp_path):
         update={"origin": "import", "data": None, "base": None, "recipe": {}, "training": {}}
     )
     light_version(network, tmp_path / "imported", imported, read_dataset_info(data).labels)
-    add_laplace_head(tmp_path / "imported", data, tmp_path / "m")
+    add_laplace_head(tmp_path / "imported", data, tmp_path / "m", precision="evidence")
     assert same_weights(tmp_path / "m", laplace)
     assert read_model_info(tmp_path / "m").recipe == {}
 
