@@ -16,7 +16,7 @@ from vipann_tf.recipes import find_recipe
 def test_steps_are_commands():
     steps = quickstart.commands(Path("out"))
     assert [arguments[0] for _, arguments in steps] == [
-        "prepare", "prepare", "prepare", "pretrain", "pretrain", "transfer",
+        "prepare", "prepare", "prepare", "pretrain", "transfer",
         "evaluate", "synthesize", "predict",
     ]  # fmt: skip
     for _, (name, *arguments) in steps:

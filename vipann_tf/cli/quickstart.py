@@ -40,21 +40,10 @@ def commands(out: Path) -> list[tuple[str, list[str]]]:
             ),
         ),
         (
-            "A plain network of the same shape",
+            "Transfer a network that comes along, trained on real sounds: a Bayesian last layer, "
+            "your own labels; fold 5 is held out",
             (
-                "pretrain pretrain/quickstart_deterministic",
-                "--data",
-                data / "tagging",
-                "--out",
-                models / "deterministic",
-            ),
-        ),
-        (
-            "Transfer: the plain trunk, a Bayesian last layer, your own labels; fold 5 is held out",
-            (
-                "transfer --strategy det-laplace --base",
-                models / "deterministic",
-                "--data",
+                "transfer --strategy det-laplace --base everyday-sounds --data",
                 data / "events",
                 "--test-fold 5 --recipe transfer/quickstart",
                 "--out",
@@ -116,15 +105,15 @@ def run(cli: click.Group, out: str, *, overwrite: bool) -> None:
     _demonstrate(root / "results")
     click.secho("\nMade:", bold=True)
     click.echo(
-        f"  {root / 'models'}   three SavedModels, ready for TensorFlow Serving\n"
+        f"  {root / 'models'}   two SavedModels, ready for TensorFlow Serving\n"
         f"  {root / 'results'}  report.html to read; metrics.json, predictions.csv,\n"
         "    reliability.png\n"
         f"  {root / 'data'}     three dataset directories\n"
         "Next: your own sounds, one folder per class:\n"
         "  vipann-tf prepare folder SOUNDS data/mine\n"
-        "  vipann-tf transfer --strategy det-flip --base "
-        f"{root / 'models' / 'deterministic'} --data data/mine --out models/mine\n"
-        "To start from published AudioSet weights, see `vipann-tf import --help`."
+        "  vipann-tf transfer --strategy drop --recipe transfer/small_finetune \\\n"
+        "    --base everyday-sounds --data data/mine --out models/mine\n"
+        "To start from published AudioSet weights, see `vipann-tf download --list`."
     )
 
 

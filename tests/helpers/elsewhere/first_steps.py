@@ -28,7 +28,7 @@ def first_steps(out: pathlib.Path) -> None:
     for task in ("multilabel", "multiclass"):
         run(f"prepare synthetic {out}/{task} --task {task} --clips 20 --seconds 1 --workers 2")
     base = f"{out}/base"
-    run(f"pretrain pretrain/quickstart_deterministic --data {out}/multilabel --out {base} {TINY}")
+    run(f"pretrain pretrain/small_deterministic --data {out}/multilabel --out {base} {TINY}")
     data = f"--data {out}/multiclass --test-fold 5"
     run(f"transfer --strategy det-flip --mode fixed --base {base} {data} --out {out}/mine {SHORT}")
     clip = str(out / "Ω → 鳥.wav")
