@@ -193,8 +193,8 @@ class Variational(Section):
     laplace_precision: Positive | LaplacePrecision = pydantic.Field(
         default="weights",
         description="Precision of the prior of a Laplace head (`det-laplace`), 1 / variance. "
-        "`weights`: the prior fits the trained weights, 1 / mean(W^2). `evidence`: the one with the "
-        "largest evidence; far too wide after a training without weight decay.",
+        "`weights`: the prior fits the trained weights, 1 / mean(W^2). `evidence`: the prior with "
+        "the largest evidence, which is far too wide after a training without weight decay.",
     )
 
 
