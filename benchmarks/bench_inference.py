@@ -1,6 +1,6 @@
 """Monte Carlo inference of the full-width network against TFP's layers and the reference's.
 
-    python -m benchmarks.bench_inference [--width 1.0] [--clips 32] [--samples 10] [--seconds 10]
+    python -m benchmarks.bench_inference [--width 1.0] [--clips 32] [--num-draws 10] [--seconds 10]
 
 Ours draws each network once and asks it about all clips; the comparators draw anew in every layer
 and every call, so that their cost is one pass per draw: they are asked for fewer draws
@@ -59,7 +59,7 @@ def ours(kind: str, precision: str):
                     "clip_id": tf.constant([str(start + i) for i in range(len(part))]),
                 }
 
-        samples = args.samples if kind == "flipout" else 1
+        samples = args.num_draws if kind == "flipout" else 1
         predict_batches(model, batches(args.batch), num_draws=1, seed=1)
         began = time.perf_counter()
         answer = predict_batches(model, batches(args.clips), num_draws=samples, seed=0)
@@ -81,8 +81,8 @@ def comparator_draws(args, kind: str) -> tuple[int, float]:
     """How many draws a comparator makes, and the factor for its time."""
     if kind != "flipout":
         return 1, 1.0
-    draws = min(args.comparator_samples, args.samples)
-    return draws, args.samples / draws
+    draws = min(args.comparator_samples, args.num_draws)
+    return draws, args.num_draws / draws
 
 
 def plain(kind: str):
@@ -144,7 +144,7 @@ PARTS = {
 def report(found, args) -> str:
     rows = []
     for name, row in found.items():
-        draws = args.samples if name.startswith("Flipout") else 1
+        draws = args.num_draws if name.startswith("Flipout") else 1
         passes = args.clips * draws
         comparator = "Flipout, TFP's layers" if draws > 1 else "deterministic, Keras"
         floor = row.results.get("floor")
@@ -173,16 +173,14 @@ def report(found, args) -> str:
     ).mean()
     return "\n".join(
         [
-            f"## Inference: {args.clips} clips of {args.seconds:g} s, {args.samples} draws, "
+            f"## Inference: {args.clips} clips of {args.seconds:g} s, {args.num_draws} draws, "
             f"width {args.width:g}",
             "",
             harness.table(header, rows),
             "",
             "The floor is the convolutions' arithmetic at this machine's rate of matrix products. "
-            "The "
-            f"comparators made {min(args.comparator_samples, args.samples)} draws and are charged "
-            "for "
-            f"{args.samples}.",
+            f"The comparators made {min(args.comparator_samples, args.num_draws)} draws and are "
+            f"charged for {args.num_draws}.",
             "",
             harness.bar("Flipout in float32 against TFP's layers", tfp / single.typical, least=2.5),
             harness.bar("Flipout in bfloat16 against TFP's layers", tfp / half.typical, least=6),

@@ -108,7 +108,7 @@ def report(found, args) -> str:
             "",
             harness.table(["process", "seconds"], rows),
             "",
-            harness.bar("predict against import tensorflow + load", ratio, most=1.4),
+            harness.bar("predict against import tensorflow + load", ratio, most=1.1),
             harness.bar(
                 f"GB at the peak of predict, full-width Flipout, T = {MEMORY_SAMPLES}",
                 gib * 2**30 / 1e9,

@@ -52,7 +52,7 @@ def test_s3_without_tensorflow_io(monkeypatch):
 
 def test_s3(tmp_path):
     pytest.importorskip("moto", reason="needs moto, an S3 server for tests")
-    pytest.importorskip("tensorflow_io", reason="needs tensorflow-io (Python up to 3.12)")
+    pytest.importorskip("tensorflow_io", reason="needs tensorflow-io (the extra io: make test-io)")
     source = recordings(tmp_path / "source")
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.helpers.s3_server"],

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import other_tensorflow
 from tests.helpers.exported_models import (
+    CLOSE,
     KINDS,
     LABELS,
     NUM_DRAWS,
@@ -18,6 +20,7 @@ from tests.helpers.exported_models import (
     small_info,
     small_model,
 )
+from tests.helpers.paths import ROOT
 from vipann_tf.models.draw_statistics import estimate_statistics
 from vipann_tf.saved_model.ensembling import ensemble
 from vipann_tf.saved_model.export import export
@@ -55,14 +58,18 @@ def program(tmp_path_factory) -> Path:
     return path
 
 
+def read_graph(version: Path):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    content = (version / "saved_model.pb").read_bytes()
+    return saved_model_pb2.SavedModel.FromString(content).meta_graphs[0]
+
+
 class Asker:
     """Requests for one model, asked of the C program together."""
 
     def __init__(self, program: Path, version: Path):
-        from tensorflow.core.protobuf import saved_model_pb2
-
-        content = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
-        self._signatures = content.meta_graphs[0].signature_def
+        self._signatures = read_graph(version).signature_def
         self._command = [str(program), str(version)]
         self._requests = b""
         self._count = 0
@@ -182,3 +189,41 @@ def test_bad_requests_are_told_apart_and_survived(exported, waveforms, program):
         assert text in error
     for answer in goods:
         np.testing.assert_array_equal(answer, first)
+
+
+@pytest.fixture(scope="module")
+def from_elsewhere(tmp_path_factory) -> Path:
+    """A folder of SavedModels that another TensorFlow exported, and of what they said there."""
+    python = other_tensorflow.find()
+    if python is None:
+        pytest.skip("needs .venv or .venv-io with another TensorFlow (make install, make test-io)")
+    out = tmp_path_factory.mktemp("elsewhere")
+    command = [python, "-m", "tests.helpers.other_tensorflow", out]
+    # The other Python has packages of its own.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    return out
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_of_another_tensorflow(from_elsewhere, program, kind):
+    """Servers are often older than what exported their model: it loads, and answers the same.
+
+    By the C library, as a server has it, and by this TensorFlow in Python.
+    """
+    version = from_elsewhere / kind / "1"
+    assert read_graph(version).meta_info_def.tensorflow_version != tf.__version__
+    expected = np.load(from_elsewhere / f"{kind}.npz")
+    found = other_tensorflow.answers(tf.saved_model.load(str(version)))
+    assert found.keys() == set(expected.files) and len(found) > 20
+    for name, values in found.items():
+        limit = 1e-5 * max(1.0, np.abs(expected[name]).max())
+        np.testing.assert_allclose(values, expected[name], rtol=0, atol=limit, err_msg=name)
+    clips = other_tensorflow.requests()["embed"]["waveform"]
+    asker = Asker(program, version)
+    asker.add("serving_default", clips, "probabilities")
+    asker.add("serving_default", clips[1:2], "epistemic")
+    probs, epistemic = asker.answers()
+    expected_probs = expected["serving_default/probabilities"]
+    np.testing.assert_allclose(probs.reshape(expected_probs.shape), expected_probs, **CLOSE)
+    np.testing.assert_allclose(epistemic, expected["serving_default/epistemic"][1:2], **CLOSE)
