@@ -138,8 +138,8 @@ def d_prime(auc: float) -> float | None:
 
 
 def _scorable(labels: BoolArray) -> BoolArray:
-    scorable: BoolArray = labels.any(axis=0) & ~labels.all(axis=0)
-    return scorable
+    clips = labels.sum(axis=0)
+    return (clips > 0) & (clips < len(labels))
 
 
 def _by_label(score: Callable[..., float], probs: ArrayLike, labels: ArrayLike) -> FloatArray:

@@ -50,6 +50,7 @@ from vipann_tf.evaluation.prediction_sets import set_statistics
 from vipann_tf.evaluation.results import KINDS, Results
 from vipann_tf.uncertainty import calibration as cal
 from vipann_tf.uncertainty import selective
+from vipann_tf.uncertainty.arrays import FloatArray
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
 from vipann_tf.uncertainty.confidence_intervals import auroc_interval, average_precision_interval
 from vipann_tf.uncertainty.consistency import calibrated_ece
@@ -205,7 +206,7 @@ def _ood(results: Results, name: str, resamples: int) -> dict:
 def _per_label(results: Results) -> list[dict]:
     probs, truth = results.answers.probs, np.asarray(results.truth, bool)
     stats = cal.label_reliability(probs, truth, results.task)
-    columns = {
+    columns: dict[str, FloatArray] = {
         "ece": cal.expected_calibration_error(stats),
         "epistemic": np.mean(results.answers.label_epistemic, axis=0, dtype=np.float64),
     }
@@ -226,7 +227,9 @@ def _per_label(results: Results) -> list[dict]:
             labels=np.arange(len(results.labels)),
             zero_division=np.nan,
         )
-        columns.update(precision=precision, recall=recall, f1=f1)
+        columns.update(
+            precision=np.asarray(precision), recall=np.asarray(recall), f1=np.asarray(f1)
+        )
     return [
         {
             "label": label,

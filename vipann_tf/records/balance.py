@@ -60,7 +60,7 @@ def log_factors(label_sets: LabelSets, num_labels: int) -> tuple[np.ndarray, flo
     log_weights = np.zeros(len(sets))
     for _ in range(_SWEEPS):
         moved = 0.0
-        for label in present:
+        for label in present.tolist():
             indices = holders[label]
             expected = clips[indices] @ np.exp(log_weights[indices])
             wanted = factors[label] + np.log(target[label] / expected)

@@ -166,8 +166,7 @@ class Detections:
 
     def add(self, window: Window) -> None:
         """Add the next window in order of time."""
-        for label in np.flatnonzero(window.probabilities >= self._threshold):
-            label = int(label)
+        for label in np.flatnonzero(window.probabilities >= self._threshold).tolist():
             start, probability = window.start_s, float(window.probabilities[label])
             epistemic = float(window.label_epistemic[label])
             earlier = self._going.get(label)

@@ -286,7 +286,9 @@ def sweep_calibration_error(confidence: ArrayLike, outcome: ArrayLike) -> float:
 def _mean(total: ArrayLike, count: ArrayLike) -> FloatArray:
     """Return total / count, NaN if the count is 0."""
     total, count = np.asarray(total, np.float64), np.asarray(count)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    mean: FloatArray = np.full(total.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
 
 
 def _check_bins(bins: int) -> None:

@@ -81,4 +81,5 @@ def _tied_groups(
 
 
 def _ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    ratio: FloatArray = np.full(top.shape, np.nan)
+    return np.divide(top, bottom, out=ratio, where=bottom > 0)
