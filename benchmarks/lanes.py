@@ -30,7 +30,7 @@ PARTS = {
     "inference, flip, T = 10": [*ANSWER, "Flipout, ours, float32", "--repeats"],
 }
 LOAD, PREDICT = "import tensorflow + load", "predict one file"
-MODEL = "saved_models/esc10-det-flip"
+MODEL = "saved_models/esc10-drop"
 # A benchmark in its own process, with the processor's clock.
 RUN = """
 import runpy, sys, time
