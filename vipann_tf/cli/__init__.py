@@ -19,6 +19,7 @@ from vipann_tf.cli import (
     training,
 )
 from vipann_tf.cli.command import Group
+from vipann_tf.cli.quiet_import import quieten_tensorflow
 
 __all__ = ["main", "run"]
 
@@ -55,7 +56,7 @@ def main() -> None:
     Train them, transfer them to your own labels, evaluate and serve them.
     """
     # TensorFlow's start-up notices would hide a command's own output.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quieten_tensorflow()
 
 
 def run() -> None:
