@@ -1,7 +1,7 @@
 """TensorFlow's import without its start-up notices.
 
-TensorFlow 2.19 and later print some of them before they read TF_CPP_MIN_LOG_LEVEL, with each command
-(tensorflow/tensorflow#100442): a WARNING that is none, and that no GPU was found.
+TensorFlow 2.19 and later print some of them before they read TF_CPP_MIN_LOG_LEVEL, with each
+command (tensorflow/tensorflow#100442): a WARNING that is none, and that no GPU was found.
 """
 
 import contextlib
