@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from vipann_tf.cli import main, quickstart
+from vipann_tf.errors import UserError
 from vipann_tf.recipes import find_recipe
 
 
@@ -58,3 +61,30 @@ def test_an_interrupt_ends_it(tmp_path):
     assert process.returncode == 130, output
     assert "Interrupted" in output and "Made:" not in output
     assert output.count("$ vipann-tf") == 0
+
+
+NUM_STEPS = len(quickstart.commands(Path("out")))
+
+
+@pytest.mark.parametrize("how", ["fails", "is interrupted"])
+@pytest.mark.parametrize("end", range(NUM_STEPS))
+def test_every_step_can_end_it(end, how, monkeypatch):
+    """Steps before it do nothing; the step itself gets a real signal, or fails as commands do."""
+    calls = []
+
+    def step(**_):
+        calls.append(how)
+        if len(calls) <= end:
+            return
+        if how == "fails":
+            raise UserError("no room")
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(5)
+
+    for name in {arguments[0] for _, arguments in quickstart.commands(Path("out"))}:
+        monkeypatch.setattr(main.get_command(None, name), "callback", step)
+    result = CliRunner().invoke(main, ["quickstart", "--out", "out"])
+    assert result.exit_code == {"fails": 1, "is interrupted": 130}[how]
+    assert len(calls) == result.output.count("$ vipann-tf") == end + 1
+    assert "Made:" not in result.output
+    assert {"fails": "Error: no room", "is interrupted": "Interrupted"}[how] in result.output
