@@ -1,4 +1,4 @@
-"""A preparation to be killed: `... OUT WORKERS`, 60 clips of 20 ms (of a minute, for `NOTES`)."""
+"""A preparation to be killed: `... OUT WORKERS`, 60 clips of 20 ms (of a second, for `NOTES`)."""
 
 import os
 import pathlib
@@ -35,7 +35,7 @@ def noting(clip: Clip, sample_rate_hz: int) -> np.ndarray:
 def waiting(clip: Clip, sample_rate_hz: int) -> np.ndarray:
     """As `noting`; then wait for the signal that ends the process, on a busy machine too."""
     waveform = noting(clip, sample_rate_hz)
-    time.sleep(60.0)
+    time.sleep(1.0)
     return waveform
 
 
