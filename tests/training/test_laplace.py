@@ -18,7 +18,7 @@ from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.load import load_model, load_signatures, read_variables
 from vipann_tf.saved_model.metadata import Calibration, read_model_info
-from vipann_tf.training.laplace import add_laplace_head, precision_warning
+from vipann_tf.training.laplace import add_laplace_head
 from vipann_tf.training.transfer import transfer
 from vipann_tf.uncertainty import decomposition
 from vipann_tf.uncertainty.laplace import curvature
@@ -287,21 +287,6 @@ def test_what_is_refused(made, tmp_path):
         with pytest.raises(UserError, match=message):
             add_laplace_head(tmp_path / change, data, tmp_path / "m")
     assert not (tmp_path / "m").exists()
-
-
-@pytest.mark.parametrize(
-    ("precision", "words"),
-    [
-        (1.0000001e-4, "lowest of its range, 0.0001: the clips hardly determine"),
-        (9.999999e5, r"highest of its range, 1e\+06: the last layer is nearly 0"),
-    ],
-)
-def test_a_precision_at_the_end_of_its_range_is_told(precision, words):
-    assert re.search(words, precision_warning(precision))
-
-
-def test_a_precision_within_its_range_is_not():
-    assert precision_warning(2e-4) is precision_warning(9e5) is None
 
 
 @pytest.mark.usefixtures("eager")

@@ -40,8 +40,8 @@ def commands(out: Path) -> list[tuple[str, list[str]]]:
             ),
         ),
         (
-            "Transfer a network that comes along, trained on real sounds: a Bayesian last layer, "
-            "your own labels; fold 5 is held out",
+            "Transfer: a shipped network of real sounds, a Bayesian last layer, your own labels; "
+            "fold 5 is held out",
             (
                 "transfer --strategy det-laplace --base everyday-sounds --data",
                 data / "events",
