@@ -23,12 +23,8 @@ from vipann_tf.training.transfer import transfer
 from vipann_tf.uncertainty import decomposition
 from vipann_tf.uncertainty.laplace import curvature
 
-STEPS = (
-    "training.steps=40",
-    "optimizer.learning_rate=0.01",
-    "export.num_draws=3",
-    "variational.laplace_precision=evidence",
-)
+STEPS = ("training.steps=40", "optimizer.learning_rate=0.01", "export.num_draws=3")
+PRIOR = "variational.laplace_precision=evidence"
 OF_TASK = {"multiclass": ("events", 1), "multilabel": ("tagging", None)}
 POSTERIOR = {"fc_out/input_basis", "fc_out/output_basis", "fc_out/stddev"}
 
@@ -42,7 +38,7 @@ def made(bases, events, tagging, tmp_path_factory):
         data = {"events": events, "tagging": tagging}[name]
         det, laplace = out / f"det-{task}", out / f"laplace-{task}"
         with pytest.MonkeyPatch.context() as patch, eagerly(patch):
-            recipe = transfer_recipe("det", "fixed", *STEPS)
+            recipe = transfer_recipe("det", "fixed", *STEPS, PRIOR)
             transfer(recipe, bases["deterministic"], data, det, test_fold=fold)
             add_laplace_head(det, data, laplace)
         found[task] = det, laplace, data
