@@ -1,6 +1,7 @@
 """Preparations that were interrupted, killed, or ran out of disk."""
 
 import errno
+import functools
 import multiprocessing
 import os
 import random
@@ -102,6 +103,8 @@ def started(tmp_path, *, workers=2):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell ignores interrupts on behalf of what it starts in the background, such as a suite.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + 60
     while len(pids := [int(path.name) for path in notes.iterdir()]) < workers:
