@@ -7,6 +7,7 @@ import click
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_dataset, print_plan
+from vipann_tf.cli.printing.notices import NoticePrinter
 from vipann_tf.errors import UserError
 
 
@@ -56,6 +57,7 @@ class _Prepare(Command):
 @click.option(
     "--dry-run", is_flag=True, help="Show what would be written; decode and write nothing."
 )
+@click.option("--strict", is_flag=True, help="Make every notice an error.")
 @common("overwrite")
 def prepare(
     dataset: str,
@@ -64,6 +66,7 @@ def prepare(
     workers: int | None,
     runner: str | None,
     dry_run: bool,
+    strict: bool,
     overwrite: bool,
     **options: Any,
 ) -> None:
@@ -86,6 +89,7 @@ def prepare(
         return
 
     from vipann_tf.records.prepare import prepare as run
+    from vipann_tf.records.summary import read_notices
 
     with terminal.progress("Preparing") as show:
         info = run(
@@ -94,10 +98,14 @@ def prepare(
             seconds=seconds,
             workers=workers,
             overwrite=overwrite,
+            strict=strict,
             runner=runner,
             beam_options=beam_options,
             on_progress=show,
         )
+    printer = NoticePrinter(f"{paths[-1]}/notices.csv")
+    printer.add(read_notices(paths[-1]))
+    printer.close()
     print_dataset(paths[-1], info)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from vipann_tf.errors import UserError
+from vipann_tf.notices import Notice
 from vipann_tf.task import Task
 
 __all__ = ["Clip", "Rejection", "Source", "check_split", "split_of_fold"]
@@ -59,6 +60,7 @@ class Source:
       clips: What to prepare, in a stable order.
       clip_seconds: Clip length unless the user asks for another, in seconds.
       rejected: Items that were found unusable while listing.
+      notices: What was found or guessed while listing and the user should know.
       decode: Picklable function `decode(clip, sample_rate_hz)` that makes a clip's waveform,
         float32 [samples], if there is no file to read. `None` reads `clip.path`.
     """
@@ -69,6 +71,7 @@ class Source:
     clips: Sequence[Clip]
     clip_seconds: float
     rejected: tuple[Rejection, ...] = ()
+    notices: tuple[Notice, ...] = ()
     decode: Callable[[Clip, int], np.ndarray] | None = None
 
 

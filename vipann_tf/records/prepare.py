@@ -15,9 +15,10 @@ from vipann_tf.errors import UserError
 from vipann_tf.files import storage
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.staging import WORK, resumable_directory
+from vipann_tf.notices import Notice
 from vipann_tf.records import beam_job, local_pool
 from vipann_tf.records.plan import Plan, ShardPlan, plan_shards
-from vipann_tf.records.schema import INFO_FILE, DatasetInfo
+from vipann_tf.records.schema import INFO_FILE, NOTICES_FILE, DatasetInfo
 from vipann_tf.records.shards import (
     CLIPS_SUFFIX,
     RESULT_SUFFIX,
@@ -36,7 +37,7 @@ Progress = Callable[[int, int], None]
 Executor = Callable[[ShardJob, int, Callable[[int], None]], None]
 
 # Part of every manifest, so that shards of an older layout are written again.
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
 
 _DISK_FULL = os.strerror(errno.ENOSPC)
 
@@ -50,6 +51,7 @@ def prepare(
     shards: int | None = None,
     workers: int | None = None,
     overwrite: bool = False,
+    strict: bool = False,
     runner: str | None = None,
     beam_options: Sequence[str] = (),
     on_progress: Progress | None = None,
@@ -70,6 +72,7 @@ def prepare(
       shards: Shard files per split; `None` chooses by size.
       workers: Processes on this machine; `None` uses all cores unless the job is small.
       overwrite: Whether to replace `out` if it is a dataset directory.
+      strict: Whether a notice is an error.
       runner: `None` prepares on this machine. `dask`, or the name of another runner of Apache Beam,
         prepares on its cluster, whose workers must see the source and the parent of `out` under the
         same paths.
@@ -80,7 +83,8 @@ def prepare(
       What was written, as in dataset.json.
 
     Raises:
-      UserError: An argument is wrong, `out` exists, or no clip is usable.
+      UserError: An argument is wrong, `out` exists, no clip is usable, or there are notices and
+        `strict` is given.
     """
     if workers is not None and workers < 1:
         raise UserError(f"workers is {workers}; use 1 or more")
@@ -89,7 +93,7 @@ def prepare(
     if not plan.clips:
         raise UserError(none_usable(source, plan.rejected))
     try:
-        return _prepare(plan, out, overwrite, executor, on_progress)
+        return _prepare(plan, out, overwrite, strict, executor, on_progress)
     except WorkerDied as error:
         raise UserError(
             f"{error}, perhaps for lack of memory; the same command resumes where this one stopped,"
@@ -124,10 +128,13 @@ def _prepare(
     plan: Plan,
     out: StrPath,
     overwrite: bool,
+    strict: bool,
     executor: Executor,
     on_progress: Progress | None,
 ) -> DatasetInfo:
     source = plan.source
+    if strict:
+        _refuse_notices(source.notices)
     with resumable_directory(out, mark=INFO_FILE, overwrite=overwrite) as stage:
         work = storage.join(stage, WORK)
         todo = _write_manifests(plan, stage, work)
@@ -149,12 +156,25 @@ def _prepare(
         rejected = [*plan.rejected, *(row for result in results for row in result.rejected)]
         if not any(result.clips for result in results):
             raise UserError(none_usable(source, rejected))
-        info = summarize(plan, results, rejected)
+        notices = [*source.notices, *(row for result in results for row in result.notices)]
+        if strict:
+            _refuse_notices(notices)
+        info = summarize(plan, results, rejected, notices)
         for result in results:
             if result.split not in info.splits:
                 storage.remove(storage.join(stage, result.name))
-        write_summary(stage, info, results, rejected)
+        write_summary(stage, info, results, rejected, notices)
     return info
+
+
+def _refuse_notices(notices: Sequence[Notice]) -> None:
+    if notices:
+        first = min(notices)
+        raise UserError(
+            f"{len(notices)} notices, which --strict makes errors, for example {first.path}:"
+            f" {first.kind}: {first.detail}; mend them, or leave --strict out to read them all in"
+            f" {NOTICES_FILE}"
+        )
 
 
 def _write_manifests(plan: Plan, stage: str, work: str) -> list[ShardPlan]:

@@ -25,6 +25,7 @@ __all__ = [
     "CLIP_ID",
     "INFO_FILE",
     "LABELS",
+    "NOTICES_FILE",
     "REJECTED_FILE",
     "WAVEFORM",
     "DatasetInfo",
@@ -40,6 +41,7 @@ __all__ = [
 
 INFO_FILE = "dataset.json"
 REJECTED_FILE = "rejected.csv"
+NOTICES_FILE = "notices.csv"
 
 # Keys of a record.
 CLIP_ID = "clip_id"
@@ -89,6 +91,7 @@ class DatasetInfo(_Strict):
     clip_seconds: float
     splits: dict[str, SplitInfo]
     rejected: dict[str, int]
+    notices: dict[str, int] = {}  # absent from older directories
 
     @property
     def samples(self) -> int:
@@ -103,7 +106,7 @@ class DatasetInfo(_Strict):
     @property
     def fingerprint(self) -> str:
         """A hash of everything that a model can learn from: records, labels and splits."""
-        content = self.model_dump_json(exclude={"rejected"})
+        content = self.model_dump_json(exclude={"rejected", "notices"})
         return hashlib.sha256(content.encode()).hexdigest()
 
     def check_splits(self, names: str | Iterable[str]) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 from vipann_tf.audio.decoding import DecodeError, Decoder
 from vipann_tf.datasets.base import Clip, Rejection
 from vipann_tf.files import storage
+from vipann_tf.notices import Notice
 from vipann_tf.records.schema import clip_samples, serialize, to_int16
 from vipann_tf.records.tfrecord_file import RecordWriter
 
@@ -58,6 +59,7 @@ class ShardResult:
     silent: int
     clipped: int
     rejected: list[Rejection]
+    notices: list[Notice]
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -68,6 +70,7 @@ class ShardResult:
         """Read what `to_json` returned."""
         fields = json.loads(text)
         fields["rejected"] = [Rejection(**row) for row in fields["rejected"]]
+        fields["notices"] = [Notice(**row) for row in fields["notices"]]
         return cls(**fields)
 
 
@@ -160,6 +163,7 @@ class ShardWriter:
         counts = np.zeros(len(self._labels), np.int64)
         silent = clipped = 0
         rejected = []
+        notices: list[Notice] = []
         sets: Counter[tuple[int, ...]] = Counter()
         with storage.open_write(path) as file:
             writer = RecordWriter(file)
@@ -188,6 +192,7 @@ class ShardWriter:
             silent=silent,
             clipped=clipped,
             rejected=rejected,
+            notices=notices,
         )
 
     def waveform(self, clip: Clip) -> np.ndarray:

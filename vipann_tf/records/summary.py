@@ -1,4 +1,4 @@
-"""The summary of a preparation: dataset.json, rejected.csv, label_sets.json."""
+"""The summary of a preparation: dataset.json, rejected.csv, notices.csv, label_sets.json."""
 
 from __future__ import annotations
 
@@ -11,16 +11,27 @@ from collections.abc import Iterable, Sequence
 
 from vipann_tf.datasets.base import Rejection, Source
 from vipann_tf.files import storage
+from vipann_tf.files.paths import StrPath
+from vipann_tf.notices import Notice
 from vipann_tf.records.label_sets import LABEL_SETS_FILE, dump_label_sets, merge_label_sets
 from vipann_tf.records.plan import Plan
-from vipann_tf.records.schema import INFO_FILE, REJECTED_FILE, DatasetInfo, SplitInfo
+from vipann_tf.records.schema import (
+    INFO_FILE,
+    NOTICES_FILE,
+    REJECTED_FILE,
+    DatasetInfo,
+    SplitInfo,
+)
 from vipann_tf.records.shards import ShardResult
 
-__all__ = ["none_usable", "summarize", "write_summary"]
+__all__ = ["none_usable", "read_notices", "summarize", "write_summary"]
 
 
 def summarize(
-    plan: Plan, results: Sequence[ShardResult], rejected: Sequence[Rejection]
+    plan: Plan,
+    results: Sequence[ShardResult],
+    rejected: Sequence[Rejection],
+    notices: Sequence[Notice],
 ) -> DatasetInfo:
     """Return the content of dataset.json, without splits that hold no record."""
     splits = _by_split(results)
@@ -32,6 +43,7 @@ def summarize(
         clip_seconds=plan.seconds,
         splits={split: _split_info(shards) for split, shards in splits.items()},
         rejected=dict(sorted(Counter(row.reason for row in rejected).items())),
+        notices=dict(sorted(Counter(notice.kind for notice in notices).items())),
     )
 
 
@@ -40,10 +52,13 @@ def write_summary(
     info: DatasetInfo,
     results: Sequence[ShardResult],
     rejected: Iterable[Rejection],
+    notices: Iterable[Notice],
 ) -> None:
     """Write all files of a dataset directory but the shards, dataset.json last."""
     with storage.open_write(storage.join(directory, REJECTED_FILE)) as file:
-        file.write(_rejected_csv(rejected))
+        file.write(_csv(Rejection, rejected))
+    with storage.open_write(storage.join(directory, NOTICES_FILE)) as file:
+        file.write(_csv(Notice, notices))
     if info.task == "multilabel":
         sets = {
             split: merge_label_sets(shard.label_sets for shard in shards)
@@ -53,6 +68,15 @@ def write_summary(
             file.write(dump_label_sets(sets))
     with storage.open_write(storage.join(directory, INFO_FILE)) as file:
         file.write(info.model_dump_json(indent=1).encode() + b"\n")
+
+
+def read_notices(directory: StrPath) -> list[Notice]:
+    """Read the notices of a dataset directory; older directories have none."""
+    try:
+        text = storage.read_bytes(storage.join(directory, NOTICES_FILE)).decode()
+    except FileNotFoundError:
+        return []
+    return [Notice(**row) for row in csv.DictReader(io.StringIO(text))]
 
 
 def none_usable(source: Source, rejected: Sequence[Rejection]) -> str:
@@ -93,11 +117,11 @@ def _split_info(shards: Sequence[ShardResult]) -> SplitInfo:
     )
 
 
-def _rejected_csv(rejected: Iterable[Rejection]) -> bytes:
+def _csv(kind: type[Rejection | Notice], rows: Iterable[Rejection | Notice]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in dataclasses.fields(Rejection)])
-    for row in sorted(rejected, key=dataclasses.astuple):
+    writer.writerow([field.name for field in dataclasses.fields(kind)])
+    for row in sorted(rows, key=dataclasses.astuple):
         writer.writerow(dataclasses.astuple(row))
     # File names need not be valid UTF-8.
     return text.getvalue().encode("utf-8", "backslashreplace")

@@ -48,6 +48,9 @@ def print_dataset(path: str, info: DatasetInfo) -> None:
     if info.rejected:
         reasons = ", ".join(f"{count} {reason}" for reason, count in info.rejected.items())
         click.echo(f"Rejected: {reasons} (see rejected.csv)")
+    if info.notices:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in info.notices.items())
+        click.echo(f"Notices: {kinds} (see notices.csv)")
 
 
 def print_unfinished(path: str, run: dict[str, Any]) -> None:
