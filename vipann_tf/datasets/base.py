@@ -29,6 +29,8 @@ class Clip:
       split: The split it belongs to.
       offset_s: Where it starts in the file, in seconds.
       duration_s: How long it is, in seconds; `None` for the rest of the file.
+      group: What must stay on one side of every hold-out, such as a site or an individual; empty
+        for the file itself.
     """
 
     clip_id: str
@@ -37,6 +39,7 @@ class Clip:
     split: str
     offset_s: float = 0.0
     duration_s: float | None = None
+    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
