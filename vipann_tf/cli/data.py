@@ -51,9 +51,52 @@ class _Prepare(Command):
 )
 @click.option("--subset", help="esc50: esc10 for the subset of ten classes.")
 @click.option("--task", help="folder, csv: multiclass or multilabel. synthetic: also ood.")
+@click.option(
+    "--windows",
+    type=float,
+    metavar="S",
+    help="folder, csv, raven: cut recordings into windows of S seconds, which are the clips "
+    "(raven: by default 5). The last one ends with the recording.",
+)
+@click.option(
+    "--hop",
+    type=float,
+    metavar="S",
+    help="With --windows: time between their begins; by default the length of a window.",
+)
+@click.option(
+    "--holdout",
+    type=float,
+    metavar="SHARE",
+    help="folder, csv, raven: make the splits train and test, with this share of the clips in "
+    "test, such as 0.2. Labels are balanced, and no recording (or group) is in both.",
+)
+@click.option(
+    "--folds",
+    type=int,
+    metavar="K",
+    help="folder, csv, raven: make K folds in the same way. synthetic: number of folds of the "
+    "multiclass task.",
+)
+@click.option("--seed", type=int, help="--holdout, --folds: seed. synthetic: seed of all sounds.")
+@click.option(
+    "--annotation-column",
+    metavar="NAME",
+    help="raven: column of the labels; by default Annotation, Species, Label ...",
+)
+@click.option(
+    "--min-overlap",
+    metavar="X",
+    help="raven: what a window must hold of an annotation to carry its label: a share of it (or of "
+    "the window, if that is shorter), or seconds, such as 0.25s; by default 50%.",
+)
+@click.option(
+    "--unlabelled",
+    type=click.Choice(["keep", "drop"]),
+    help="raven: whether windows without a label are clips where none is true (keep, the default), "
+    "or are left out, since the recordings are annotated only in part.",
+)
 @click.option("--clips", type=int, help="synthetic: number of clips.")
-@click.option("--seed", type=int, help="synthetic: seed of all sounds.")
-@click.option("--folds", type=int, help="synthetic: number of folds of the multiclass task.")
 @click.option(
     "--dry-run", is_flag=True, help="Show what would be written; decode and write nothing."
 )
@@ -81,10 +124,20 @@ def prepare(
     if len(paths) != 1 + needs_source:
         wanted = "SOURCE OUT" if needs_source else "OUT"
         raise UserError(f"prepare {dataset} takes {wanted}, but {len(paths)} paths were given")
+    if seconds is not None and (dataset == "raven" or options["windows"] is not None):
+        raise UserError(
+            f"--seconds {seconds:g} and windows exclude each other: the length of a window is that "
+            "of a clip; give --windows alone"
+        )
     if "seconds" in datasets.find(dataset).options:
         options["seconds"] = seconds
     source = datasets.load(dataset, source_tree(paths[0]) if needs_source else None, **options)
+    if source.counted:
+        click.echo(source.counted)
     if dry_run:
+        printer = NoticePrinter()
+        printer.add(source.notices)
+        printer.close()
         print_plan(source, paths[-1], seconds)
         return
 

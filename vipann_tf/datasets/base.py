@@ -64,6 +64,8 @@ class Source:
       clip_seconds: Clip length unless the user asks for another, in seconds.
       rejected: Items that were found unusable while listing.
       notices: What was found or guessed while listing and the user should know.
+      counted: What was counted while listing, in a line for the user; empty if there is nothing to
+        add to the number of clips.
       decode: Picklable function `decode(clip, sample_rate_hz)` that makes a clip's waveform,
         float32 [samples], if there is no file to read. `None` reads `clip.path`.
     """
@@ -75,6 +77,7 @@ class Source:
     clip_seconds: float
     rejected: tuple[Rejection, ...] = ()
     notices: tuple[Notice, ...] = ()
+    counted: str = ""
     decode: Callable[[Clip, int], np.ndarray] | None = None
 
 
