@@ -13,8 +13,9 @@ from vipann_tf.datasets.sound_waveforms import filtered, wander, white_noise
 
 LABELS = ("bell", "dog bark", "siren", "water drip")
 RECORDERS = ("north", "south")
-HEADING = (
-    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tAnnotation"
+COLUMNS = (
+    *("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)"),
+    *("Low Freq (Hz)", "High Freq (Hz)", "Annotation"),
 )
 MINUTES, SECONDS, EVENTS_A_MINUTE = 5, 60, 6
 
@@ -30,7 +31,7 @@ def write(folder: Path) -> None:
             silent = (number, minute) == (1, MINUTES - 1)
             waveform, rows = _recording(rng, 0 if silent else EVENTS_A_MINUTE)
             soundfile.write(folder / f"{name}.wav", waveform, RATE_HZ, subtype="PCM_16")
-            table = "\n".join([HEADING, *rows]) + "\n"
+            table = "\n".join(["\t".join(COLUMNS), *rows]) + "\n"
             (folder / f"{name}.Table.1.selections.txt").write_text(table, encoding="utf-8")
 
 
@@ -45,7 +46,8 @@ def _recording(rng: np.random.Generator, count: int) -> tuple[np.ndarray, list[s
         event = EVENTS["multilabel"][label](rng, round(rng.uniform(2, 4) * RATE_HZ))
         start = round((number + rng.uniform(0, 0.5)) * SECONDS / count * RATE_HZ)
         stop = min(start + len(event), length)
-        waveform[start:stop] += rng.uniform(0.2, 0.5) * (event / np.abs(event).max())[: stop - start]
+        heard = event[: stop - start] / np.abs(event).max()
+        waveform[start:stop] += rng.uniform(0.2, 0.5) * heard
         times = f"{start / RATE_HZ:.9f}\t{stop / RATE_HZ:.9f}\t200.0\t9000.0\t{label}"
         rows += [f"{number + 1}\t{view} 1\t1\t{times}" for view in ("Waveform", "Spectrogram")]
     return np.clip(waveform, -1, 1).astype(np.float32), rows

@@ -108,7 +108,12 @@ def _train_and_test(
     """Return `train` or `test` for each clip."""
     share = Fraction(holdout).limit_denominator(max(_MOST_PARTS, round(1 / holdout)))
     count = len(set(groups))
-    if share.denominator > count > 1:
+    if count < 2:
+        raise UserError(
+            f"dataset {name} has one recording or group, which is not divided, so that nothing can"
+            " be held out of it; use more recordings"
+        )
+    if share.denominator > count:
         share = Fraction(min(count - 1, max(1, round(holdout * count))), count)
     parts = _parts(name, clips, groups, share.denominator, seed)
     if len(set(parts)) < 2:
@@ -126,8 +131,8 @@ def _parts(
     found = len(set(groups))
     if found < count:
         raise UserError(
-            f"dataset {name} has {found} recordings or groups, which can't be put into {count}"
-            " splits without dividing one; use fewer folds, or more recordings"
+            f"folds is {count}, but dataset {name} has {found} recordings or groups, none of which"
+            " is divided; use fewer folds, or more recordings"
         )
     kinds = _kinds(clips, groups)
     divider = StratifiedGroupKFold(count, shuffle=True, random_state=seed)

@@ -252,7 +252,12 @@ class _Numbers:
 
 def _rows(text: str, where: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of each line that is not empty, and its fields: the heading first."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    # Raven writes a quotation mark as it is; spreadsheets put fields that have one between two.
+    plain = separator == "\t"
+    quoting = csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, quoting=quoting, strict=True
+    )
     width = 0
     try:
         for row in reader:
@@ -264,9 +269,14 @@ def _rows(text: str, where: str, separator: str) -> Iterator[tuple[int, list[str
                     f"{where}, line {reader.line_num}: {len(row)} fields where the heading has"
                     f" {width}"
                 )
-            yield reader.line_num, row
+            yield reader.line_num, [_unquoted(field) for field in row] if plain else row
     except csv.Error as error:
         raise UserError(f"{where}, line {reader.line_num}: {error}") from error
+
+
+def _unquoted(field: str) -> str:
+    quoted = len(field) > 1 and field[0] == field[-1] == '"'
+    return field[1:-1].replace('""', '"') if quoted else field
 
 
 def _plain(name: str) -> str:
