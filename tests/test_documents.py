@@ -6,7 +6,7 @@ import shlex
 import pytest
 from click.testing import CliRunner
 
-from tests.helpers import small_esc50
+from tests.helpers import recorders, small_esc50
 from tests.helpers.clone import copy_clone, not_ignored
 from tests.helpers.documents import (
     Block,
@@ -31,9 +31,11 @@ BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """The one working directory of all blocks; what `vipann-tf download esc50` fetches is small."""
+    """The one working directory of all blocks, with the sounds that a reader would have."""
     folder = copy_clone(tmp_path_factory.mktemp("documents") / "vipann-tf")
     small_esc50.write(folder / "downloads" / "esc50")
+    small_esc50.write_classes(folder / "recordings" / "classes")
+    recorders.write(folder / "recordings" / "recorders")
     return folder
 
 

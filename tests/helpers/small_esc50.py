@@ -33,3 +33,14 @@ def write(folder: Path) -> None:
             soundfile.write(folder / "audio" / name, samples[(fold - 1) * rate // 10 :], rate)
             rows.append(f"{name},{fold},{target},{category},True,{100 + target},A")
     text(folder / "meta" / "esc50.csv", *rows)
+
+
+def write_classes(folder: Path) -> None:
+    """Writes the same recordings in one folder per class."""
+    for category, (_, sound) in CLASSES.items():
+        (folder / category).mkdir(parents=True)
+        samples, rate = soundfile.read(SOUNDS / f"{sound}.ogg", stop=5 * 32_000)
+        for number in range(5):
+            soundfile.write(
+                folder / category / f"{number}.wav", samples[number * rate // 10 :], rate
+            )

@@ -79,7 +79,9 @@ def load(
         what = f"annotations of which no window holds {min_overlap}, which label nothing"
         recording.note("annotation-in-no-window", what, unused)
         if not found and unlabelled == "keep":
-            recording.note("no-annotation", "windows, none with a label", len(pieces))
+            recording.note(
+                "no-annotation", "nothing is annotated in it; windows without a label", len(pieces)
+            )
         kept += len(pieces)
         clips += [
             dataclasses.replace(piece, labels=tuple(sorted(labels)))
