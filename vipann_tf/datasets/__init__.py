@@ -120,4 +120,5 @@ def load(name: str, source: StrPath | SourceTree | None = None, **options: Any) 
     if source is None:
         raise UserError(f"dataset {name} needs its source directory: {dataset.layout}")
     tree = source if isinstance(source, SourceTree) else SourceTree(source)
-    return dataset.load(tree, **options)
+    found = dataset.load(tree, **options)
+    return dataclasses.replace(found, notices=(*tree.notices, *found.notices))
