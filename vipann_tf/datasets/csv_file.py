@@ -98,17 +98,19 @@ def load(tree: SourceTree, *, task: Task | None = None, ignore_columns: str = ""
     notices = [*table.notices, *names.notices, *_spellings(table)]
     joined = [x for x in intervals if len(x.lines) > 1 and len(_labels(x)) > 1]
     if joined:
-        lines = " and ".join(map(str, joined[0].lines))
+        first = joined[0]
+        lines = ", ".join(map(str, first.lines))
         what = (
-            f"{len(joined)} clips have several rows, which name the same part of the same file and"
-            f" different labels, for example {joined[0].row['filename']} (lines {lines})"
+            f"rows name the same part of the same file with different labels, {len(joined)} times,"
+            f" for example {first.row['filename']} on the lines {lines}"
         )
         if task == "multiclass":
             raise UserError(
                 f"{table.path}: {what}; a clip of a multiclass model has one label: keep one row of"
                 " each, or use --task multilabel"
             )
-        notices.append(Notice(table.path, "", "joined-rows", f"{what}; they have all of them"))
+        detail = f"{what}; they are one clip with all of these labels"
+        notices.append(Notice(table.path, "", "joined-rows", detail))
     if task is None:
         task, guess = _task(table, clips)
         notices += guess
@@ -250,9 +252,8 @@ def _task(table: Table, clips: list[Clip]) -> tuple[Task, list[Notice]]:
         return "multiclass", []
     empty = next(row for row in table.rows if not (row["labels"] or row["label"]).strip("; "))
     detail = (
-        f"{without} of {len(clips)} clips have no label, the first on line {empty.line}, and the"
-        " others have one: the task is multilabel, where a clip may have none; --task multiclass"
-        " rejects them"
+        f"clips without a label: {without} of {len(clips)}, the first on line {empty.line}; so the"
+        " task is multilabel, where a clip may have none; --task multiclass rejects them"
     )
     return "multilabel", [Notice(table.path, "", "no-label", detail)]
 

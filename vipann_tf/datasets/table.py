@@ -131,14 +131,13 @@ def read_table(
     notices = []
     nameless = [place for place, name in enumerate(header) if not name]
     if any(fields[place] for _, fields in rows for place in nameless):
-        detail = f"{len(nameless)} columns without a name were left out"
+        detail = f"columns without a name were left out: {len(nameless)}"
         notices.append(Notice(path, "", "nameless-column", detail))
-    cells = [row[column] for row in found for column in numbers]
-    commas = sum("," in cell for cell in cells)
+    commas = any("," in row[column] for row in found for column in numbers)
     decimal = "," if commas and separator != "," else "."
     if separator != "," or skipped:
         detail = f"read as a table separated by {_SEPARATORS.get(separator, repr(separator))}"
-        detail += f", with decimal commas ({commas} numbers)" if decimal == "," else ""
+        detail += ", with decimal commas" if decimal == "," else ""
         notices.append(Notice(path, "", "table-format", detail))
     names = tuple(columns[place] for place in sorted(columns))
     return Table(path, names, tuple(found), tuple(notices), decimal)
@@ -170,9 +169,10 @@ def _columns(
             f" the columns are {', '.join(header)}"
         )
     left_out |= {"", *_REMARKS.difference(known)}
-    if unknown := [name for name in names if name not in left_out and name not in known]:
+    if unknown := [name for name in header if name.lower() not in {*left_out, *known}]:
+        nearest = _nearest(unknown[0].lower(), known)
         raise UserError(
-            f"{where}: column {unknown[0]!r} is unknown{_nearest(unknown[0], known)}; the columns"
+            f"{where}: column {unknown[0]!r} is unknown{nearest}; the columns"
             f" may be {', '.join(known)}; to leave out the others: --ignore-columns"
             f" {','.join(unknown)}"
         )
