@@ -51,6 +51,9 @@ class _Prepare(Command):
 )
 @click.option("--subset", help="esc50: esc10 for the subset of ten classes.")
 @click.option("--task", help="folder, csv: multiclass or multilabel. synthetic: also ood.")
+@click.option(
+    "--ignore-columns", metavar="NAME,...", help="csv: columns of the table to leave out."
+)
 @click.option("--clips", type=int, help="synthetic: number of clips.")
 @click.option("--seed", type=int, help="synthetic: seed of all sounds.")
 @click.option("--folds", type=int, help="synthetic: number of folds of the multiclass task.")

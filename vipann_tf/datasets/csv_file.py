@@ -269,7 +269,9 @@ def _spellings(table: Table) -> Iterable[Notice]:
 
 
 def _only_csv(tree: SourceTree) -> str:
-    found = [name for name in tree.files if "/" not in name and name.lower().endswith(".csv")]
+    found = [
+        name for name in tree.files if "/" not in name and name.lower().endswith((".csv", ".tsv"))
+    ]
     if len(found) != 1:
         raise UserError(
             f"{tree.given} is not the layout of csv ({LAYOUT}): looked for exactly one CSV file;"
