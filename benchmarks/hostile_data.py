@@ -45,7 +45,8 @@ def mutants(count: int, scratch: pathlib.Path) -> bool:
     from vipann_tf.records.prepare import prepare
 
     names = {f"noise/{name}" for name in write_mutants(scratch / "mutants/noise", count, seed=0)}
-    prepare(datasets.load("folder", scratch / "mutants"), scratch / "out", seconds=2.0, workers=2)
+    source = datasets.load("folder", scratch / "mutants", task="multilabel")
+    prepare(source, scratch / "out", seconds=2.0, workers=2)
     records = set()
     for batch in evaluation_batches(scratch / "out", ["train"], 16):
         assert bool(tf.reduce_all(tf.math.is_finite(batch["waveform"])))

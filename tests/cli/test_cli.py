@@ -20,6 +20,7 @@ TINY = [
     "--set", "model.width=0.0625",
     "--set", "training.steps=2",
     "--set", "training.batch_size=8",
+    "--allow-empty-labels",
 ]  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def made(tmp_path_factory):
         run("prepare", "synthetic", root / task, *options)
     run("pretrain", recipe, "--data", root / "multilabel", "--out", root / "base", *TINY)
     strategy = ["--strategy", "det-flip", "--mode", "fixed", "--test-fold", 5]
-    tiny = ["--set", "training.steps=2", "--set", "training.batch_size=8"]
+    tiny = ["--set", "training.steps=2", "--set", "training.batch_size=8", "--allow-empty-labels"]
     inputs = ["--base", root / "base", "--data", root / "multiclass"]
     run("transfer", *strategy, *inputs, "--out", root / "model", *tiny)
     run("synthesize", root / "clip.wav", "--seconds", 1)

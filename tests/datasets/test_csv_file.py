@@ -39,37 +39,42 @@ def test_windows_of_one_file(tmp_path):
         "filename,labels,offset_s,duration_s",
         "a.wav,cat,,",
         "a.wav,cat,2.5,1.5",
+        "b.wav,dog,,",
     )
     assert [(c.clip_id, c.offset_s, c.duration_s, c.split) for c in source.clips] == [
         ("a.wav", 0.0, None, "train"),
         ("a.wav@2.5", 2.5, 1.5, "train"),
+        ("b.wav", 0.0, None, "train"),
     ]
 
 
 def test_directory_with_one_csv_and_a_byte_order_mark(tmp_path):
-    text(tmp_path / "list.csv", "\ufefffilename,labels", "a.wav,cat")
-    assert len(datasets.load("csv", tmp_path).clips) == 1
+    text(tmp_path / "list.csv", "\ufefffilename,labels", "a.wav,cat", "b.wav,dog")
+    assert len(datasets.load("csv", tmp_path).clips) == 2
 
 
 @pytest.mark.parametrize(
     "lines, message",
     [
-        (("file,labels", "a.wav,cat"), "no column 'filename'; its columns are file, labels"),
-        (("filename,tags", "a.wav,cat"), "no column 'labels'; its columns are filename, tags"),
+        (("labels,notes", "cat,x"), "no column 'filename'; its columns are labels"),
+        (("filename,split", "a.wav,cat"), "no column 'labels'; its columns are filename, split"),
         (("filename,labels",), "has no rows"),
         (("filename,label,labels", "a,b,c"), "both a column 'labels' and a column 'label'"),
         (("filename,labels,split,fold", "a,b,c,1"), "both a column 'split' and a column 'fold'"),
-        (("filename,labels", "a.wav,"), "'labels' holds no label in any row"),
-        (("filename,labels", "a.wav,cat", ",cat"), "row 2: filename is empty"),
+        (("filename,labels", "a.wav,"), "no row has a label"),
+        (("filename,labels", "a.wav,cat", ",cat"), "mine.csv, line 3: filename is empty"),
         (
             ("filename,labels,split", "a.wav,cat,my split"),
-            "row 1: split 'my split' is not a usable",
+            "mine.csv, line 2: split 'my split' is not a usable",
         ),
-        (("filename,labels,fold", "a.wav,cat,x"), "fold 'x' is not a number"),
-        (("filename,labels,offset_s", "a.wav,cat,-1"), "row 1: offset_s '-1' is not a number of"),
-        (("filename,labels,offset_s", "a.wav,cat,soon"), "offset_s 'soon' is not a number of"),
-        (("filename,labels,duration_s", "a.wav,cat,nan"), "duration_s 'nan' is not a number of"),
-        (("filename,labels,duration_s", "a.wav,cat,0"), "row 1: duration_s is 0; leave it empty"),
+        (("filename,labels,fold", "a.wav,cat,x"), "line 2: fold 'x' is not a number"),
+        (
+            ("filename,labels,offset_s", "a.wav,cat,-1"),
+            "line 2: offset_s '-1' is below 0; give seconds",
+        ),
+        (("filename,labels,offset_s", "a.wav,cat,soon"), "offset_s 'soon' is not a number"),
+        (("filename,labels,duration_s", "a.wav,cat,nan"), "duration_s 'nan' is not a number"),
+        (("filename,labels,duration_s", "a.wav,cat,0"), "line 2: duration_s is 0; leave it empty"),
     ],
 )
 def test_mistakes_are_named(tmp_path, lines, message):

@@ -66,6 +66,7 @@ def test_mixture_of_splits_and_classes_is_refused(tmp_path):
 
 def test_files_outside_folders_are_rejected(tmp_path):
     audio(tmp_path / "dog/a.wav")
+    audio(tmp_path / "cat/a.wav")
     audio(tmp_path / "stray.wav")
     source = datasets.load("folder", tmp_path)
     assert [(r.clip_id, r.reason) for r in source.rejected] == [("stray.wav", "no-label")]

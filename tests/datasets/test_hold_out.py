@@ -167,7 +167,7 @@ def test_every_label_rarer_than_the_folds():
 )
 def test_wrong_arguments(tmp_path, options, message):
     for k in range(4):
-        audio(tmp_path / f"dog/{k}.wav")
+        audio(tmp_path / f"{'dog' if k else 'cat'}/{k}.wav")
     with pytest.raises(UserError, match=message):
         datasets.load("folder", tmp_path, **options)
 
@@ -175,18 +175,18 @@ def test_wrong_arguments(tmp_path, options, message):
 def test_one_recording_and_splits_that_are_there(tmp_path):
     audio(tmp_path / "dog/a.wav", seconds=3)
     with pytest.raises(UserError, match="has one recording or group, which is not divided"):
-        datasets.load("folder", tmp_path, windows=1, holdout=0.2)
+        datasets.load("folder", tmp_path, windows=1, holdout=0.2, task="multilabel")
     audio(tmp_path / "b/train/dog/a.wav")
-    audio(tmp_path / "b/test/dog/a.wav")
+    audio(tmp_path / "b/test/cat/a.wav")
     with pytest.raises(UserError, match=r"dataset b has splits already \(test\); leave out folds"):
         datasets.load("folder", tmp_path / "b", holdout=0.2)
 
 
 def test_every_layout_of_own_recordings_has_hold_outs(tmp_path):
     for k in range(4):
-        audio(tmp_path / f"dog/{k}.wav", seconds=1)
-        text(tmp_path / f"dog/{k}.txt", "0.0\t0.5\tbark")
-    rows = [f"dog/{k}.wav,dog" for k in range(4)]
+        audio(tmp_path / f"{'ab'[k % 2]}/{k}.wav", seconds=1)
+        text(tmp_path / f"{'ab'[k % 2]}/{k}.txt", "0.0\t0.5\tbark")
+    rows = [f"{'ab'[k % 2]}/{k}.wav,{'ab'[k % 2]}" for k in range(4)]
     text(tmp_path / "list.csv", "filename,labels", *rows)
     for name, path in (("folder", ""), ("csv", "list.csv"), ("raven", "")):
         source = datasets.load(name, tmp_path / path, windows=0.5, folds=4, seed=1)

@@ -163,22 +163,23 @@ def test_what_is_said_of_annotations(tmp_path):
         row(2.5, 3.5, "cat"),
         row(2.9, 3.01, "owl"),  # a little beyond the end, as encoders pad
         row(7, 8, "fox"),
-        row(0, 1, "Cat", channel=2),
+        row(0, 1, "ca\u0301t", channel=2),
+        row(1, 2, " c\xe1t "),
     ]
     recording(tmp_path / "a.wav", *rows)
     source = load(tmp_path)
-    assert source.labels == ("Cat", "cat", "owl")
+    assert source.labels == ("cat", "cát", "owl")
     details = {notice.kind: notice.detail for notice in source.notices}
     assert details == {
         "behind-end": "annotations behind the end at 3.000 s, left out: 1",
         "beyond-end": "annotations that pass the end at 3.000 s: 1",
         "empty-annotation": "annotations without a text, which label nothing: 1",
-        "label-twins": "'Cat' and 'cat' are two labels; write them alike to make them one",
+        "label-spelling": r"'ca\u0301t' and 'c\xe1t' look the same, and are one label: 'cát'",
         "several-channels": "channels with annotations, which all count, since the mix holds all"
         " channels: 2",
     }
     source = load(tmp_path, channel=2)
-    assert source.labels == ("Cat",) and "other-channels" in kinds(source)
+    assert source.labels == ("cát",) and "other-channels" in kinds(source)
 
 
 def test_an_unreadable_recording_is_rejected_at_decoding(tmp_path):
@@ -215,6 +216,12 @@ def test_no_tables_and_no_labels(tmp_path):
         load(tmp_path)
     text(tmp_path / "a.txt", HEADING)
     with pytest.raises(UserError, match="no window has a label; its 1 recordings have 0 annot"):
+        load(tmp_path)
+
+
+def test_labels_that_differ_in_capitals(tmp_path):
+    recording(tmp_path / "a.wav", row(0, 1), row(1, 2, "Dog"))
+    with pytest.raises(UserError, match="labels 'Dog' and 'dog' differ in capital letters alone"):
         load(tmp_path)
 
 

@@ -22,7 +22,8 @@ def test_unknown_option_lists_the_valid_ones(tmp_path):
 
 def test_options_that_are_none_are_left_out(tmp_path):
     audio(tmp_path / "dog/a.wav")
-    assert datasets.load("folder", tmp_path, subset=None, seconds=None).labels == ("dog",)
+    audio(tmp_path / "cat/a.wav")
+    assert datasets.load("folder", tmp_path, subset=None, seconds=None).labels == ("cat", "dog")
 
 
 def test_missing_directory():
@@ -58,12 +59,14 @@ def test_glimpse_is_short(tmp_path):
         datasets.load("folder", tmp_path)
 
 
-@pytest.mark.parametrize("fold", [3, "3", " 03", "fold3", "Fold_3", "fold-03", "FOLD 3"])
+@pytest.mark.parametrize(
+    "fold", [3, 3.0, "3", " 03", "3.0", "3,0", "3.", "fold3", "Fold_3", "fold-03", "FOLD 3"]
+)
 def test_fold_names(fold):
     assert split_of_fold(fold) == "fold3"
 
 
-@pytest.mark.parametrize("fold", ["", "three", "-1", "fold", "1.5"])
+@pytest.mark.parametrize("fold", ["", "three", "-1", "fold", "1.5", "1.05"])
 def test_bad_fold_names(fold):
     with pytest.raises(UserError, match=f"fold {fold!r} is not a number"):
         split_of_fold(fold)

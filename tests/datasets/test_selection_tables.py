@@ -113,8 +113,7 @@ def test_missing_columns_are_listed():
 
 
 def test_labels_keep_their_words():
-    assert read(table(row(label=' "Grünspecht", e\u0301 ')))[0][2] == '"Grünspecht", \xe9'
-    assert read(table(row(label="a  b")))[0][2] == "a b"
+    assert read(table(row(label=' "Grünspecht", a  b ')))[0][2] == '"Grünspecht", a  b'
     assert read(table(row()[:-1]))[0][2] == ""  # the last tab was taken off
 
 
@@ -184,7 +183,7 @@ def test_audacity():
     text = "0.5\t2.25\tdog\n\\\t100.0\t9000.0\n7\t7\tbird  chirp\n1.0\t2.0\t\n3\t4\n"
     assert read(text) == [
         (0.5, 2.25, "dog"),
-        (7, 7, "bird chirp"),
+        (7, 7, "bird  chirp"),
         (1, 2, ""),
         (3, 4, ""),
     ]

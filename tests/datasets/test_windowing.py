@@ -145,19 +145,24 @@ def test_a_recording_in_several_splits_is_noticed():
 
 def test_every_layout_of_own_recordings_takes_windows(tmp_path):
     audio(tmp_path / "train/dog/a.wav", seconds=1.2)
-    audio(tmp_path / "test/dog/b.wav", seconds=0.4)
-    text(tmp_path / "test/dog/broken.wav", "no sound")
+    audio(tmp_path / "test/cat/b.wav", seconds=0.4)
+    text(tmp_path / "test/cat/broken.wav", "no sound")
     source = datasets.load("folder", tmp_path, windows=0.5)
     assert [(clip.clip_id, clip.split) for clip in source.clips] == [
-        ("test/dog/b.wav", "test"),
-        ("test/dog/broken.wav", "test"),
+        ("test/cat/b.wav", "test"),
+        ("test/cat/broken.wav", "test"),
         ("train/dog/a.wav@0", "train"),
         ("train/dog/a.wav@0.5", "train"),
         ("train/dog/a.wav@0.7", "train"),
     ]
-    text(tmp_path / "a.csv", "filename,labels,split", "train/dog/a.wav,dog,train")
+    text(
+        tmp_path / "a.csv",
+        "filename,labels,split",
+        "train/dog/a.wav,dog,train",
+        "test/cat/b.wav,cat,test",
+    )
     source = datasets.load("csv", tmp_path / "a.csv", windows=0.5, hop=0.35)
-    assert [clip.offset_s for clip in source.clips] == [0, 0.35, 0.7]
+    assert [clip.offset_s for clip in source.clips] == [0, 0.35, 0.7, 0]
 
 
 @pytest.mark.parametrize(

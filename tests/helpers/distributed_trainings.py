@@ -20,7 +20,7 @@ TIMEOUT_S = 900  # several times what a busy machine needs
 
 COMMON = (
     *(f"training.steps={STEPS}", "training.batch_size=4", "training.checkpoint_every_steps=5"),
-    "augment.mixup_alpha=1.0",
+    *("augment.mixup_alpha=1.0", "data.allow_empty_labels=true"),
     *("objective.kl_reduction=sum", "objective.kl_weight=0.01"),
 )
 # What is trained: (strategy, mode, settings). Adam's first steps have the size of the learning rate

@@ -99,7 +99,8 @@ def test_inputs_are_records_and_rejections(recordings, tmp_path):
 def test_damaged_files_are_records_or_rejections(tmp_path):
     """A sample; benchmarks/hostile_data.py has a thousand."""
     names = write_mutants(tmp_path / "mutants" / "noise", 70, seed=5)
-    info = prepare(datasets.load("folder", tmp_path / "mutants"), tmp_path / "out", seconds=1.0)
+    source = datasets.load("folder", tmp_path / "mutants", task="multilabel")
+    info = prepare(source, tmp_path / "out", seconds=1.0)
     found, reasons = records(tmp_path / "out", "train"), rejected(tmp_path / "out")
     assert sorted([*found, *reasons]) == sorted(f"noise/{name}" for name in names)
     assert len(found) > 10 and len(reasons) > 10 and info.clips == len(found)

@@ -140,6 +140,7 @@ def test_the_command(bases, events, tmp_path):
         arguments = ["transfer", "--strategy", "det", "--mode", "fixed", *options]
         places = ["--base", bases["deterministic"], "--data", events, "--out", tmp_path / "cv"]
         short = ["--set", "training.steps=1", "--set", "training.batch_size=4"]
+        short.append("--allow-empty-labels")
         return CliRunner().invoke(main, [*arguments, *map(str, places), *short])
 
     result = run("--folds", "2,5", "--parallel-folds", "2")

@@ -87,6 +87,7 @@ def test_sigkill(bases, events, tmp_path, monkeypatch, strategy, mode, moments):
             *("--data", str(events), "--test-fold", "1", "--out", str(tmp_path / out)),
             *("--set", "training.steps=60", "--set", "training.batch_size=4"),
             *("--set", "training.checkpoint_every_steps=3", "--set", "augment.mixup_alpha=0.5"),
+            "--allow-empty-labels",
         ]
 
     seed = random.SystemRandom().randrange(10**6)

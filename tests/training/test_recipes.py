@@ -5,14 +5,14 @@ import json
 import pytest
 
 from tests.helpers.paths import RECIPES
-from tests.helpers.tiny_training import log_rows
+from tests.helpers.tiny_training import FEW_CLIPS, log_rows
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training.pretrain import pretrain
 from vipann_tf.training.strategies import STRATEGIES
 from vipann_tf.training.transfer import transfer
 
-SMALL = ("training.steps=2", "training.batch_size=4", "export.num_draws=1")
+SMALL = ("training.steps=2", "training.batch_size=4", "export.num_draws=1", FEW_CLIPS)
 
 
 @pytest.mark.usefixtures("eager")

@@ -1,5 +1,7 @@
 """Commands whose help has an example, and which report user errors in one line."""
 
+import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +14,16 @@ from vipann_tf.errors import UserError
 INTERRUPTED = 130
 # Key of a context's `meta`: the command as it was typed.
 _TYPED = "vipann_tf.typed"
+
+
+def _expanded(argument: str) -> str:
+    """Return an argument with a home directory in place of its `~`.
+
+    Shells do this, but not within quotes or after `--out=`; a folder that is called ~ is dangerous
+    to remove.
+    """
+    match = re.fullmatch(r"(--[\w-]+=)?(~.*)", argument, re.DOTALL)
+    return argument if match is None else (match[1] or "") + os.path.expanduser(match[2])
 
 
 def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -45,9 +57,9 @@ class Command(click.Command):
         )
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments, and keep them as they were typed."""
+        """Parse the arguments, in which `~` is a home directory, and keep them as typed."""
         context.meta[_TYPED] = shlex.join(["vipann-tf", str(context.info_name), *args])
-        return super().parse_args(context, args)
+        return super().parse_args(context, [_expanded(argument) for argument in args])
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example below the options."""

@@ -96,6 +96,9 @@ class _Prepare(Command):
     help="raven: whether windows without a label are clips where none is true (keep, the default), "
     "or are left out, since the recordings are annotated only in part.",
 )
+@click.option(
+    "--ignore-columns", metavar="NAME,...", help="csv: columns of the table to leave out."
+)
 @click.option("--clips", type=int, help="synthetic: number of clips.")
 @click.option(
     "--dry-run", is_flag=True, help="Show what would be written; decode and write nothing."
@@ -135,9 +138,6 @@ def prepare(
     if source.counted:
         click.echo(source.counted)
     if dry_run:
-        printer = NoticePrinter()
-        printer.add(source.notices)
-        printer.close()
         print_plan(source, paths[-1], seconds)
         return
 

@@ -42,6 +42,11 @@ def common(*names: str) -> Callable[[FC], FC]:
             metavar="KEY=VALUE",
             help="Override a value of the recipe, e.g. training.epochs=5; may be repeated.",
         ),
+        "allow_empty_labels": click.option(
+            "--allow-empty-labels",
+            is_flag=True,
+            help="Train even if a label has no clip to train on.",
+        ),
         "devices": click.option(
             "--devices",
             type=click.Choice(get_args(Devices)),
@@ -72,4 +77,4 @@ def common(*names: str) -> Callable[[FC], FC]:
 
 
 # What pretrain and transfer have in common.
-training_options = common("data", "out", "set", "devices", "overwrite")
+training_options = common("data", "out", "set", "allow_empty_labels", "devices", "overwrite")

@@ -30,12 +30,14 @@ def pretrain(
     data: str,
     out: str,
     settings: tuple[str, ...],
+    allow_empty_labels: bool,
     devices: Devices,
     overwrite: bool,
 ) -> None:
     """Train a network on many sounds, as RECIPE (a YAML file) says."""
     from vipann_tf.recipes import PretrainRecipe, load_recipe
 
+    settings += ("data.allow_empty_labels=true",) * allow_empty_labels
     resolved = load_recipe(PretrainRecipe, recipe, settings)
 
     from vipann_tf.cli.printing import terminal
@@ -116,6 +118,7 @@ def transfer(
     data: str,
     out: str,
     settings: tuple[str, ...],
+    allow_empty_labels: bool,
     devices: Devices,
     overwrite: bool,
 ) -> None:
@@ -126,6 +129,7 @@ def transfer(
     _check_members(folds, members, parallel_members, devices)
     chosen = {"strategy": strategy, "mode": mode}
     settings = (*settings, *(f"{key}={value}" for key, value in chosen.items() if value))
+    settings += ("data.allow_empty_labels=true",) * allow_empty_labels
     resolved = load_recipe(TransferRecipe, recipe, settings)
 
     from vipann_tf.cli.printing import terminal

@@ -19,9 +19,9 @@ from vipann_tf.datasets import (
     urbansound8k,
 )
 from vipann_tf.datasets.base import Clip, Rejection, Source
-from vipann_tf.datasets.hold_out import hold_out
+from vipann_tf.datasets.hold_out import check_hold_out, hold_out
 from vipann_tf.datasets.tree import SourceTree
-from vipann_tf.datasets.windowing import cut_into_windows
+from vipann_tf.datasets.windowing import check_window, cut_into_windows
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 
@@ -151,9 +151,8 @@ def load(name: str, source: StrPath | SourceTree | None = None, **options: Any) 
     if source is None:
         raise UserError(f"dataset {name} needs its source directory: {dataset.layout}")
     tree = source if isinstance(source, SourceTree) else SourceTree(source)
-    if not dataset.own:
-        return dataset.load(tree, **options)
-    return _load_own(dataset, tree, options)
+    found = _load_own(dataset, tree, options) if dataset.own else dataset.load(tree, **options)
+    return dataclasses.replace(found, notices=(*tree.notices, *found.notices))
 
 
 def _load_own(dataset: Dataset, tree: SourceTree, options: dict[str, Any]) -> Source:
@@ -165,6 +164,11 @@ def _load_own(dataset: Dataset, tree: SourceTree, options: dict[str, Any]) -> So
     cut = {key: options.pop(key) for key in _WINDOW_OPTIONS if key in options and key not in own}
     if "hop" in cut and "windows" not in cut:
         raise UserError("hop is the time between windows; give windows, too")
+    # Refused before a large directory is listed.
+    if cut:
+        check_window(cut["windows"], cut.get("hop"))
+    if held:
+        check_hold_out(**held)
     listed = dataset.load(tree, **options)
     if cut:
         listed = cut_into_windows(listed, cut["windows"], cut.get("hop"))

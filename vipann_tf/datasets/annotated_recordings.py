@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from vipann_tf.datasets.annotated_windows import Annotation
 from vipann_tf.datasets.base import Rejection
+from vipann_tf.datasets.label_names import LabelNames
 from vipann_tf.datasets.selection_tables import Selection, Table, is_raven, read_table
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.datasets.windowing import END_TOLERANCE_S
@@ -54,7 +55,7 @@ class Recording:
         empty = sum(not selection.label for selection in chosen)
         self.note("empty-annotation", "annotations without a text, which label nothing", empty)
         return [
-            Annotation(selection.begin_s, selection.end_s, selection.label)
+            Annotation(selection.begin_s, selection.end_s, LabelNames.label(selection.label))
             for selection in chosen
             if selection.label
         ]

@@ -91,9 +91,20 @@ def check_split(name: str, where: str) -> str:
     return name
 
 
-def split_of_fold(fold: str | int) -> str:
-    """Return the split of a fold: 3, "3", "fold3", "fold_3" and "Fold-03" are all `fold3`."""
-    match = re.fullmatch(r"(?:fold[ _-]?)?(\d+)", str(fold).strip(), re.IGNORECASE)
+def split_of_fold(fold: str | int, where: str = "") -> str:
+    """Return the split of a fold: 3, "3", "3.0", "fold3", "fold_3" and "Fold-03" are `fold3`.
+
+    Args:
+      fold: The fold; spreadsheets and pandas write whole numbers as 3.0 or 3,0.
+      where: The file and line, for the message.
+
+    Raises:
+      UserError: It is not a whole number.
+    """
+    match = re.fullmatch(r"(?:fold[ _-]?)?(\d+)(?:[.,]0*)?", str(fold).strip(), re.IGNORECASE)
     if match is None:
-        raise UserError(f"fold {fold!r} is not a number; use 1, 2, 3 ... or fold1, fold2 ...")
+        place = f"{where}: " if where else ""
+        raise UserError(
+            f"{place}fold {fold!r} is not a number; use 1, 2, 3 ... or fold1, fold2 ..."
+        )
     return f"fold{int(match[1])}"

@@ -1,115 +1,277 @@
-"""Your own recordings, listed in a CSV file: filename, labels separated by ';', split or fold."""
+"""Your own recordings, listed in a table: file names, labels, and optionally where clips lie."""
 
 from __future__ import annotations
 
-from vipann_tf.datasets.base import Clip, Source, check_split, split_of_fold
+import dataclasses
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+
+from vipann_tf.datasets.base import Clip, Rejection, Source, check_split, split_of_fold
+from vipann_tf.datasets.label_names import LabelNames, check_labels
+from vipann_tf.datasets.table import Row, Table, read_table
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.errors import UserError
+from vipann_tf.notices import Notice
 from vipann_tf.task import Task, check_task
 
 LAYOUT = (
-    "labels.csv (filename, labels separated by ';', split or fold; optional offset_s, duration_s)"
-    " with file names relative to its directory"
+    "labels.csv (filename, labels separated by ';'; optional split or fold, group, and start_s,"
+    " end_s or offset_s, duration_s) with file names relative to its directory"
 )
 CLIP_SECONDS = 5.0
 DEFAULT_SPLIT = "train"
+COLUMNS = (
+    "filename",
+    "labels",
+    "label",
+    "split",
+    "fold",
+    "start_s",
+    "end_s",
+    "offset_s",
+    "duration_s",
+    "group",
+)
+_NUMBERS = ("start_s", "end_s", "offset_s", "duration_s")
+# Columns of which a table has one at most.
+_EITHER = (
+    ("labels", "label"),
+    ("split", "fold"),
+    ("start_s", "offset_s"),
+    ("start_s", "duration_s"),
+    ("end_s", "offset_s"),
+    ("end_s", "duration_s"),
+)
 
 
-def load(tree: SourceTree, *, task: Task | None = None) -> Source:
-    """List the clips of a CSV file.
+@dataclasses.dataclass
+class _Interval:
+    """A part of a file, with what its rows say of it."""
 
-    Columns: `filename` (absolute, or relative to the CSV file's directory), `labels` or `label`,
-    and optionally `split` or `fold`, `offset_s` and `duration_s`. Others are ignored.
+    row: Row
+    path: str
+    labels: dict[str, None]
+    split: str
+    offset_s: Decimal
+    duration_s: Decimal | None
+    lines: list[int]
+
+
+def load(tree: SourceTree, *, task: Task | None = None, ignore_columns: str = "") -> Source:
+    """List the clips of a table.
+
+    Columns: `filename` (absolute, or relative to the table's directory), `labels` or `label`, and
+    optionally `split` or `fold`, `group` (what no hold-out may split: a site, an individual, a
+    day), and a part of the file in seconds: `start_s` and `end_s`, or `offset_s` and `duration_s`.
+    Columns for remarks (`notes`, `comment`) are left out. The table may be separated by commas,
+    semicolons or tabs, and have decimal commas. Rows that name the same part of the same file are
+    one clip, with the labels of all.
 
     Args:
-      tree: The CSV file, or a directory that holds exactly one.
-      task: `None` means multiclass if every row has exactly one label, else multilabel.
+      tree: The table, or a directory that holds exactly one.
+      task: `None` means multiclass if every clip has exactly one label, else multilabel.
+      ignore_columns: Other columns of the table, separated by commas.
 
     Returns:
       A source with the labels in alphabetical order. Without a split or fold column, everything is
       in split `train`. In a multilabel source a row without labels is a clip where none is true.
 
     Raises:
-      UserError: The file, a column or a value is missing or wrong; the message names the row.
+      UserError: The file, a column or a value is missing or wrong; the message names the line.
     """
     if task is not None:
         check_task(task)
     file = tree.file or _only_csv(tree)
-    rows = tree.read_csv(file, ("filename",))
-    if not rows:
-        raise UserError(f"{tree.path(file)} has no rows; list one clip per row: {LAYOUT}")
-    labels_column = _one_of(tree.path(file), rows[0], ("labels", "label"))
-    if labels_column is None:
-        raise UserError(
-            f"{tree.path(file)} has no column 'labels'; its columns are {', '.join(rows[0])}"
-        )
-    split_column = _one_of(tree.path(file), rows[0], ("split", "fold"))
-    clips = [
-        _clip(tree, row, f"{tree.path(file)}, row {number}", labels_column, split_column)
-        for number, row in enumerate(rows, start=1)
-    ]
-    if task is None:
-        single = all(len(clip.labels) == 1 for clip in clips)
-        task = "multiclass" if single else "multilabel"
-    labels = sorted({label for clip in clips for label in clip.labels})
+    ignored = [name.strip() for name in ignore_columns.split(",") if name.strip()]
+    table = read_table(
+        tree.path(file), tree.read_text(file), known=COLUMNS, numbers=_NUMBERS, ignored=ignored
+    )
+    _check_columns(table)
+    intervals, repeated = _intervals(tree, table)
+    names = LabelNames((label for x in intervals for label in x.labels), table.path)
+    clips = _clips(intervals)
+    labels = tuple(sorted({label for clip in clips for label in clip.labels}))
     if not labels:
-        raise UserError(f"{tree.path(file)}: column {labels_column!r} holds no label in any row")
+        raise UserError(f"{table.path}: no row has a label")
+    notices = [*table.notices, *names.notices, *_spellings(table)]
+    joined = [x for x in intervals if len(x.lines) > 1 and len(_labels(x)) > 1]
+    if joined:
+        first = joined[0]
+        lines = ", ".join(map(str, first.lines))
+        what = (
+            f"rows name the same part of the same file with different labels, {len(joined)} times,"
+            f" for example {first.row['filename']} on the lines {lines}"
+        )
+        if task == "multiclass":
+            raise UserError(
+                f"{table.path}: {what}; a clip of a multiclass model has one label: keep one row of"
+                " each, or use --task multilabel"
+            )
+        detail = f"{what}; they are one clip with all of these labels"
+        notices.append(Notice(table.path, "", "joined-rows", detail))
+    if task is None:
+        task, guess = _task(table, clips)
+        notices += guess
+    notices += check_labels(labels, task, clips, table.path)
     return Source(
-        name=tree.name, task=task, labels=tuple(labels), clips=clips, clip_seconds=CLIP_SECONDS
+        name=tree.name,
+        task=task,
+        labels=labels,
+        clips=clips,
+        clip_seconds=CLIP_SECONDS,
+        rejected=tuple(
+            Rejection(clip.path, clip.clip_id, "duplicate-row", detail)
+            for clip, details in zip(clips, repeated, strict=True)
+            for detail in details
+        ),
+        notices=tuple(notices),
     )
 
 
-def _clip(
-    tree: SourceTree,
-    row: dict[str, str],
-    where: str,
-    labels_column: str,
-    split_column: str | None,
-) -> Clip:
+def _check_columns(table: Table) -> None:
+    columns = table.columns
+    for one, other in _EITHER:
+        if one in columns and other in columns:
+            raise UserError(
+                f"{table.path} has both a column {one!r} and a column {other!r}; keep one"
+            )
+    for wanted in (("filename",), ("labels", "label")):
+        if not any(column in columns for column in wanted):
+            raise UserError(
+                f"{table.path} has no column {wanted[0]!r}; its columns are {', '.join(columns)}"
+            )
+    if not table.rows:
+        raise UserError(f"{table.path} has no rows; list one clip per row: {LAYOUT}")
+
+
+def _intervals(tree: SourceTree, table: Table) -> tuple[list[_Interval], list[list[str]]]:
+    """Return the parts of files, and for each part what is to be said of rows that add nothing."""
+    found: dict[tuple, _Interval] = {}
+    repeated: dict[tuple, list[str]] = {}
+    for row in table.rows:
+        new = _interval(tree, table, row)
+        key = os.path.normpath(new.path), new.offset_s, new.duration_s
+        known = found.setdefault(key, new)
+        details = repeated.setdefault(key, [])
+        if known is new:
+            continue
+        for column, mine, first in (
+            ("split", new.split, known.split),
+            ("group", row["group"], known.row["group"]),
+        ):
+            if mine != first:
+                raise UserError(
+                    f"{row.where}: {row['filename']} has {column} {mine!r} here, but {first!r} on"
+                    f" line {known.row.line}, which names the same part of the file; give it one"
+                )
+        if new.labels.keys() <= known.labels.keys():
+            details.append(f"line {row.line} adds no label to line {known.row.line}")
+        known.labels |= new.labels
+        known.lines.append(row.line)
+    return list(found.values()), list(repeated.values())
+
+
+def _interval(tree: SourceTree, table: Table, row: Row) -> _Interval:
     name = row["filename"]
     if not name:
-        raise UserError(f"{where}: filename is empty; name the audio file")
-    parts = (part.strip() for part in row[labels_column].split(";"))
-    labels = tuple(dict.fromkeys(part for part in parts if part))
-    if split_column is None:
-        split = DEFAULT_SPLIT
-    elif split_column == "fold":
-        split = split_of_fold(row["fold"])
+        raise UserError(f"{row.where}: filename is empty; name the audio file")
+    parts = (row["labels"] or row["label"]).split(";")
+    if "fold" in table.columns:
+        split = split_of_fold(row["fold"], row.where)
+    elif "split" in table.columns:
+        split = check_split(row["split"].lower(), row.where)
     else:
-        split = check_split(row["split"], where)
-    offset_s = _seconds(row, "offset_s", where) or 0.0
-    duration_s = _seconds(row, "duration_s", where)
+        split = DEFAULT_SPLIT
+    values = {column: _seconds(table, row, column) for column in _NUMBERS}
+    offset_s = values["start_s"] or values["offset_s"] or Decimal(0)
+    duration_s, end_s = values["duration_s"], values["end_s"]
     if duration_s == 0:
-        raise UserError(f"{where}: duration_s is 0; leave it empty for the rest of the file")
-    # Several clips may come from one file.
-    clip_id = f"{name}@{offset_s:g}" if offset_s else name
-    return Clip(clip_id, tree.path(name), labels, split, offset_s, duration_s)
+        raise UserError(f"{row.where}: duration_s is 0; leave it empty for the rest of the file")
+    if end_s is not None:
+        duration_s = end_s - offset_s
+        if duration_s <= 0:
+            raise UserError(
+                f"{row.where}: end_s is {end_s}, but start_s is {offset_s}; end_s must be later,"
+                " or empty for the rest of the file"
+            )
+    labels = dict.fromkeys(part for part in map(str.strip, parts) if part)
+    return _Interval(row, tree.path(name), labels, split, offset_s, duration_s, [row.line])
 
 
-def _seconds(row: dict[str, str], column: str, where: str) -> float | None:
-    text = row.get(column, "")
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise UserError(f"{where}: {column} {text!r} is not a number of seconds, 0 or more")
+def _seconds(table: Table, row: Row, column: str) -> Decimal | None:
+    value = table.number(row, column)
+    if value is not None and value < 0:
+        raise UserError(f"{row.where}: {column} {row[column]!r} is below 0; give seconds")
     return value
 
 
-def _one_of(path: str, row: dict[str, str], names: tuple[str, str]) -> str | None:
-    found = [name for name in names if name in row]
-    if len(found) > 1:
-        raise UserError(
-            f"{path} has both a column {names[0]!r} and a column {names[1]!r}; keep one"
+def _clips(intervals: list[_Interval]) -> list[Clip]:
+    """Return the clips; several may come from one file, and several begin at one place of it."""
+    begins: dict[tuple[str, Decimal], int] = defaultdict(int)
+    for part in intervals:
+        begins[part.path, part.offset_s] += 1
+    clips = []
+    for part in intervals:
+        clip_id = part.row["filename"]
+        if begins[part.path, part.offset_s] > 1 and part.duration_s is not None:
+            clip_id += f"@{_plain(part.offset_s)}-{_plain(part.offset_s + part.duration_s)}"
+        elif part.offset_s:
+            clip_id += f"@{_plain(part.offset_s)}"
+        duration_s = None if part.duration_s is None else float(part.duration_s)
+        clips.append(
+            Clip(
+                clip_id=clip_id,
+                path=part.path,
+                labels=_labels(part),
+                split=part.split,
+                offset_s=float(part.offset_s),
+                duration_s=duration_s,
+                group=part.row["group"],
+            )
         )
-    return found[0] if found else None
+    return clips
+
+
+def _labels(part: _Interval) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(LabelNames.label, part.labels)))
+
+
+def _plain(seconds: Decimal) -> str:
+    """Return a number with all its digits, and no others: 1, 2.5, 11000.12."""
+    return f"{seconds.normalize():f}"
+
+
+def _task(table: Table, clips: list[Clip]) -> tuple[Task, list[Notice]]:
+    """Return the task that the clips' labels make, and a notice if few clips decide it."""
+    without = sum(not clip.labels for clip in clips)
+    if any(len(clip.labels) > 1 for clip in clips):
+        return "multilabel", []
+    if not without:
+        return "multiclass", []
+    empty = next(row for row in table.rows if not (row["labels"] or row["label"]).strip("; "))
+    detail = (
+        f"clips without a label: {without} of {len(clips)}, the first on line {empty.line}; so the"
+        " task is multilabel, where a clip may have none; --task multiclass rejects them"
+    )
+    return "multilabel", [Notice(table.path, "", "no-label", detail)]
+
+
+def _spellings(table: Table) -> Iterable[Notice]:
+    spellings: dict[str, set[str]] = defaultdict(set)
+    for row in table.rows:
+        spellings[row["split"].lower()].add(row["split"])
+    for split, found in sorted(spellings.items()):
+        if len(found) > 1:
+            detail = f"{' and '.join(sorted(found))} are one split: {split}"
+            yield Notice(table.path, "", "split-spelling", detail)
 
 
 def _only_csv(tree: SourceTree) -> str:
-    found = [name for name in tree.files if "/" not in name and name.lower().endswith(".csv")]
+    found = [
+        name for name in tree.files if "/" not in name and name.lower().endswith((".csv", ".tsv"))
+    ]
     if len(found) != 1:
         raise UserError(
             f"{tree.given} is not the layout of csv ({LAYOUT}): looked for exactly one CSV file;"

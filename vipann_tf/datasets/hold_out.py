@@ -21,7 +21,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.files import storage
 from vipann_tf.notices import Notice
 
-__all__ = ["TEST", "TRAIN", "hold_out"]
+__all__ = ["TEST", "TRAIN", "check_hold_out", "hold_out"]
 
 TRAIN, TEST = "train", "test"
 MIN_SHARE, MAX_SHARE = 0.01, 0.9
@@ -29,6 +29,23 @@ MIN_SHARE, MAX_SHARE = 0.01, 0.9
 _MOST_PARTS = 10
 # A test part that is larger or smaller by more is stated.
 SHARE_TOLERANCE = 0.05
+
+
+def check_hold_out(
+    *, folds: int | None = None, holdout: float | None = None, seed: int = 0
+) -> None:
+    """Raise a `UserError` if an argument of `hold_out` is out of range."""
+    if (folds is None) == (holdout is None):
+        raise UserError(
+            "folds and holdout exclude each other; give one of them: folds for cross-validation,"
+            " holdout for one part to test on"
+        )
+    if folds is not None and folds < 2:
+        raise UserError(f"folds is {folds}; use 2 or more, so that one can be held out")
+    if holdout is not None and not MIN_SHARE <= holdout <= MAX_SHARE:
+        raise UserError(f"holdout is {holdout:g}; use a share from {MIN_SHARE} to {MAX_SHARE}")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed is {seed}; use 0 to {2**32 - 1}")
 
 
 def hold_out(
@@ -50,17 +67,7 @@ def hold_out(
       UserError: An argument is out of range, the source has splits already, or there are fewer
         recordings than splits.
     """
-    if (folds is None) == (holdout is None):
-        raise UserError(
-            "folds and holdout exclude each other; give one of them: folds for cross-validation,"
-            " holdout for one part to test on"
-        )
-    if folds is not None and folds < 2:
-        raise UserError(f"folds is {folds}; use 2 or more, so that one can be held out")
-    if holdout is not None and not MIN_SHARE <= holdout <= MAX_SHARE:
-        raise UserError(f"holdout is {holdout:g}; use a share from {MIN_SHARE} to {MAX_SHARE}")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"seed is {seed}; use 0 to {2**32 - 1}")
+    check_hold_out(folds=folds, holdout=holdout, seed=seed)
     splits = sorted({clip.split for clip in source.clips} - {TRAIN})
     if splits:
         raise UserError(

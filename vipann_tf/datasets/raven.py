@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from vipann_tf.datasets.annotated_recordings import LAYOUT, AnnotatedRecordings
 from vipann_tf.datasets.annotated_windows import MinOverlap, labels_of_windows
 from vipann_tf.datasets.base import Clip, Source
+from vipann_tf.datasets.label_names import LabelNames, check_labels
 from vipann_tf.datasets.tree import SourceTree
 from vipann_tf.datasets.windowing import check_window, recording_seconds, window_clips
 from vipann_tf.errors import UserError
-from vipann_tf.notices import Notice
 
 __all__ = ["LAYOUT", "load"]
 
@@ -61,6 +60,8 @@ def load(
     if channel is not None and channel < 1:
         raise UserError(f"channel is {channel}; use 1 for the first, 2 ...")
     listing = AnnotatedRecordings(tree, annotation_column)
+    texts = (x.label for found in listing.recordings.values() for x in found.selections if x.label)
+    names = LabelNames(texts, tree.given)
     clips: list[Clip] = []
     count = kept = 0
     for name, recording in sorted(listing.recordings.items()):
@@ -106,18 +107,9 @@ def load(
         notices=(
             *listing.notices,
             *(notice for recording in listing.recordings.values() for notice in recording.notices),
-            *_twins(tree, labels),
+            *names.notices,
+            *check_labels(labels, "multilabel", clips, tree.given),
         ),
         counted=f"{len(listing.recordings)} recordings with tables, {count} annotations;"
         f" {labelled} windows with a label, {kept - labelled} without{dropped}",
     )
-
-
-def _twins(tree: SourceTree, labels: Sequence[str]) -> Iterator[Notice]:
-    """Yield a notice for labels that differ in their case alone."""
-    seen: dict[str, str] = {}
-    for label in labels:
-        first = seen.setdefault(label.casefold(), label)
-        if first != label:
-            detail = f"{first!r} and {label!r} are two labels; write them alike to make them one"
-            yield Notice(tree.given, "", "label-twins", detail)

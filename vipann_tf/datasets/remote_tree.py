@@ -40,12 +40,14 @@ class RemoteTree(SourceTree):
     def _open(self, path: str) -> ReadableFile:
         return storage.open_read(path)
 
-    def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
+    def _walk(self) -> Iterator[tuple[str, list[str]]]:
         root = self.root.rstrip("/")
         with contextlib.suppress(FileNotFoundError), storage.remote_files(root) as gfile:
-            for folder, folders, files in gfile.walk(root):
-                hidden = any(part.startswith(".") for part in self._inside(folder).split("/"))
-                yield folder, folders, [] if hidden else [name for name in files if name]
+            for folder, _, files in gfile.walk(root):
+                yield folder, [name for name in files if name]
+
+    def _identity(self, path: str) -> tuple[int, int] | None:
+        return None  # no links
 
     def _inside(self, folder: str) -> str:
         return folder[len(self.root.rstrip("/")) :].strip("/")

@@ -13,7 +13,6 @@ import csv
 import dataclasses
 import io
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 from vipann_tf.errors import UserError
@@ -44,7 +43,7 @@ class Selection:
       file: The recording as the table names it; empty if it names none.
       begin_s: Begin in seconds of that recording.
       end_s: End; equal to the begin for a point.
-      label: What was heard; empty if nobody wrote it.
+      label: What was heard, as it is written; empty if nobody wrote it.
       channel: Number of the channel, from 1.
     """
 
@@ -186,7 +185,7 @@ class _Raven:
         file = next((name for key in self._files if (name := self._value(row, key))), "")
         if self._files and not file:
             raise UserError(f"{self._where}, line {line}: it names no recording in Begin File")
-        label = _label(self._value(row, label_column))
+        label = self._value(row, label_column)
         return Selection(file, begin_s, end_s, label, int(channel))
 
     def _value(self, row: list[str], column: str) -> str:
@@ -212,7 +211,7 @@ def _audacity(text: str, where: str) -> Table:
                 f"{where}, line {line}: the label ends at {end_s:g} s, before it begins at"
                 f" {begin_s:g} s"
             )
-        found[Selection("", begin_s, end_s, _label(" ".join(fields[2:])))] = None
+        found[Selection("", begin_s, end_s, " ".join(fields[2:]).strip())] = None
     return Table(tuple(found), notices=tuple(numbers.notices()))
 
 
@@ -254,9 +253,11 @@ def _rows(text: str, where: str, separator: str) -> Iterator[tuple[int, list[str
     """Yield the number of each line that is not empty, and its fields: the heading first."""
     # Raven writes a quotation mark as it is; spreadsheets put fields that have one between two.
     plain = separator == "\t"
-    quoting = csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
     reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=separator, quoting=quoting, strict=True
+        io.StringIO(text, newline=""),
+        delimiter=separator,
+        quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+        strict=True,
     )
     width = 0
     try:
@@ -281,11 +282,6 @@ def _unquoted(field: str) -> str:
 
 def _plain(name: str) -> str:
     return " ".join(name.strip().strip('"').split()).casefold()
-
-
-def _label(text: str) -> str:
-    """Return a label with its letters composed and single spaces."""
-    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def _is_number(text: str) -> bool:

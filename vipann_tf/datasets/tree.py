@@ -9,42 +9,19 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import soundfile
 
+from vipann_tf.datasets.file_kinds import AUDIO_SUFFIXES, is_hidden, suffix
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.storage import ReadableFile
+from vipann_tf.notices import Notice
 
-__all__ = ["AUDIO_SUFFIXES", "SourceTree", "stem"]
-
-# Formats that libsndfile reads, and formats that users expect it to read: the latter are listed so
-# that they appear in rejected.csv.
-AUDIO_SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".au",
-        ".snd",
-        ".caf",
-        ".w64",
-        ".rf64",
-        ".m4a",
-        ".mp4",
-        ".aac",
-        ".wma",
-        ".webm",
-    ]
-)
+__all__ = ["SourceTree", "stem"]
 
 
 class SourceTree:
@@ -52,12 +29,19 @@ class SourceTree:
 
     Args:
       path: The directory or file that the user named.
+
+    Attributes:
+      given: That path.
+      root: The directory.
+      file: The metadata file's name in it, if the user named one.
+      notices: What was found while the directory was listed: folders that were left out.
     """
 
     SUSPECTS = "the path"  # what to check if nothing is found
 
     def __init__(self, path: StrPath):
         self.given = os.fspath(path)
+        self.notices: list[Notice] = []
         if self._is_directory(self.given):
             self.root, self.file = self.given, None
         elif self._is_file(self.given):
@@ -80,13 +64,23 @@ class SourceTree:
     @cached_property
     def files(self) -> tuple[str, ...]:
         """Every file below the root: sorted, relative to it, separated by '/', none hidden."""
-        names = []
-        for folder, children, files in self._walk():
-            children[:] = [child for child in children if not child.startswith(".")]
-            inside = self._inside(folder)
-            prefix = inside + "/" if inside else ""
-            names += [prefix + name for name in files if not name.startswith(".")]
-        return tuple(sorted(names))
+        return tuple(sorted(file for files in self._listing.values() for file in files))
+
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """Every folder below the root, as `files`."""
+        return tuple(sorted(folder for folder in self._listing if folder))
+
+    @cached_property
+    def _listing(self) -> dict[str, list[str]]:
+        """Folder -> its files. The directory is walked once, however much is asked of it."""
+        listing = {}
+        for path, names in self._walk():
+            folder = self._inside(path)
+            if not any(is_hidden(part) for part in folder.split("/")):
+                prefix = folder + "/" if folder else ""
+                listing[folder] = [prefix + name for name in names if not is_hidden(name)]
+        return listing
 
     def audio_files(self, folder: str = "") -> tuple[str, ...]:
         """Return the audio files below a folder of the tree, recognised by their suffixes."""
@@ -94,8 +88,27 @@ class SourceTree:
         return tuple(
             name
             for name in self.files
-            if name.startswith(prefix) and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
+            if name.startswith(prefix) and suffix(name) in AUDIO_SUFFIXES
         )
+
+    def same_files(self, names: Iterable[str]) -> dict[str, str]:
+        """Find files that are reached twice, by links.
+
+        Args:
+          names: Names of files.
+
+        Returns:
+          The later of two names of one file -> the earlier one.
+        """
+        first: dict[tuple[int, int], str] = {}
+        same = {}
+        for name in names:
+            key = self._identity(self.path(name))
+            if key is not None:
+                earlier = first.setdefault(key, name)
+                if earlier != name and self._is_same(self.path(earlier), self.path(name)):
+                    same[name] = earlier
+        return same
 
     def has(self, name: str) -> bool:
         """Return whether the tree holds this file."""
@@ -180,8 +193,55 @@ class SourceTree:
     def _open(self, path: str) -> ReadableFile:
         return open(path, "rb")
 
-    def _walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
-        return os.walk(self.root, followlinks=True)
+    def _walk(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield each folder's path and the names of its files.
+
+        A folder is listed once: links that lead to one that is listed under its own name, or to
+        one above, are left out with a notice. So no link leads in circles.
+        """
+        known: dict[tuple[int, int], str] = {}
+        folders, links = [self.root], deque[str]()
+        while folders or links:
+            folder = folders.pop() if folders else links.popleft()
+            try:
+                key = _key(os.stat(folder))
+                if key in known:
+                    self._leave_out(
+                        folder,
+                        "linked-folder",
+                        f"it leads to {known[key]}, which is listed already",
+                    )
+                    continue
+                with os.scandir(folder) as found:
+                    entries = sorted(found, key=lambda entry: entry.name)
+            except OSError as error:
+                if folder == self.root:
+                    raise UserError(f"{self.given} can't be listed: {error.strerror}") from error
+                detail = f"it can't be listed: {error.strerror}; what it holds is left out"
+                self._leave_out(folder, "unreadable-folder", detail)
+                continue
+            known[key] = folder
+            files = []
+            for entry in entries:
+                if not _is_folder(entry):
+                    files.append(entry.name)
+                elif not is_hidden(entry.name):
+                    (links if entry.is_symlink() else folders).append(entry.path)
+            yield folder, files
+
+    def _leave_out(self, folder: str, kind: str, detail: str) -> None:
+        self.notices.append(Notice(folder, "", kind, detail))
+
+    def _identity(self, path: str) -> tuple[int, int] | None:
+        try:
+            return _key(os.stat(path))
+        except (OSError, ValueError):
+            return None
+
+    def _is_same(self, one: str, other: str) -> bool:
+        """Return whether files of one identity are one: some network drives number wrongly."""
+        linked = os.path.realpath(one) == os.path.realpath(other)
+        return linked or os.stat(one).st_nlink > 1
 
     def _inside(self, folder: str) -> str:
         inside = os.path.relpath(folder, self.root).replace(os.sep, "/")
@@ -191,3 +251,14 @@ class SourceTree:
 def stem(name: str) -> str:
     """Return a file name without its folders and suffix."""
     return os.path.splitext(name.rsplit("/", 1)[-1])[0]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _key(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino

@@ -87,6 +87,11 @@ class Data(Section):
         description="Share of the training clips to train on, label by label; `training.seed` "
         "chooses them. A smaller share is part of a larger one.",
     )
+    allow_empty_labels: bool = pydantic.Field(
+        default=False,
+        description="Train even if a label has no clip to train on, which the model will then "
+        "never answer.",
+    )
 
 
 class Augment(Section):

@@ -17,6 +17,7 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.files.staging import WORK, resumable_directory
 from vipann_tf.notices import Notice
 from vipann_tf.records import beam_job, local_pool
+from vipann_tf.records.empty_labels import empty_label_notices
 from vipann_tf.records.plan import Plan, ShardPlan, plan_shards
 from vipann_tf.records.schema import INFO_FILE, NOTICES_FILE, DatasetInfo
 from vipann_tf.records.shards import (
@@ -156,7 +157,12 @@ def _prepare(
         rejected = [*plan.rejected, *(row for result in results for row in result.rejected)]
         if not any(result.clips for result in results):
             raise UserError(none_usable(source, rejected))
-        notices = [*source.notices, *(row for result in results for row in result.notices)]
+        counts = [sum(found) for found in zip(*(x.label_counts for x in results), strict=True)]
+        notices = [
+            *source.notices,
+            *(row for result in results for row in result.notices),
+            *empty_label_notices(plan, counts, rejected),
+        ]
         if strict:
             _refuse_notices(notices)
         info = summarize(plan, results, rejected, notices)

@@ -32,7 +32,7 @@ from vipann_tf.training.members import transfer_members
 from vipann_tf.training.processes import run_trainings
 from vipann_tf.training.progress import Progress
 from vipann_tf.training.run import sole_process
-from vipann_tf.training.transfer import transfer
+from vipann_tf.training.transfer import check_labels, training_splits, transfer
 from vipann_tf.uncertainty.confidence_intervals import CONFIDENCE, student_interval
 
 CROSS_VALIDATION_JSON = "cross_validation.json"
@@ -184,6 +184,9 @@ def cross_validate(
         for part in parts.values():
             if part.trained:
                 _check_same(part.out, _description(part.recipe, base, dataset, members))
+            else:  # before the first fold is trained, which may take hours
+                wanted = part.recipe.data.train, part.test_fold, part.recipe.validation.splits
+                check_labels(part.recipe, dataset, training_splits(dataset, *wanted)[0])
         run_trainings(
             {name: part.run for name, part in parts.items()},
             parallel=parallel,

@@ -15,6 +15,7 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import TrainingRecipe, TransferRecipe
+from vipann_tf.records.empty_labels import empty_labels
 from vipann_tf.saved_model.export import default_draw_storage, export
 from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.training import augmentation
@@ -228,6 +229,10 @@ def _metadata(
     outcome: dict,
 ) -> ModelInfo:
     wanted = recipe.export
+    # A base that has the same labels may know those that have no clip here.
+    same_labels = not isinstance(recipe, TransferRecipe) or recipe.keep_head
+    if not (base and same_labels) and (empty := empty_labels(clips.info, clips.splits)):
+        outcome = {**outcome, "empty_labels": empty}
     return ModelInfo(
         origin="transfer" if isinstance(recipe, TransferRecipe) else "pretrain",
         architecture=architecture,

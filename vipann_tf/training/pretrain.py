@@ -10,6 +10,7 @@ from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.recipes import PretrainRecipe
+from vipann_tf.records.empty_labels import check_training_labels
 from vipann_tf.records.schema import DatasetInfo, read_dataset_info
 from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.saved_model.load import read_variables
@@ -46,11 +47,14 @@ def pretrain(
       The version folder; `None` in a worker that leaves the writing to another.
 
     Raises:
-      UserError: An argument is wrong, or training failed; the message says why.
+      UserError: An argument is wrong, a label has no clip to train on, or training failed; the
+        message says why.
     """
     check_vacant(out, overwrite=overwrite)
     dataset = read_dataset_info(data)
     splits = dataset.check_splits(recipe.data.train or ["train"])
+    if base is None and not recipe.data.allow_empty_labels:
+        check_training_labels(dataset, splits)
     architecture = pretraining_architecture(recipe, dataset)
     clips = training_clips(recipe, data, dataset, splits)
     distribution = distribution or tf.distribute.get_strategy()

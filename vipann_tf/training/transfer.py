@@ -11,6 +11,7 @@ from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.recipes import TransferRecipe
+from vipann_tf.records.empty_labels import check_training_labels
 from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.saved_model.load import read_variables
@@ -51,7 +52,8 @@ def transfer(
       The version folder; `None` in a worker that leaves the writing to another.
 
     Raises:
-      UserError: An argument is wrong, or training failed; the message says why.
+      UserError: An argument is wrong, a label has no clip to train on, or training failed; the
+        message says why.
     """
     check_vacant(out, overwrite=overwrite)
     kinds_of(recipe)
@@ -60,6 +62,7 @@ def transfer(
     splits, held_out = training_splits(
         dataset, recipe.data.train, test_fold, recipe.validation.splits
     )
+    check_labels(recipe, dataset, splits)
     architecture = transferred_architecture(
         recipe, single_network(start.info, base), dataset, str(base)
     )
@@ -123,6 +126,12 @@ def training_splits(
         wanted = ["train"]
     splits = dataset.check_splits(wanted)
     return splits, [name for name in dataset.splits if name not in (*splits, *validated)]
+
+
+def check_labels(recipe: TransferRecipe, dataset: DatasetInfo, splits: Sequence[str]) -> None:
+    """Raise a `UserError` if a new head would have a label that it can't learn."""
+    if not recipe.keep_head and not recipe.data.allow_empty_labels:
+        check_training_labels(dataset, splits)
 
 
 def transferred_architecture(

@@ -11,6 +11,7 @@ import vipann_tf
 from vipann_tf import cli
 
 SHORT = "--set training.steps=2 --set training.batch_size=4 --set export.num_draws=2"
+SHORT += " --allow-empty-labels"
 TINY = f"{SHORT} --set model.depth=22 --set model.width=0.0625"
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vipann_tf.cli.printing.notices import NoticePrinter
+
 if TYPE_CHECKING:
     from vipann_tf.datasets import Source
     from vipann_tf.records.schema import DatasetInfo
@@ -32,6 +34,9 @@ def print_plan(source: Source, out: str, seconds: float | None) -> None:
         click.echo(
             f"{len(plan.rejected)} of {plan.inputs} inputs would be rejected before decoding"
         )
+    printer = NoticePrinter()
+    printer.add(source.notices)
+    printer.close()
 
 
 def print_dataset(path: str, info: DatasetInfo) -> None:
@@ -114,6 +119,12 @@ def print_model(path: str | Path) -> None:
         )
     if "laplace_warning" in info.training:
         click.echo(f"warning: {info.training['laplace_warning']}", err=True)
+    if empty := info.training.get("empty_labels"):
+        click.echo(
+            f"warning: {len(empty)} of {network.labels} labels had no clip to train on, and are "
+            f"never answered: {', '.join(empty[:5])}{' ...' if len(empty) > 5 else ''}",
+            err=True,
+        )
     click.echo(
         f"takes waveforms at {info.sample_rate_hz} Hz; serving_default averages "
         f"{len(network.draw_indices(info.num_draws))} draws of seed {info.seed}"
