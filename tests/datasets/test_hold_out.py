@@ -95,7 +95,10 @@ def test_the_drawing_is_kept():
     """A new version of scikit-learn, or of ours, that draws otherwise shows here."""
     clips = [Clip(f"{k:02d}", f"/x/{k}", (f"label{k % 2}",), "train") for k in range(12)]
     found = splits_of(hold_out(source_of(clips), folds=3, seed=0))
-    assert "".join(found[f"{k:02d}"][-1] for k in range(12)) == "211133133222"
+    assert "".join(found[f"{k:02d}"][-1] for k in range(12)) == "312213211233"
+    grouped = [Clip(f"{k:02d}", f"/x/{k // 2}", (f"label{k % 3}",), "train") for k in range(24)]
+    found = splits_of(hold_out(source_of(grouped), folds=3, seed=0))
+    assert "".join(found[f"{k:02d}"][-1] for k in range(0, 24, 2)) == "213133122312"
 
 
 def test_groups_stay_together_and_so_do_their_recordings(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -10,6 +11,8 @@ from tests.helpers.recorders import COLUMNS
 from vipann_tf import datasets
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
+from vipann_tf.evaluation.timeline_files import timeline
+from vipann_tf.saved_model.timeline import Window
 
 HEADING = "\t".join(COLUMNS)
 IN_FILES = f"{HEADING}\tBegin File\tFile Offset (s)"
@@ -110,6 +113,13 @@ def test_other_text_files_are_no_tables(tmp_path):
     text(tmp_path / "b.selections.txt", "Windy.")
     with pytest.raises(UserError, match=r"b.selections.txt is no selection table: .*Begin Time"):
         load(tmp_path)
+
+
+def test_files_that_may_be_sounds_are_rejected(tmp_path):
+    recording(tmp_path / "a.wav", row(0, 1))
+    text(tmp_path / "b.zip", "x")
+    text(tmp_path / "c.wav.part", "x")
+    assert reasons(load(tmp_path)) == [("b.zip", "archive"), ("c.wav.part", "unknown-suffix")]
 
 
 def test_two_recordings_for_one_table(tmp_path):
@@ -223,6 +233,22 @@ def test_labels_that_differ_in_capitals(tmp_path):
     recording(tmp_path / "a.wav", row(0, 1), row(1, 2, "Dog"))
     with pytest.raises(UserError, match="labels 'Dog' and 'dog' differ in capital letters alone"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("style, end", [("raven", ".selections.txt"), ("audacity", ".txt")])
+def test_what_predict_writes_can_be_read(tmp_path, style, end):
+    """A timeline, corrected in Raven or Audacity, becomes training data."""
+    audio(tmp_path / "a b.wav", 4)
+    ones = np.ones(1, np.float32)
+    with open(tmp_path / f"a b{end}", "w", encoding="utf-8") as file:
+        lines = timeline(style, file, "elsewhere/a b.wav", ["owl"], top=1, threshold=0.5)
+        for start_s, probability in ((0, 0.9), (1, 0.9), (2, 0.1), (3, 0.1)):
+            chances = ones * np.float32(probability)
+            lines.add(Window(start_s, start_s + 1, *[chances] * 5, 0.0, 0.0, 0.0))
+        lines.close()
+    source = load(tmp_path)
+    assert list(labels(source).values()) == [("owl",), ("owl",), (), ()]
+    assert kinds(source) == ([] if style == "raven" else ["probability-left-out"])
 
 
 def run(*arguments):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from vipann_tf.datasets.annotated_windows import Annotation
 from vipann_tf.datasets.base import Rejection
+from vipann_tf.datasets.file_kinds import unusable
 from vipann_tf.datasets.label_names import LabelNames
 from vipann_tf.datasets.selection_tables import Selection, Table, is_raven, read_table
 from vipann_tf.datasets.tree import SourceTree
@@ -117,6 +118,8 @@ class AnnotatedRecordings:
                 for name in self._audio
                 if name not in self.recordings
             ]
+            others = (unusable(tree.path(name), name) for name in tree.files)
+            self.rejected += [rejection for rejection in others if rejection is not None]
 
     def _table(self, name: str) -> Table | None:
         path = self._tree.path(name)

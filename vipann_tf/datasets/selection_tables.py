@@ -33,6 +33,8 @@ LABEL_COLUMNS = (
 _BEGIN, _END, _OFFSET = "begin time (s)", "end time (s)", "file offset (s)"
 _FILES = ("begin path", "begin file")
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
+# `predict --format audacity` ends a label with it.
+_PROBABILITY = re.compile(r" \d{1,3} %$", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ class _Raven:
 def _audacity(text: str, where: str) -> Table:
     numbers = _Numbers(where)
     found: dict[Selection, None] = {}
+    shortened = 0
     for line, fields in enumerate((line.split("\t") for line in text.splitlines()), start=1):
         if not "".join(fields).strip() or fields[0].startswith("\\"):
             continue
@@ -211,8 +214,15 @@ def _audacity(text: str, where: str) -> Table:
                 f"{where}, line {line}: the label ends at {end_s:g} s, before it begins at"
                 f" {begin_s:g} s"
             )
-        found[Selection("", begin_s, end_s, " ".join(fields[2:]).strip())] = None
-    return Table(tuple(found), notices=tuple(numbers.notices()))
+        written = " ".join(fields[2:]).strip()
+        label = _PROBABILITY.sub("", written)
+        shortened += label != written
+        found[Selection("", begin_s, end_s, label)] = None
+    notices = [*numbers.notices()]
+    if shortened:
+        detail = f"labels without the probability at their end, as predict writes it: {shortened}"
+        notices.append(("probability-left-out", detail))
+    return Table(tuple(found), notices=tuple(notices))
 
 
 class _Numbers:
