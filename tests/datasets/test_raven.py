@@ -224,9 +224,21 @@ def test_no_tables_and_no_labels(tmp_path):
     audio(tmp_path / "a.wav")
     with pytest.raises(UserError, match="not the layout of raven .*looked for selection tables"):
         load(tmp_path)
+    text(tmp_path / "a.txt", "Begin\tEnd\tLabel", "0:01\t0:02\tdog")
+    with pytest.raises(UserError, match=r"a.txt: its first line has no columns Begin Time \(s\)"):
+        load(tmp_path)
     text(tmp_path / "a.txt", HEADING)
     with pytest.raises(UserError, match="no window has a label; its 1 recordings have 0 annot"):
         load(tmp_path)
+
+
+def test_tables_without_any_recording(tmp_path):
+    table = text(tmp_path / "a.selections.txt", HEADING, row(0, 1))
+    for source in (tmp_path, table):
+        with pytest.raises(
+            UserError, match="none of the 1 tables of .* no recording beside it has"
+        ):
+            load(source)
 
 
 def test_labels_that_differ_in_capitals(tmp_path):

@@ -26,6 +26,11 @@ LAYOUT = (
     " ..., or one table whose Begin File and File Offset (s) name the recordings"
 )
 
+NOT_A_TABLE = (
+    "its first line has no columns Begin Time (s) and End Time (s), and no times and text separated"
+    " by tabs"
+)
+
 
 @dataclasses.dataclass
 class Recording:
@@ -106,12 +111,21 @@ class AnnotatedRecordings:
         names = [tree.file] if tree.file else [x for x in tree.files if x.lower().endswith(".txt")]
         tables = [(name, table) for name in names if (table := self._table(name)) is not None]
         if not tables:
+            found = tree.glimpse()
+            if self.notices:
+                found += f"; {self.notices[0].path}: {self.notices[0].detail}"
             raise UserError(
                 f"{tree.given} is not the layout of raven ({LAYOUT}): looked for selection tables;"
-                f" found {tree.glimpse()}"
+                f" found {found}"
             )
         for name, table in tables:
             self._add(name, table)
+        if not self.recordings:
+            first = self.rejected[0]
+            raise UserError(
+                f"none of the {len(tables)} tables of {tree.given} has a recording, for example"
+                f" {first.path}: {first.detail}"
+            )
         if tree.file is None:
             self.rejected += [
                 Rejection(tree.path(name), name, "no-label", "there is no table of it")
@@ -137,11 +151,10 @@ class AnnotatedRecordings:
             self.notices += [Notice(path, "", *notice) for notice in table.notices]
         elif named:
             raise UserError(
-                f"{path} is no selection table: its first line has no Begin Time (s) and End Time"
-                " (s), and no times and a text separated by tabs; save it from Raven or Audacity"
+                f"{path} is no selection table: {NOT_A_TABLE}; save it from Raven or Audacity"
             )
         else:
-            self.notices.append(Notice(path, "", "not-a-table", "it has no begin and end times"))
+            self.notices.append(Notice(path, "", "not-a-table", NOT_A_TABLE))
         return table
 
     def _add(self, name: str, table: Table) -> None:
