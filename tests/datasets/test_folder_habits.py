@@ -7,6 +7,7 @@ import pytest
 
 from tests.helpers.dataset_layouts import audio, text
 from vipann_tf import datasets
+from vipann_tf.datasets import tree
 from vipann_tf.errors import UserError
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
@@ -111,6 +112,25 @@ def test_classes_without_a_sound_are_noticed(tmp_path):
     assert empty.keys() == {"owl", "crow", "hen"}
     assert empty["owl"].endswith(", so 'owl' is not one of the labels")
     assert empty["hen"].endswith("that can be read")
+
+
+def test_splits_without_a_sound_are_noticed(tmp_path):
+    sounds(tmp_path, "train/dog/a.wav", "train/cat/b.wav")
+    (tmp_path / "eval/dog").mkdir(parents=True)
+    (tmp_path / "train/owl").mkdir()
+    found = {os.path.basename(x.path): x.detail for x in datasets.load("folder", tmp_path).notices}
+    assert found.keys() == {"eval", "owl"}
+    assert found["eval"].endswith("so 'eval' is not one of the splits")
+
+
+@LINKS
+def test_drives_that_do_not_number_files(tmp_path, monkeypatch):
+    root = sounds(tmp_path / "set", "dog/a.wav", "cat/b.wav")
+    (root / "dog/up").symlink_to("..")
+    (root / "dog/link.wav").symlink_to("a.wav")
+    monkeypatch.setattr(tree, "_key", lambda _: None)
+    source = datasets.load("folder", root)
+    assert len(source.clips) == 3 and notices(source).keys() == {"linked-folder"}
 
 
 def test_every_file_is_a_clip_or_a_rejection_or_counted(tmp_path):

@@ -135,11 +135,12 @@ def _notices(tree: SourceTree, audio: list[str], depth: int, classes: set[str]) 
     if deeper:
         detail = f"files in {_some(deeper)} belong to the class that is named before"
         yield Notice(tree.given, "", "nested-folders", detail)
-    heard = {"/".join(name.split("/")[: depth + 1]) for name in audio}
+    heard = {"/".join(name.split("/")[:n]) for name in audio for n in range(1, depth + 2)}
     for folder in tree.folders:
-        name = folder.split("/")[-1]
-        if folder.count("/") == depth and folder not in heard:
-            kept = "" if name in classes else f", so {name!r} is not one of the labels"
+        above, _, name = folder.rpartition("/")
+        if folder.count("/") <= depth and folder not in heard and (not above or above in heard):
+            what = "labels" if folder.count("/") == depth else "splits"
+            kept = "" if name in classes else f", so {name!r} is not one of the {what}"
             detail = f"there is no sound in this folder that can be read{kept}"
             yield Notice(tree.path(folder), "", "empty-folder", detail)
 

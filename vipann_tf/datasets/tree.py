@@ -199,12 +199,13 @@ class SourceTree:
         A folder is listed once: links that lead to one that is listed under its own name, or to
         one above, are left out with a notice. So no link leads in circles.
         """
-        known: dict[tuple[int, int], str] = {}
+        known: dict[tuple[int, int] | str, str] = {}
         folders, links = [self.root], deque[str]()
         while folders or links:
             folder = folders.pop() if folders else links.popleft()
             try:
-                key = _key(os.stat(folder))
+                # Some network drives do not number folders.
+                key = _key(os.stat(folder)) or os.path.realpath(folder)
                 if key in known:
                     self._leave_out(
                         folder,
@@ -260,5 +261,5 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _key(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
+def _key(found: os.stat_result) -> tuple[int, int] | None:
+    return (found.st_dev, found.st_ino) if found.st_ino else None
