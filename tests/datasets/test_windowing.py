@@ -137,6 +137,23 @@ def test_a_window_of_several_clips_has_all_their_labels_or_is_rejected():
     assert "the labels x, y" in rejection.detail
 
 
+def test_intervals_that_begin_together_or_where_a_window_does(tmp_path):
+    """As csv names them; no clip may be lost for its name."""
+    audio(tmp_path / "a.wav", seconds=30)
+    rows = ["a.wav,0,20,dog", "a.wav,0,10,cat", "a.wav,5,8,fox", "a.wav,10,13,owl"]
+    text(tmp_path / "t.csv", "filename,start_s,end_s,labels", *rows)
+    source = datasets.load("csv", tmp_path / "t.csv", windows=5, task="multilabel")
+    assert {clip.clip_id: clip.labels for clip in source.clips} == {
+        "a.wav@0": ("dog", "cat"),
+        "a.wav@5": ("dog", "cat"),
+        "a.wav@10": ("dog",),
+        "a.wav@15": ("dog",),
+        "a.wav@5-8": ("fox",),
+        "a.wav@10-13": ("owl",),
+    }
+    assert not source.rejected
+
+
 def test_a_recording_in_several_splits_is_noticed():
     clips = [Clip(f"a@{k}", "p", ("x",), f"fold{k}", 10.0 * k, 10.0) for k in (1, 2)]
     [notice] = cut_into_windows(one(*clips), 5, seconds_of=lambda _: 60.0).notices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import ROUND_FLOOR, Decimal
 
 import soundfile
@@ -147,6 +147,7 @@ def cut_into_windows(
         clips += window_clips(clip, length_s, window_s, hop_s)
     single = source.task == "multiclass"
     clips, rejected = _merged(clips, single)
+    clips = _renamed(clips, window_s)
     return dataclasses.replace(
         source,
         clips=clips,
@@ -168,11 +169,11 @@ def recording_seconds(path: str) -> float | None:
 
 
 def _merged(clips: Iterable[Clip], single: bool) -> tuple[list[Clip], list[Rejection]]:
-    """Make one clip of clips of the same id, recording, interval and split."""
+    """Make one clip of clips of the same recording, interval and split."""
     found: dict[tuple, Clip] = {}
     several: dict[tuple, set[str]] = {}
     for clip in clips:
-        key = (clip.clip_id, clip.path, clip.offset_s, clip.duration_s, clip.split)
+        key = (clip.path, clip.offset_s, clip.duration_s, clip.split)
         first = found.setdefault(key, clip)
         labels = dict.fromkeys((*first.labels, *clip.labels))
         if len(labels) > len(first.labels):
@@ -204,13 +205,29 @@ def _several_splits(clips: Iterable[Clip]) -> Iterator[Notice]:
             yield Notice(path, "", "recording-in-several-splits", detail)
 
 
+def _renamed(clips: Sequence[Clip], window_s: float) -> list[Clip]:
+    """Give clips that are shorter than a window, and begin where one does, names of their own."""
+    windows = {clip.clip_id for clip in clips if clip.duration_s == window_s}
+
+    def named(clip: Clip) -> Clip:
+        if clip.duration_s in (None, window_s) or clip.clip_id not in windows:
+            return clip
+        return dataclasses.replace(clip, clip_id=f"{_name(clip)}@{_interval(clip)}")
+
+    return [named(clip) for clip in clips]
+
+
 def _name(clip: Clip) -> str:
-    """Return a clip's id without the begin that it ends with, if it does."""
-    name, _, begin = clip.clip_id.rpartition("@")
-    try:
-        return name if name and float(begin) == clip.offset_s else clip.clip_id
-    except ValueError:
-        return clip.clip_id
+    """Return a clip's id without the place in the recording with which `csv` ends it."""
+    for place in (_text(clip.offset_s), _interval(clip)):
+        if clip.clip_id.endswith(f"@{place}") and len(clip.clip_id) > len(place) + 1:
+            return clip.clip_id.removesuffix(f"@{place}")
+    return clip.clip_id
+
+
+def _interval(clip: Clip) -> str:
+    begin = _decimal(clip.offset_s)
+    return f"{_text(clip.offset_s)}-{_text(float(begin + _decimal(clip.duration_s or 0)))}"
 
 
 def _decimal(seconds: float) -> Decimal:
