@@ -172,7 +172,7 @@ def _columns(
     if unknown := [name for name in header if name.lower() not in {*left_out, *known}]:
         nearest = _nearest(unknown[0].lower(), known)
         raise UserError(
-            f"{where}: column {unknown[0]!r} is unknown{nearest}; this line names the columns, which"
+            f"{where}: column {unknown[0]!r} is unknown{nearest}; this line names columns, which"
             f" may be {', '.join(known)}; to leave out the others: --ignore-columns"
             f" {','.join(unknown)}"
         )
