@@ -84,7 +84,10 @@ def test_start_and_end(tmp_path):
         (("filename,labels,start_s", "a,b,-1"), "line 2: start_s '-1' is below 0"),
         (("filename,labels,start", "a,b,1"), "column 'start' is unknown; did you mean 'start_s'"),
         (("file,labels", "a,b"), "column 'file' is unknown; did you mean 'filename'.*ignore"),
-        (("filename,labels,Qx,zz", "a,b,,"), "'Qx' is unknown; the columns .*-columns Qx,zz"),
+        (
+            ("filename,labels,Qx,zz", "a,b,,"),
+            "'Qx' is unknown; this line names col.*-columns Qx,zz",
+        ),
         (("filename,labels,labels", "a,b,c"), "line 1: column 'labels' is there twice"),
         (("filename,labels", "a,dog, barking"), "line 2: 3 fields, but the header has 2"),
         (("filename,labels,fold", "", "a,dog"), "line 3: 2 fields, but the header has 3"),

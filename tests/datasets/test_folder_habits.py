@@ -64,6 +64,14 @@ def test_separators_that_differ_are_noticed(tmp_path):
     assert notice.detail.startswith("'bus stop' and 'bus_stop' are two labels")
 
 
+def test_labels_that_list_labels_are_noticed(tmp_path):
+    sounds(tmp_path, "dog/a.wav", "cat/a.wav", "dog, cat/a.wav", "dog & owl/a.wav", "a\u200b/a.wav")
+    source = datasets.load("folder", tmp_path)
+    assert source.labels == ("a", "cat", "dog", "dog & owl", "dog, cat")
+    detail = notices(source)["similar-labels"].detail
+    assert detail == "'dog, cat' is one label, and so is each of dog, cat"
+
+
 def test_a_single_class_is_refused_or_noticed(tmp_path):
     sounds(tmp_path, "dog/a.wav", "dog/b.wav")
     with pytest.raises(UserError, match="'dog' is the single label.* or use --task multilabel"):

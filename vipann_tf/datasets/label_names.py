@@ -13,6 +13,11 @@ from vipann_tf.task import Task
 
 __all__ = ["LabelNames", "check_labels"]
 
+# Characters without width: a soft hyphen, a zero-width space, a byte-order mark.
+_UNSEEN = dict.fromkeys([0x00AD, 0x200B, 0xFEFF])
+# What people put between labels; ours is the semicolon.
+_LISTED = re.compile(r"\s*[,|/+&]\s*")
+
 
 class LabelNames:
     """The names that stand for each label of a data set.
@@ -53,11 +58,16 @@ class LabelNames:
         for one, other in _twins(spellings, _without_separators):
             detail = f"{one!r} and {other!r} are two labels; if they are one class, rename one"
             self.notices.append(Notice(where, "", "similar-labels", detail))
+        for label in sorted(spellings):
+            parts = _LISTED.split(label)
+            if len(parts) > 1 and spellings.keys() >= set(parts):
+                detail = f"{label!r} is one label, and so is each of {', '.join(parts)}"
+                self.notices.append(Notice(where, "", "similar-labels", detail))
 
     @staticmethod
     def label(name: str) -> str:
-        """Return the label that a name stands for: Unicode NFC, single spaces."""
-        return " ".join(unicodedata.normalize("NFC", name).split())
+        """Return the label that a name stands for: Unicode NFC, single spaces, nothing unseen."""
+        return " ".join(unicodedata.normalize("NFC", name.translate(_UNSEEN)).split())
 
 
 def check_labels(

@@ -67,7 +67,7 @@ class Table:
         if not text:
             return None
         if not _NUMBER.fullmatch(text):
-            raise UserError(f"{row.where}: {column} {text!r} is not a number")
+            raise UserError(f"{row.where}: {column} {text!r} is not a number, such as 2.5")
         other = "." if self.decimal == "," else ","
         if other in text:
             raise UserError(f"{row.where}: {column} {text!r} is ambiguous: {self._point(other)}")
@@ -172,7 +172,7 @@ def _columns(
     if unknown := [name for name in header if name.lower() not in {*left_out, *known}]:
         nearest = _nearest(unknown[0].lower(), known)
         raise UserError(
-            f"{where}: column {unknown[0]!r} is unknown{nearest}; the columns"
+            f"{where}: column {unknown[0]!r} is unknown{nearest}; this line names columns, which"
             f" may be {', '.join(known)}; to leave out the others: --ignore-columns"
             f" {','.join(unknown)}"
         )
