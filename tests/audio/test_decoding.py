@@ -150,7 +150,7 @@ def bad_file(tmp_path, kind):
         ("missing", "missing-file", "no file at .*bad.wav"),
         ("no bytes", "empty", "0 bytes"),
         ("no samples", "empty", "0 samples"),
-        ("text", "undecodable", "Format not recognised"),
+        ("text", "undecodable", "not audio but text"),
         ("directory", "undecodable", "a directory"),
         ("short", "too-short", "0.062 s from 0 s on"),
         ("nan", "non-finite", "samples"),

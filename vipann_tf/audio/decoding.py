@@ -1,59 +1,54 @@
 """Decode audio files to mono float32 waveforms at one sample rate, in bounded memory.
 
-`soundfile` reads every format of libsndfile (WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF ...), and
-`soxr` resamples at its HQ setting. A file is read block by block, so a window of a two-hour
-recording needs only the memory of that window.
+libsndfile reads uncompressed files and Ogg, FFmpeg (through PyAV) the others, and `soxr` resamples
+at its HQ setting. A file is read block by block, so a window of a two-hour recording needs only the
+memory of that window. The length of a recording is what is decoded; where its header says another
+one, that is a finding for the user.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
-import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
-import soundfile
 import soxr
+from numpy.typing import NDArray
 
+from vipann_tf.audio.channels import Channel, Mixer
+from vipann_tf.audio.errors import MIN_DURATION_S, REASONS, DecodeError, first_line
+from vipann_tf.audio.recording import Recording, open_recording
+from vipann_tf.audio.scale import check_scale
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.storage import ReadableFile
 
-__all__ = ["REASONS", "DecodeError", "Decoder", "duration_s", "read_audio"]
+__all__ = [
+    "NEGLIGIBLE_S",
+    "REASONS",
+    "DecodeError",
+    "Decoder",
+    "duration_s",
+    "padded",
+    "read_audio",
+]
 
 # A file's header may claim any rate. A rate beyond these means a damaged header; resampling from
 # 1 Hz would turn one block into gigabytes.
 MIN_RATE_HZ = 1_000
 MAX_RATE_HZ = 1_536_000
-# Ten hops of the log-mel frontend; anything shorter holds no usable sound event.
-MIN_DURATION_S = 0.1
-# Samples over all channels in one block: 1 MiB of float32.
-_BLOCK_SAMPLES = 262_144
+# Recordings of up to this rate are made for human ears: what they lose is not worth a word.
+AUDIBLE_RATE_HZ = 48_000
+# What may be missing or left over without a word: less than a frame of most codings.
+NEGLIGIBLE_S = 0.05
 
-REASONS = {
-    "missing-file": "the file does not exist",
-    "empty": "the file holds no bytes or no samples",
-    "undecodable": "libsndfile can't read the file",
-    "too-short": f"less than {MIN_DURATION_S} s of audio at the clip's offset",
-    "non-finite": "the audio holds NaN or infinite samples",
-}
+# Receives the kind and the detail of a finding.
+OnFinding = Callable[[str, str], None]
 
 
-class DecodeError(ValueError):
-    """An error: the file gives no usable waveform.
-
-    Attributes:
-      reason: A key of `REASONS`.
-      detail: The finding, for the user.
-    """
-
-    def __init__(self, reason: str, detail: str):
-        assert reason in REASONS, reason
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return DecodeError, (self.reason, self.detail)
+def _ignore(kind: str, detail: str) -> None:
+    pass
 
 
 class Decoder:
@@ -61,15 +56,34 @@ class Decoder:
 
     Args:
       sample_rate_hz: Sample rate of every waveform returned.
+      channel: What to hear of several channels.
+      time_expansion: How many times to slow recordings down, as detectors of bats do: 10 brings
+        40 kHz to 4 kHz. Times of the file stay those of the file.
+      on_finding: Called with kind and detail of what the user should know about the file at hand.
     """
 
-    def __init__(self, sample_rate_hz: int):
+    def __init__(
+        self,
+        sample_rate_hz: int,
+        *,
+        channel: Channel = "mix",
+        time_expansion: float = 1.0,
+        on_finding: OnFinding = _ignore,
+    ):
         if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
             raise ValueError(
                 f"sample_rate_hz must be in [{MIN_RATE_HZ}, {MAX_RATE_HZ}], not {sample_rate_hz}"
             )
         self.sample_rate_hz = sample_rate_hz
-        self._resamplers: dict[int, soxr.ResampleStream] = {}
+        self._channel: Channel = channel
+        self._expansion = time_expansion
+        self._on_finding = on_finding
+        self._resamplers: dict[float, soxr.ResampleStream] = {}
+
+    @property
+    def samples_per_second(self) -> float:
+        """Samples of a waveform for one second of the file."""
+        return self.sample_rate_hz * self._expansion
 
     def read(
         self,
@@ -77,108 +91,122 @@ class Decoder:
         *,
         offset_s: float = 0.0,
         duration_s: float | None = None,
-    ) -> np.ndarray:
+        cut: bool = True,
+    ) -> NDArray[np.float32]:
         """Read a file, or a window of it.
 
         Args:
           file: Path, or a seekable binary file object.
           offset_s: Where to start, in seconds of the file.
-          duration_s: Greatest length, in seconds; `None` reads to the end.
+          duration_s: Greatest length, in seconds of the file; `None` reads to the end.
+          cut: Whether the caller means to leave out what is behind the duration; otherwise that is
+            a finding.
 
         Returns:
-          float32 [samples], the mean of the channels, nominally in [-1, 1] (a floating-point file
-          may hold more, and so may a resampled peak). At most `round(duration_s * sample_rate_hz)`
-          samples; fewer where the file ends earlier.
+          float32 [samples], nominally in [-1, 1] (a floating-point file may hold more, and so may a
+          resampled peak). At most `round(duration_s * time_expansion * sample_rate_hz)` samples;
+          fewer where the file ends earlier.
 
         Raises:
           DecodeError: There is no usable waveform, for the reason in the error.
         """
-        if isinstance(file, (str, os.PathLike)):
-            _check_path(file)
-        elif file.seek(0, os.SEEK_END) == 0:
-            raise DecodeError("empty", "0 bytes")
-        else:
-            file.seek(0)
-        wanted = math.inf if duration_s is None else round(duration_s * self.sample_rate_hz)
-        try:
-            with soundfile.SoundFile(file) as sound:
-                waveform = self._read_open(sound, offset_s, wanted)
-        except soundfile.LibsndfileError as error:
-            raise DecodeError("undecodable", error.error_string) from error
-        except soundfile.SoundFileError as error:
-            raise DecodeError("undecodable", _first_line(error)) from error
-        if not waveform.size and not offset_s:
-            raise DecodeError("empty", "0 samples")
-        if waveform.size < MIN_DURATION_S * self.sample_rate_hz:
-            raise DecodeError(
-                "too-short", f"{waveform.size / self.sample_rate_hz:.3f} s from {offset_s:g} s on"
-            )
-        if not np.isfinite(waveform).all():
-            bad = int(np.count_nonzero(~np.isfinite(waveform)))
-            raise DecodeError("non-finite", f"{bad} of {waveform.size} samples")
-        return waveform
+        pieces = list(self.blocks(file, offset_s=offset_s, duration_s=duration_s, cut=cut))
+        return np.concatenate(pieces)
 
-    def blocks(self, file: StrPath) -> Iterator[np.ndarray]:
+    def blocks(
+        self,
+        file: StrPath | ReadableFile,
+        *,
+        offset_s: float = 0.0,
+        duration_s: float | None = None,
+        cut: bool = True,
+    ) -> Iterator[NDArray[np.float32]]:
         """Read a recording of any length piece by piece.
 
         Together the pieces are what `read` would return. Take all of them before you use this
         decoder for another file: they share its resampler.
 
         Args:
-          file: Path.
+          file: As for `read`, and so the others.
+          offset_s: Where to start.
+          duration_s: Greatest length.
+          cut: Whether the caller means to leave out what is behind the duration.
 
         Yields:
-          float32 [samples], the mean of the channels; some pieces may be empty.
+          float32 [samples]; some pieces may be empty.
 
         Raises:
           DecodeError: As for `read`; after some pieces, if the damage is behind them.
         """
-        _check_path(file)
+        wanted = sys.maxsize
+        if duration_s is not None:
+            wanted = round(duration_s * self.samples_per_second)
         count = 0
-        try:
-            with soundfile.SoundFile(file) as sound:
-                for piece in self._pieces(sound):
-                    if not np.isfinite(piece).all():
-                        raise DecodeError(
-                            "non-finite", f"from {count / self.sample_rate_hz:.0f} s on"
-                        )
-                    count += len(piece)
-                    yield piece
-        except soundfile.LibsndfileError as error:
-            raise DecodeError("undecodable", error.error_string) from error
-        except soundfile.SoundFileError as error:
-            raise DecodeError("undecodable", _first_line(error)) from error
+        with (
+            _decode_errors(),
+            open_recording(file) as recording,
+            contextlib.closing(self._pieces(recording, offset_s)) as pieces,
+        ):
+            for piece in pieces:
+                left = max(0, wanted - count)
+                count += len(piece)
+                yield piece[:left]
+                if count >= wanted and (cut or self._say_what_is_cut(recording, count, wanted)):
+                    break
+        count = min(count, wanted)
+        if not count and not offset_s:
+            raise DecodeError("empty", "0 samples")
         if count < MIN_DURATION_S * self.sample_rate_hz:
-            raise DecodeError("too-short" if count else "empty", f"{count} samples")
+            raise DecodeError(
+                "too-short", f"{count / self.sample_rate_hz:.3f} s from {offset_s:g} s on"
+            )
 
-    def _read_open(self, sound: soundfile.SoundFile, offset_s: float, wanted: float) -> np.ndarray:
-        start = round(offset_s * sound.samplerate)
-        if start:
-            if start >= sound.frames:
-                return np.zeros(0, np.float32)
-            sound.seek(start)
-        pieces, count = [], 0
-        for piece in self._pieces(sound):
-            pieces.append(piece)
-            count += len(piece)
-            if count >= wanted:
-                break
-        waveform = np.concatenate(pieces)
-        return waveform if count <= wanted else waveform[: int(wanted)]
+    def _pieces(
+        self, recording: Recording, offset_s: float
+    ) -> Generator[NDArray[np.float32], None, None]:
+        """Yield mono pieces at `sample_rate_hz` from an offset to the end."""
+        if not MIN_RATE_HZ <= recording.rate_hz <= MAX_RATE_HZ:
+            raise DecodeError("undecodable", f"a sample rate of {recording.rate_hz} Hz")
+        self._check_band(recording.rate_hz)
+        mixer = Mixer(self._channel, recording.channels)
+        resampler = self._resampler(recording.rate_hz / self._expansion)
+        heard = _Heard(recording, offset_s)
+        try:
+            for mono in mixer.mix(heard.blocks()):
+                yield mono if resampler is None else resampler.resample_chunk(mono)
+            if resampler is not None:
+                yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        finally:
+            mixer.close()
+            for kind, detail in [*heard.findings, *recording.findings, *mixer.findings]:
+                self._on_finding(kind, detail)
 
-    def _pieces(self, sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
-        """Yield mono pieces at `sample_rate_hz` from the file's position to its end."""
-        if not MIN_RATE_HZ <= sound.samplerate <= MAX_RATE_HZ:
-            raise DecodeError("undecodable", f"a sample rate of {sound.samplerate} Hz")
-        resampler = self._resampler(sound.samplerate)
-        block_frames, last = max(1, _BLOCK_SAMPLES // sound.channels), False
-        while not last:
-            block = sound.read(block_frames, dtype="float32", always_2d=True)
-            last = len(block) < block_frames
-            mono = block[:, 0] if sound.channels == 1 else block.mean(axis=1, dtype=np.float32)
-            yield mono if resampler is None else resampler.resample_chunk(mono, last=last)
+    def _say_what_is_cut(self, recording: Recording, count: int, wanted: int) -> bool:
+        """Say that sound is left out, and return whether that is certain."""
+        second = self.samples_per_second
+        more = count - wanted > NEGLIGIBLE_S * self.sample_rate_hz
+        length_s = recording.declared_s
+        if more and length_s is not None:
+            of = f" of {length_s:.1f} s"
+        elif more:
+            of = ""
+        else:
+            return False
+        self._on_finding("cut", f"{wanted / second:.1f} s{of} are used")
+        return True
 
-    def _resampler(self, from_hz: int) -> soxr.ResampleStream | None:
+    def _check_band(self, rate_hz: int) -> None:
+        """Say what of an ultrasound recording is not heard."""
+        kept_hz = self.sample_rate_hz * self._expansion / 2
+        if rate_hz > AUDIBLE_RATE_HZ and kept_hz < rate_hz / 2:
+            self._on_finding(
+                "band",
+                f"of its {rate_hz / 2000:g} kHz the part above {kept_hz / 1000:g} kHz"
+                f" ({1 - 2 * kept_hz / rate_hz:.0%}) is not heard; --time-expansion"
+                f" {math.ceil(rate_hz / self.sample_rate_hz)} would bring all of it",
+            )
+
+    def _resampler(self, from_hz: float) -> soxr.ResampleStream | None:
         if from_hz == self.sample_rate_hz:
             return None
         if from_hz in self._resamplers:
@@ -190,12 +218,56 @@ class Decoder:
         return self._resamplers[from_hz]
 
 
+class _Heard:
+    """The blocks of a recording, checked and counted."""
+
+    def __init__(self, recording: Recording, offset_s: float):
+        self._recording, self._offset_s = recording, offset_s
+        self.findings: list[tuple[str, str]] = []
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the blocks; at the end, compare the length with the declared one."""
+        recording, count = self._recording, 0
+        for block in recording.blocks(self._offset_s):
+            good = self._finite(block) if recording.is_float else len(block)
+            yield block[:good]
+            if good < len(block):
+                raise self._not_finite(block, count + good)
+            count += good
+        declared_s = recording.declared_s
+        decoded_s = self._offset_s + count / recording.rate_hz
+        if not count or declared_s is None:
+            return
+        if abs(decoded_s - declared_s) > recording.tolerance_s:
+            self.findings.append(
+                (
+                    "length",
+                    f"it holds {decoded_s:.3f} s of sound, and its header says {declared_s:.3f} s",
+                )
+            )
+
+    def _finite(self, block: NDArray[np.float32]) -> int:
+        """Return how many samples are there before the first that is not finite; check them."""
+        finite = np.isfinite(block)
+        good = len(block) if finite.all() else int(np.argmin(finite.all(axis=1)))
+        try:
+            check_scale(block[:good])
+        except ValueError as error:
+            raise DecodeError("wrong-scale", str(error)) from error
+        return good
+
+    def _not_finite(self, block: NDArray[np.float32], first: int) -> DecodeError:
+        bad = block.size - int(np.count_nonzero(np.isfinite(block)))
+        at_s = self._offset_s + first / self._recording.rate_hz
+        return DecodeError("non-finite", f"{bad} of {block.size} samples, from {at_s:.3f} s on")
+
+
 def read_audio(
     path: StrPath | ReadableFile,
     rate: int,
     offset_s: float = 0.0,
     duration_s: float | None = None,
-) -> np.ndarray:
+) -> NDArray[np.float32]:
     """Read one file as `Decoder.read` does: float32 [samples], mono, at `rate` Hz.
 
     Raises:
@@ -204,32 +276,30 @@ def read_audio(
     return Decoder(rate).read(path, offset_s=offset_s, duration_s=duration_s)
 
 
-def duration_s(path: StrPath) -> float:
-    """Read the length of a file in seconds from its header; nothing is decoded.
+def duration_s(path: StrPath | ReadableFile) -> float:
+    """Return the length of a file's sound in seconds, within a frame of its coding.
+
+    It is what can be decoded and not what a header says, yet nothing is decoded.
 
     Raises:
       DecodeError: It can't be read, for the reason in the error.
     """
-    _check_path(path)
+    with _decode_errors(), open_recording(path) as recording:
+        return recording.measure_s()
+
+
+def padded(sound_s: float, zeros_s: float) -> tuple[str, str]:
+    """Return the finding that a waveform was padded at its end."""
+    return "padded", f"{sound_s:.2f} s of sound, then {zeros_s:.2f} s of zeros"
+
+
+@contextlib.contextmanager
+def _decode_errors() -> Iterator[None]:
+    """Make whatever a decoder raises a `DecodeError`: one bad file must not stop the others."""
     try:
-        return soundfile.info(os.fspath(path)).duration
-    except soundfile.LibsndfileError as error:
-        raise DecodeError("undecodable", error.error_string) from error
-
-
-def _check_path(path: StrPath) -> None:
-    """Distinguish the cases for which libsndfile says only "System error"."""
-    try:
-        size = os.stat(path).st_size
-    except FileNotFoundError as error:
-        raise DecodeError("missing-file", f"no file at {os.fspath(path)}") from error
-    except (OSError, ValueError) as error:  # a component is a file, no permission, NUL in the name
-        raise DecodeError("undecodable", _first_line(error)) from error
-    if os.path.isdir(path):
-        raise DecodeError("undecodable", "a directory")
-    if size == 0:
-        raise DecodeError("empty", "0 bytes")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        yield
+    except (DecodeError, AssertionError, MemoryError):
+        raise
+    except Exception as error:
+        text = first_line(error)
+        raise DecodeError("undecodable", f"{type(error).__name__}: {text}") from error

@@ -11,7 +11,7 @@ __all__ = ["count_windows", "sliding_windows"]
 
 
 def sliding_windows(
-    path: StrPath, sample_rate_hz: int, window_s: float, hop_s: float
+    decoder: Decoder, path: StrPath, window_s: float, hop_s: float
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Cut a recording into windows while it is read.
 
@@ -20,9 +20,9 @@ def sliding_windows(
     shorter than a window is one window of its own length.
 
     Args:
+      decoder: Its settings are those of the windows.
       path: Audio file.
-      sample_rate_hz: Sample rate of the windows.
-      window_s: Length of a window.
+      window_s: Length of a window, in seconds of the file, and so the other times.
       hop_s: Time between the beginnings of windows; a hop longer than a window leaves gaps.
 
     Yields:
@@ -31,13 +31,14 @@ def sliding_windows(
     Raises:
       DecodeError: The file can't be read to its end, for the reason in the error.
     """
-    window, hop = round(window_s * sample_rate_hz), round(hop_s * sample_rate_hz)
+    second = decoder.samples_per_second
+    window, hop = round(window_s * second), round(hop_s * second)
     assert window > 0 and hop > 0, (window, hop)
     kept, first, begin = np.zeros(0, np.float32), 0, 0  # samples; index of the first of them
-    for block in Decoder(sample_rate_hz).blocks(path):
+    for block in decoder.blocks(path):
         kept = np.concatenate([kept, block])
         while first + len(kept) >= begin + window:
-            yield begin / sample_rate_hz, kept[begin - first : begin - first + window].copy()
+            yield begin / second, kept[begin - first : begin - first + window].copy()
             begin += hop
         # The next window may begin here, or the last one, which ends with the recording.
         unneeded = min(begin, first + len(kept) - window) - first
@@ -47,7 +48,7 @@ def sliding_windows(
     covered = begin - hop + window if begin else 0
     if begin < end and covered < end:
         last = max(0, end - window)
-        yield last / sample_rate_hz, kept[last - first :].copy()
+        yield last / second, kept[last - first :].copy()
 
 
 def count_windows(seconds: float, window_s: float, hop_s: float) -> int:

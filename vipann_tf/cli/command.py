@@ -1,8 +1,11 @@
 """Commands whose help has an example, and which report user errors in one line."""
 
+import contextlib
+import errno
 import os
 import re
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,11 +62,25 @@ class Command(click.Command):
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments, in which `~` is a home directory, and keep them as typed."""
         context.meta[_TYPED] = shlex.join(["vipann-tf", str(context.info_name), *args])
-        return super().parse_args(context, [_expanded(argument) for argument in args])
+        try:
+            return super().parse_args(context, [_expanded(argument) for argument in args])
+        except click.NoSuchOption as error:
+            files = [word for word in args if word.startswith("-") and os.path.exists(word)]
+            if not files:
+                raise
+            # YouTube's names, and so AudioSet's, may begin with a dash.
+            hint = f"{files[0]!r} is a file: write ./{files[0]}, or -- before the files"
+            raise click.UsageError(f"{error.format_message()} {hint}", context) from error
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example below the options."""
         _write_example(formatter, self.example)
+
+
+def _leave_stdout() -> None:
+    """Let what could not be written go nowhere, so that Python's exit does not try it again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def typed_command() -> str:
@@ -111,11 +128,20 @@ class Group(click.Group):
     def invoke(self, context: click.Context) -> Any:
         """Run the command; report a `UserError` or an interrupt, and exit."""
         try:
-            return super().invoke(context)
+            result = super().invoke(context)
+            sys.stdout.flush()  # a full disk shows here, and not behind the exit
+            return result
         except UserError as error:
             if context.find_root().meta.get("debug"):
                 raise
             click.echo(f"Error: {error}", err=True)
+            context.exit(1)
+        except OSError as error:
+            if error.errno == errno.EPIPE or context.find_root().meta.get("debug"):
+                raise  # click ends quietly where nobody reads on
+            _leave_stdout()
+            where = f": {error.filename}" if error.filename else ""
+            click.echo(f"Error: {error.strerror or error}{where}", err=True)
             context.exit(1)
         except KeyboardInterrupt:
             click.echo("Interrupted; no unfinished result is marked as finished.", err=True)

@@ -1,6 +1,6 @@
 """prepare and synthesize: labelled audio, from recordings or from a seed."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +9,10 @@ from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_dataset, print_plan
 from vipann_tf.cli.printing.notices import NoticePrinter
 from vipann_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from vipann_tf.audio.channels import Channel
+    from vipann_tf.records.clip_reading import Crop
 
 
 class _Prepare(Command):
@@ -103,8 +107,21 @@ class _Prepare(Command):
 @click.option(
     "--dry-run", is_flag=True, help="Show what would be written; decode and write nothing."
 )
-@click.option("--strict", is_flag=True, help="Make every notice an error.")
-@common("overwrite")
+@click.option(
+    "--crop",
+    type=click.Choice(["first", "center", "loudest"]),
+    default="first",
+    show_default=True,
+    help="Which part of a recording that is longer than a clip becomes the clip.",
+)
+@click.option(
+    "--time-expansion",
+    type=float,
+    default=1.0,
+    metavar="F",
+    help="Slow recordings down F times, 10 for bats: 40 kHz becomes 4 kHz.",
+)
+@common("channel", "strict", "overwrite")
 def prepare(
     dataset: str,
     paths: tuple[str, ...],
@@ -112,6 +129,9 @@ def prepare(
     workers: int | None,
     runner: str | None,
     dry_run: bool,
+    crop: "Crop",
+    time_expansion: float,
+    channel: "Channel",
     strict: bool,
     overwrite: bool,
     **options: Any,
@@ -141,6 +161,7 @@ def prepare(
         print_plan(source, paths[-1], seconds)
         return
 
+    from vipann_tf.records.clip_reading import ClipReading
     from vipann_tf.records.prepare import prepare as run
     from vipann_tf.records.summary import read_notices
 
@@ -152,6 +173,7 @@ def prepare(
             workers=workers,
             overwrite=overwrite,
             strict=strict,
+            reading=ClipReading(channel, time_expansion, crop),
             runner=runner,
             beam_options=beam_options,
             on_progress=show,

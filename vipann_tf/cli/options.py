@@ -1,7 +1,7 @@
 """Options that several commands have, each written once."""
 
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import click
 from click.decorators import FC
@@ -27,6 +27,21 @@ class RecipeName(click.ParamType):
 
         names = ", ".join(shipped_recipes(f"{self.folder}/"))
         return f"Give a YAML file, or a shipped recipe: {names}"
+
+
+class ChannelChoice(click.ParamType):
+    """A channel of a recording."""
+
+    name = "channel"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the choice; fail with what is allowed."""
+        from vipann_tf.audio.channels import parse_channel
+
+        try:
+            return parse_channel(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def common(*names: str) -> Callable[[FC], FC]:
@@ -57,6 +72,16 @@ def common(*names: str) -> Callable[[FC], FC]:
             "(start the same command on each); auto: the first that fits of multiworker "
             "(TF_CONFIG is set), mirrored (several GPUs) and none.",
         ),
+        "channel": click.option(
+            "--channel",
+            type=ChannelChoice(),
+            default="mix",
+            show_default=True,
+            metavar="N|mix|loudest",
+            help="What to hear of several channels: one of them, counted from 1; their mean; the "
+            "loudest.",
+        ),
+        "strict": click.option("--strict", is_flag=True, help="Make every notice an error."),
         "num_draws": click.option(
             "--num-draws",
             type=int,

@@ -1,5 +1,6 @@
 """predict: labels and uncertainty of recordings, short or long."""
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -7,10 +8,13 @@ import click
 
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
+from vipann_tf.cli.printing import terminal
 from vipann_tf.errors import UserError
 
-if TYPE_CHECKING:  # it imports TensorFlow
-    from vipann_tf.saved_model.connection import Connection
+if TYPE_CHECKING:  # these import TensorFlow
+    from vipann_tf.audio.channels import Channel
+    from vipann_tf.cli.printing.notices import NoticePrinter
+    from vipann_tf.saved_model.timeline import Listener
 
 
 @click.command(
@@ -59,6 +63,13 @@ if TYPE_CHECKING:  # it imports TensorFlow
 )
 @click.option("--plot", metavar="FILE.png", help="With --window: draw the timeline.")
 @click.option(
+    "--time-expansion",
+    type=float,
+    metavar="F",
+    help="Slow recordings down F times; by default, and at most, as the model was trained.",
+)
+@common("channel", "strict")
+@click.option(
     "--server",
     metavar="HOST:PORT",
     help="Ask a running TensorFlow Serving (gRPC) that serves MODEL; HOST:PORT/NAME if it serves "
@@ -83,6 +94,9 @@ def predict(
     hop: float | None,
     threshold: float,
     plot: str | None,
+    time_expansion: float | None,
+    channel: "Channel",
+    strict: bool,
     server: str | None,
     deadline: float,
 ) -> None:
@@ -99,59 +113,101 @@ def predict(
         if style in ("raven", "audacity"):
             raise UserError(f"--format {style} needs --window, such as --window 10")
 
-    from vipann_tf.cli.printing.answers import print_answers
+    if plot is not None:
+        _check_picture(plot)
+
+    from vipann_tf.cli.printing.answers import AnswerPrinter
+    from vipann_tf.cli.printing.notices import NoticePrinter
     from vipann_tf.saved_model.connection import connect
-    from vipann_tf.saved_model.predict import Answer, Predictor, Refusal
+    from vipann_tf.saved_model.predict import Predictor, Refusal
+    from vipann_tf.saved_model.timeline import Listener
 
     connection = connect(model, num_draws=num_draws, seed=seed, server=server, deadline_s=deadline)
+    notices = NoticePrinter()
     if window is not None:
-        hop = window / 4 if hop is None else hop
-        _listen(connection, files[0], window, hop, style, top, threshold, plot)
+        listener = Listener(
+            connection,
+            window_s=window,
+            hop_s=window / 4 if hop is None else hop,
+            channel=channel,
+            time_expansion=time_expansion,
+        )
+        _listen(listener, connection.labels, files[0], style, top, threshold, plot, notices)
+        if strict and notices.counts:
+            raise UserError(f"{files[0]}: there are notices, which --strict makes errors")
         return
-    found = Predictor(connection).answer(files)
-    answers = [answer for answer in found if isinstance(answer, Answer)]
+    predictor = Predictor(connection, channel=channel, time_expansion=time_expansion)
     conformal = connection.info.calibration.conformal
-    print_answers(answers, connection.labels, top=top, style=style, conformal=conformal)
-    refusals = [answer for answer in found if isinstance(answer, Refusal)]
-    for refusal in refusals:
-        click.echo(f"Error: {refusal.path}: {refusal.error}", err=True)
-    if refusals:
+    printer = AnswerPrinter(connection.labels, top=top, style=style, conformal=conformal)
+    refused = False
+    with terminal.progress("Listening") as show:
+        for done, answer in enumerate(predictor.answers(files), start=1):
+            if isinstance(answer, Refusal):
+                click.echo(f"Error: {answer.path}: {answer.error}", err=True)
+            elif strict and answer.notices:
+                first = answer.notices[0]
+                click.echo(f"Error: {answer.path}: {first.kind}: {first.detail}", err=True)
+            else:
+                notices.add(answer.notices)
+                printer.print(answer)
+            refused |= isinstance(answer, Refusal) or bool(strict and answer.notices)
+            show(done, len(files))
+    notices.close()
+    if refused:
         sys.exit(1)
 
 
+def _check_picture(path: str) -> None:
+    """Raise a `UserError` before hours of listening if the picture could not be written."""
+    folder = os.path.dirname(path) or "."
+    if os.path.splitext(path)[1].lower() != ".png":
+        raise UserError(f"--plot is {path!r}; the picture is a PNG, so let its name end in .png")
+    if not os.path.isdir(folder):
+        raise UserError(f"--plot is {path!r}, but there is no directory {folder!r}; make it first")
+    if not os.access(folder, os.W_OK) or os.path.isdir(path):
+        raise UserError(f"--plot is {path!r}, which can't be written; choose another place")
+
+
 def _listen(
-    connection: "Connection",
+    listener: "Listener",
+    labels: list[str],
     path: str,
-    window: float,
-    hop: float,
     style: str,
     top: int,
     threshold: float,
     plot: str | None,
+    notices: "NoticePrinter",
 ) -> None:
     """Print the timeline of a recording."""
     from vipann_tf.audio.decoding import DecodeError, duration_s
-    from vipann_tf.cli.printing import terminal
     from vipann_tf.evaluation.timeline_figure import TimelineFigure
     from vipann_tf.evaluation.timeline_files import timeline
-    from vipann_tf.saved_model.timeline import Listener
 
-    listener = Listener(connection, window_s=window, hop_s=hop)
+    fault, heard = None, 0
     try:
         seconds = duration_s(path)
-        shown = timeline(style, sys.stdout, path, connection.labels, top=top, threshold=threshold)
-        figure = TimelineFigure(connection.labels, seconds) if plot else None
+        shown = timeline(style, sys.stdout, path, labels, top=top, threshold=threshold)
+        figure = TimelineFigure(labels, seconds) if plot else None
         with terminal.progress("Listening") as show:
-            for answered in listener.listen(path, show):
-                shown.add(answered)
-                if figure is not None:
-                    figure.add(answered)
+            try:
+                for answered in listener.listen(path, show):
+                    shown.add(answered)
+                    heard += 1
+                    if figure is not None:
+                        figure.add(answered)
+            except DecodeError as error:
+                if not heard:
+                    raise
+                fault = error  # what was heard is kept
     except DecodeError as error:
         raise UserError(f"{path}: {error}") from error
     shown.close()
+    notices.add(listener.notices(path))
     if figure is not None and plot is not None:
         figure.write(plot)
         click.echo(f"Wrote {plot}", err=True)
+    if fault is not None:
+        raise UserError(f"{path}: {fault}; what was heard before is complete") from fault
 
 
 COMMANDS = (predict,)

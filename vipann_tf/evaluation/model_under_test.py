@@ -79,13 +79,20 @@ class ModelUnderTest:
           any_labels: Whether its labels may differ from those of the model.
 
         Raises:
-          UserError: It is not a dataset directory, or labels or sample rate do not match.
+          UserError: It is not a dataset directory, or labels, sample rate or time expansion do not
+            match.
         """
         dataset = read_dataset_info(data)
         if dataset.sample_rate_hz != self.info.sample_rate_hz:
             raise UserError(
                 f"{data} has a sample rate of {dataset.sample_rate_hz} Hz, but {self.path} takes "
                 f"{self.info.sample_rate_hz} Hz; prepare the data set again at that rate"
+            )
+        if dataset.time_expansion != self.info.time_expansion:
+            raise UserError(
+                f"the recordings of {data} are slowed {dataset.time_expansion:g} times, but"
+                f" {self.path} was trained on recordings slowed {self.info.time_expansion:g} times;"
+                f" prepare the data set again with --time-expansion {self.info.time_expansion:g}"
             )
         if not any_labels and self.labels != dataset.labels:
             # One list may be the beginning of the other.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
 import json
@@ -17,6 +18,7 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.files.staging import WORK, resumable_directory
 from vipann_tf.notices import Notice
 from vipann_tf.records import beam_job, local_pool
+from vipann_tf.records.clip_reading import ClipReading
 from vipann_tf.records.empty_labels import empty_label_notices
 from vipann_tf.records.plan import Plan, ShardPlan, plan_shards
 from vipann_tf.records.schema import INFO_FILE, NOTICES_FILE, DatasetInfo
@@ -53,6 +55,7 @@ def prepare(
     workers: int | None = None,
     overwrite: bool = False,
     strict: bool = False,
+    reading: ClipReading = ClipReading(),  # noqa: B008  it is frozen
     runner: str | None = None,
     beam_options: Sequence[str] = (),
     on_progress: Progress | None = None,
@@ -74,6 +77,7 @@ def prepare(
       workers: Processes on this machine; `None` uses all cores unless the job is small.
       overwrite: Whether to replace `out` if it is a dataset directory.
       strict: Whether a notice is an error.
+      reading: How audio files are read: channel, time expansion, part of a longer file.
       runner: `None` prepares on this machine. `dask`, or the name of another runner of Apache Beam,
         prepares on its cluster, whose workers must see the source and the parent of `out` under the
         same paths.
@@ -91,10 +95,12 @@ def prepare(
         raise UserError(f"workers is {workers}; use 1 or more")
     executor = _executor(workers, runner, beam_options)
     plan = plan_shards(source, seconds=seconds, sample_rate_hz=sample_rate_hz, shards=shards)
+    if source.decode is not None and reading != ClipReading():
+        raise UserError(f"dataset {source.name} is not read from files; leave options of files out")
     if not plan.clips:
         raise UserError(none_usable(source, plan.rejected))
     try:
-        return _prepare(plan, out, overwrite, strict, executor, on_progress)
+        return _prepare(plan, out, overwrite, strict, reading, executor, on_progress)
     except WorkerDied as error:
         raise UserError(
             f"{error}, perhaps for lack of memory; the same command resumes where this one stopped,"
@@ -130,6 +136,7 @@ def _prepare(
     out: StrPath,
     overwrite: bool,
     strict: bool,
+    reading: ClipReading,
     executor: Executor,
     on_progress: Progress | None,
 ) -> DatasetInfo:
@@ -138,11 +145,19 @@ def _prepare(
         _refuse_notices(source.notices)
     with resumable_directory(out, mark=INFO_FILE, overwrite=overwrite) as stage:
         work = storage.join(stage, WORK)
-        todo = _write_manifests(plan, stage, work)
+        todo = _write_manifests(plan, reading, stage, work)
         left = sum(len(shard.clips) for shard in todo)
         job = ShardJob(
             {shard.name: shard.split for shard in todo},
-            *(stage, work, source.labels, plan.seconds, plan.sample_rate_hz, source.decode),
+            *(
+                stage,
+                work,
+                source.labels,
+                plan.seconds,
+                plan.sample_rate_hz,
+                source.decode,
+                reading,
+            ),
         )
 
         def on_clips(done: int) -> None:
@@ -165,7 +180,7 @@ def _prepare(
         ]
         if strict:
             _refuse_notices(notices)
-        info = summarize(plan, results, rejected, notices)
+        info = summarize(plan, reading.time_expansion, results, rejected, notices)
         for result in results:
             if result.split not in info.splits:
                 storage.remove(storage.join(stage, result.name))
@@ -183,7 +198,7 @@ def _refuse_notices(notices: Sequence[Notice]) -> None:
         )
 
 
-def _write_manifests(plan: Plan, stage: str, work: str) -> list[ShardPlan]:
+def _write_manifests(plan: Plan, reading: ClipReading, stage: str, work: str) -> list[ShardPlan]:
     """Write the manifest of each shard, and return the shards that are not done yet."""
     present = set(storage.list_names(stage)) - {WORK}
     earlier = set(storage.list_names(work))
@@ -192,7 +207,7 @@ def _write_manifests(plan: Plan, stage: str, work: str) -> list[ShardPlan]:
         manifest_file = shard.name + CLIPS_SUFFIX
         result_file = shard.name + RESULT_SUFFIX
         expected |= {shard.name, manifest_file, result_file}
-        manifest = _manifest(plan, shard)
+        manifest = _manifest(plan, reading, shard)
         if {shard.name} <= present and {manifest_file, result_file} <= earlier:
             same = storage.read_bytes(storage.join(work, manifest_file)) == manifest
             if same and _is_whole(stage, work, shard):
@@ -209,7 +224,7 @@ def _write_manifests(plan: Plan, stage: str, work: str) -> list[ShardPlan]:
     return todo
 
 
-def _manifest(plan: Plan, shard: ShardPlan) -> bytes:
+def _manifest(plan: Plan, reading: ClipReading, shard: ShardPlan) -> bytes:
     """Return what determines a shard's bytes: settings, clips and the state of their files."""
     source = plan.source
     settings = [
@@ -219,6 +234,7 @@ def _manifest(plan: Plan, shard: ShardPlan) -> bytes:
         plan.sample_rate_hz,
         source.labels,
         pickle.dumps(source.decode).hex() if source.decode else None,
+        dataclasses.asdict(reading),
     ]
     states = None if source.decode else [_state(path) for path in _paths(shard)]
     return dump_clips(shard.clips, json.dumps([settings, states]))

@@ -89,6 +89,7 @@ class DatasetInfo(_Strict):
     labels: list[str]
     sample_rate_hz: int
     clip_seconds: float
+    time_expansion: float = 1.0
     splits: dict[str, SplitInfo]
     rejected: dict[str, int]
     notices: dict[str, int] = {}  # absent from older directories
@@ -106,7 +107,11 @@ class DatasetInfo(_Strict):
     @property
     def fingerprint(self) -> str:
         """A hash of everything that a model can learn from: records, labels and splits."""
-        content = self.model_dump_json(exclude={"rejected", "notices"})
+        # A recording at its own speed has the fingerprint that it had before there was another.
+        exclude = {"rejected", "notices"} | (
+            {"time_expansion"} if self.time_expansion == 1 else set()
+        )
+        content = self.model_dump_json(exclude=exclude)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def check_splits(self, names: str | Iterable[str]) -> list[str]:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from vipann_tf.audio.decoding import DecodeError, Decoder
+from vipann_tf.audio.errors import DecodeError
 from vipann_tf.datasets.base import Clip, Rejection
 from vipann_tf.files import storage
 from vipann_tf.notices import Notice
+from vipann_tf.records.clip_reading import ClipReader, ClipReading
 from vipann_tf.records.schema import clip_samples, serialize, to_int16
 from vipann_tf.records.tfrecord_file import RecordWriter
 
@@ -90,6 +91,7 @@ class ShardJob:
       seconds: Clip length.
       sample_rate_hz: Sample rate.
       decode: See `Source.decode`.
+      reading: How audio files are read.
     """
 
     splits: Mapping[str, str]
@@ -99,6 +101,7 @@ class ShardJob:
     seconds: float
     sample_rate_hz: int
     decode: Callable[[Clip, int], np.ndarray] | None
+    reading: ClipReading
 
 
 def write_shard(job: ShardJob, name: str, on_clip: Callable[[str], None]) -> None:
@@ -111,7 +114,7 @@ def write_shard(job: ShardJob, name: str, on_clip: Callable[[str], None]) -> Non
       name: File name of the shard.
       on_clip: Called after each clip with "ok" or the reason of its rejection.
     """
-    writer = ShardWriter(job.labels, job.seconds, job.sample_rate_hz, job.decode)
+    writer = ShardWriter(job)
     clips = load_clips(storage.read_bytes(storage.join(job.work, name + CLIPS_SUFFIX)))
     path = storage.join(job.stage, name)
     result = writer.write(name, job.splits[name], clips, path, on_clip)
@@ -123,25 +126,15 @@ class ShardWriter:
     """A writer of shards, which decodes clips.
 
     Args:
-      labels: Label names in order.
-      seconds: Clip length; shorter clips are padded with zeros at the end, longer ones cut.
-      sample_rate_hz: Sample rate.
-      decode: See `Source.decode`.
+      job: The preparation.
     """
 
-    def __init__(
-        self,
-        labels: tuple[str, ...],
-        seconds: float,
-        sample_rate_hz: int,
-        decode: Callable[[Clip, int], np.ndarray] | None,
-    ):
-        self._labels = {name: index for index, name in enumerate(labels)}
-        self._seconds = seconds
-        self._samples = clip_samples(seconds, sample_rate_hz)
-        self._rate_hz = sample_rate_hz
-        self._decode = decode
-        self._decoder = Decoder(sample_rate_hz)
+    def __init__(self, job: ShardJob):
+        self._labels = {name: index for index, name in enumerate(job.labels)}
+        self._samples = clip_samples(job.seconds, job.sample_rate_hz)
+        self._rate_hz = job.sample_rate_hz
+        self._decode = job.decode
+        self._reader = ClipReader(job.reading, job.seconds, job.sample_rate_hz)
 
     def write(
         self,
@@ -169,11 +162,12 @@ class ShardWriter:
             writer = RecordWriter(file)
             for clip in clips:
                 try:
-                    waveform = self.waveform(clip)
+                    waveform, found = self.waveform(clip)
                 except DecodeError as error:
                     rejected.append(Rejection(clip.path, clip.clip_id, error.reason, error.detail))
                     on_clip(error.reason)
                     continue
+                notices += found
                 labels = sorted({self._labels[label] for label in clip.labels})
                 counts[labels] += 1
                 sets[tuple(labels)] += 1
@@ -195,35 +189,21 @@ class ShardWriter:
             notices=notices,
         )
 
-    def waveform(self, clip: Clip) -> np.ndarray:
+    def waveform(self, clip: Clip) -> tuple[np.ndarray, list[Notice]]:
         """Return a clip's samples, int16 [samples], cut or padded to the clip length.
 
         Raises:
           DecodeError: The clip has no usable audio.
         """
+        notices: list[Notice] = []
         if self._decode is not None:
             waveform = self._decode(clip, self._rate_hz)
         else:
-            waveform = self._read(clip)
+            waveform, notices = self._reader.read(clip)
         fitted = np.zeros(self._samples, "<i2")
         kept = min(len(waveform), self._samples)
         fitted[:kept] = to_int16(waveform[:kept])
-        return fitted
-
-    def _read(self, clip: Clip) -> np.ndarray:
-        duration_s = min(self._seconds, clip.duration_s or self._seconds)
-        window = {"offset_s": clip.offset_s, "duration_s": duration_s}
-        if not storage.is_remote(clip.path):
-            return self._decoder.read(clip.path, **window)
-        try:
-            file = storage.RemoteFile(clip.path)
-        except FileNotFoundError as error:
-            raise DecodeError("missing-file", str(error)) from error
-        with file:
-            try:
-                return self._decoder.read(file, **window)
-            finally:
-                file.check()  # a failed transfer does not make the recording unusable
+        return fitted, notices
 
 
 def is_silent(waveform: np.ndarray) -> bool:

@@ -29,6 +29,7 @@ __all__ = ["none_usable", "read_notices", "summarize", "write_summary"]
 
 def summarize(
     plan: Plan,
+    time_expansion: float,
     results: Sequence[ShardResult],
     rejected: Sequence[Rejection],
     notices: Sequence[Notice],
@@ -41,6 +42,7 @@ def summarize(
         labels=list(plan.source.labels),
         sample_rate_hz=plan.sample_rate_hz,
         clip_seconds=plan.seconds,
+        time_expansion=time_expansion,
         splits={split: _split_info(shards) for split, shards in splits.items()},
         rejected=dict(sorted(Counter(row.reason for row in rejected).items())),
         notices=dict(sorted(Counter(notice.kind for notice in notices).items())),

@@ -192,7 +192,10 @@ def common_data(infos: Sequence[ModelInfo]) -> TrainingData | None:
     """
     datas = [info.data for info in infos]
     first = datas[0]
-    if first is None or any(data is None or data.dataset != first.dataset for data in datas):
+    if first is None or any(
+        data is None or (data.dataset, data.time_expansion) != (first.dataset, first.time_expansion)
+        for data in datas
+    ):
         return None
     known = [data for data in datas if data is not None]
     splits = list(dict.fromkeys(name for data in known for name in data.splits))
@@ -206,4 +209,5 @@ def common_data(infos: Sequence[ModelInfo]) -> TrainingData | None:
         splits=splits,
         held_out=held,
         clips=max(data.clips for data in known),
+        time_expansion=first.time_expansion,
     )

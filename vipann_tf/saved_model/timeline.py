@@ -9,11 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vipann_tf.audio.channels import Channel
 from vipann_tf.audio.decoding import duration_s
-from vipann_tf.audio.windows import count_windows, sliding_windows
+from vipann_tf.audio.errors import DecodeError
+from vipann_tf.audio.windows import count_windows
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
+from vipann_tf.notices import Notice
 from vipann_tf.saved_model.connection import BATCH, Connection
+from vipann_tf.saved_model.hearing import Hearing
 from vipann_tf.saved_model.metadata import MIN_SECONDS
 from vipann_tf.saved_model.server import RequestRefused
 
@@ -77,17 +81,31 @@ class Listener:
       connection: The model, from `connect`.
       window_s: Length of a window, in seconds.
       hop_s: Time from the start of one window to the start of the next, in seconds.
+      channel: What to hear of several channels.
+      time_expansion: How many times to slow recordings down; by default as the model was trained.
+        Window and hop are seconds of the recording.
 
     Raises:
-      UserError: A length is not allowed.
+      UserError: A length is not allowed, or the model was trained on recordings of another time
+        expansion.
     """
 
-    def __init__(self, connection: Connection, *, window_s: float, hop_s: float):
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        window_s: float,
+        hop_s: float,
+        channel: Channel = "mix",
+        time_expansion: float | None = None,
+    ):
+        self._hearing = Hearing(connection.info, channel=channel, time_expansion=time_expansion)
+        slow = self._hearing.time_expansion
         fixed_s = connection.info.fixed_seconds
-        if fixed_s is not None and window_s != fixed_s:
-            raise UserError(f"window is {window_s:g} s; this model takes only {fixed_s:g} s")
-        if not MIN_SECONDS <= window_s < float("inf"):
-            raise UserError(f"window is {window_s:g} s; use {MIN_SECONDS:g} s or more")
+        if fixed_s is not None and window_s * slow != fixed_s:
+            raise UserError(f"window is {window_s:g} s; this model takes only {fixed_s / slow:g} s")
+        if not MIN_SECONDS <= window_s * slow < float("inf"):
+            raise UserError(f"window is {window_s:g} s; use {MIN_SECONDS / slow:g} s or more")
         if not 0.01 <= hop_s < float("inf"):
             raise UserError(f"hop is {hop_s:g} s; use 0.01 s or more")
         self._connection = connection
@@ -114,21 +132,30 @@ class Listener:
             if on_progress is not None:
                 on_progress(done, max(done, total))
 
+    def notices(self, path: StrPath) -> tuple[Notice, ...]:
+        """Return what is to be known of the recording, once it was listened to."""
+        return self._hearing.notices(path)
+
     def _batches(self, path: StrPath) -> Iterator[list[tuple[float, NDArray[np.float32]]]]:
         """Yield the start and waveform of up to `BATCH` windows at a time."""
-        sample_rate_hz = self._connection.info.sample_rate_hz
         waiting: list[tuple[float, NDArray[np.float32]]] = []
-        for place in sliding_windows(path, sample_rate_hz, self._window_s, self._hop_s):
-            waiting.append(place)
-            if len(waiting) == BATCH:
+        try:
+            for place in self._hearing.windows(path, self._window_s, self._hop_s):
+                waiting.append(place)
+                if len(waiting) == BATCH:
+                    yield waiting
+                    waiting = []
+        except DecodeError:
+            if waiting:  # what was heard before the damage
                 yield waiting
-                waiting = []
+            raise
         if waiting:
             yield waiting
 
     def _ask(self, places: list[tuple[float, NDArray[np.float32]]]) -> Iterator[Window]:
         batch = np.stack([waveform for _, waveform in places])
-        length_s = batch.shape[1] / self._connection.info.sample_rate_hz
+        heard_s = batch.shape[1] / self._connection.info.sample_rate_hz
+        length_s = heard_s / self._hearing.time_expansion
         try:
             result = self._connection.ask(batch, each_draw=True)
         except RequestRefused as error:

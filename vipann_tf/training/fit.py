@@ -243,7 +243,11 @@ def _metadata(
         draw_storage=wanted.draw_storage or default_draw_storage(architecture, wanted.num_draws),
         variables=[],
         data=TrainingData(
-            dataset=clips.info.name, splits=clips.splits, held_out=clips.held_out, clips=clips.count
+            dataset=clips.info.name,
+            splits=clips.splits,
+            held_out=clips.held_out,
+            clips=clips.count,
+            time_expansion=clips.info.time_expansion,
         ),
         base=None if base is None else base.model_dump(mode="json", include=BASE_FIELDS),
         recipe=recipe.model_dump(mode="json"),

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from vipann_tf.cli.printing.answers import print_answers
+from vipann_tf.cli.printing.answers import AnswerPrinter
 from vipann_tf.saved_model.metadata import ConformalThresholds
 from vipann_tf.saved_model.predict import Answer
 
@@ -27,7 +27,9 @@ def answer(*probs) -> Answer:
 
 
 def shown(capsys, style, answers, conformal):
-    print_answers(answers, LABELS, top=1, style=style, conformal=conformal)
+    printer = AnswerPrinter(LABELS, top=1, style=style, conformal=conformal)
+    for item in answers:
+        printer.print(item)
     return capsys.readouterr().out
 
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import sys
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,41 +21,46 @@ _COLUMNS = (
 )
 
 
-def print_answers(
-    answers: Sequence[Answer],
-    labels: list[str],
-    *,
-    top: int,
-    style: str,
-    conformal: ConformalThresholds | None = None,
-) -> None:
-    """Print the most probable labels of each file to stdout.
+class AnswerPrinter:
+    """A printer of the most probable labels of each file, on stdout, as the answers come.
 
     Args:
-      answers: Answers of the model.
       labels: Label names in the order of the outputs.
       top: Number of labels to print per file.
       style: `table` (one block per file), `json` (one object and line per file) or `csv` (one row
-        per label).
+        per label, below a heading).
       conformal: Thresholds of prediction sets, if the model has them; table and JSON then show the
         sets, CSV does not.
     """
-    if style == "json":
-        for answer in answers:
-            document = _as_dict(answer, labels, top)
-            if conformal is not None:
-                document["prediction_set"] = _prediction_set(answer, labels, conformal)
+
+    def __init__(
+        self,
+        labels: list[str],
+        *,
+        top: int,
+        style: str,
+        conformal: ConformalThresholds | None = None,
+    ):
+        self._labels, self._top, self._style = labels, top, style
+        self._conformal = conformal
+        if style == "csv":
+            csv.writer(sys.stdout, lineterminator="\n").writerow(_COLUMNS)
+
+    def print(self, answer: Answer) -> None:
+        """Print an answer."""
+        if self._style == "json":
+            document = _as_dict(answer, self._labels, self._top)
+            if self._conformal is not None:
+                document["prediction_set"] = _prediction_set(answer, self._labels, self._conformal)
             print(json.dumps(document))
-    elif style == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for answer in answers:
+        elif self._style == "csv":
+            writer = csv.writer(sys.stdout, lineterminator="\n")
             clip = [f"{x:.6f}" for x in (answer.total, answer.aleatoric, answer.epistemic)]
-            for label, *numbers in _top(answer, labels, top):
+            for label, *numbers in _top(answer, self._labels, self._top):
                 writer.writerow([answer.path, label, *(f"{x:.6f}" for x in numbers), *clip])
-    else:
-        for answer in answers:
-            _print_block(answer, labels, top, conformal)
+        else:
+            _print_block(answer, self._labels, self._top, self._conformal)
+        sys.stdout.flush()  # a pipe or a file gets each answer at once
 
 
 def _print_block(

@@ -1,0 +1,77 @@
+"""Recordings as a model hears them: at its sample rate, at the speed that it was trained on."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vipann_tf.audio.channels import Channel
+from vipann_tf.audio.decoding import NEGLIGIBLE_S, Decoder, padded
+from vipann_tf.audio.windows import sliding_windows
+from vipann_tf.errors import UserError
+from vipann_tf.files.paths import StrPath
+from vipann_tf.notices import Notice
+from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
+
+__all__ = ["Hearing"]
+
+
+class Hearing:
+    """A reader of recordings for a model.
+
+    Args:
+      info: Metadata of the model.
+      channel: What to hear of several channels.
+      time_expansion: How many times to slow recordings down; by default as the model was trained.
+
+    Raises:
+      UserError: The model was trained on recordings of another time expansion.
+    """
+
+    def __init__(
+        self, info: ModelInfo, *, channel: Channel = "mix", time_expansion: float | None = None
+    ):
+        trained = info.time_expansion
+        if time_expansion is not None and time_expansion != trained:
+            raise UserError(
+                f"time expansion is {time_expansion:g}, but the model was trained on recordings"
+                f" slowed {trained:g} times; leave --time-expansion out, or transfer the model to"
+                " data that was prepared with it"
+            )
+        self.time_expansion = trained
+        self._least_s = info.fixed_seconds or MIN_SECONDS  # a connection pads what is shorter
+        self._found: list[tuple[str, str]] = []
+        self._decoder = Decoder(
+            info.sample_rate_hz,
+            channel=channel,
+            time_expansion=trained,
+            on_finding=lambda kind, detail: self._found.append((kind, detail)),
+        )
+
+    def read(self, path: StrPath) -> NDArray[np.float32]:
+        """Return a whole recording, float32 [samples].
+
+        Raises:
+          DecodeError: There is no usable waveform.
+        """
+        self._found.clear()
+        waveform = self._decoder.read(path)
+        missing_s = self._least_s - len(waveform) / self._decoder.sample_rate_hz
+        if missing_s > NEGLIGIBLE_S:
+            self._found.append(padded(self._least_s - missing_s, missing_s))
+        return waveform
+
+    def windows(
+        self, path: StrPath, window_s: float, hop_s: float
+    ) -> Iterator[tuple[float, NDArray[np.float32]]]:
+        """Yield start in seconds and waveform of the windows of a recording, see `sliding_windows`.
+
+        Raises:
+          DecodeError: The recording can't be read to its end.
+        """
+        self._found.clear()
+        return sliding_windows(self._decoder, path, window_s, hop_s)
+
+    def notices(self, path: StrPath) -> tuple[Notice, ...]:
+        """Return what is to be known of the recording that was read last, once it was read."""
+        return tuple(Notice(str(path), "", kind, detail) for kind, detail in self._found)
