@@ -135,7 +135,10 @@ class AvRecording:
         run_up_s = start_s - _RUN_UP_S
         if run_up_s < _RUN_UP_S or not self._container.format.name.startswith(_SEEKABLE):
             return round(start_s * self.rate_hz)
-        origin = self._stream.start_time or 0
+        origin = self._first_pts()
+        if origin is None:
+            return round(start_s * self.rate_hz)
+        self._origin = origin
         try:
             self._container.seek(
                 int(run_up_s / self._stream.time_base) + origin, stream=self._stream
@@ -144,13 +147,19 @@ class AvRecording:
             return round(start_s * self.rate_hz)
         return None
 
+    def _first_pts(self) -> int | None:
+        """Return the time of the first sample behind what the encoder put in front."""
+        with contextlib.closing(AvRecording(self._file, self._words)) as again:
+            for _ in again._frames():
+                return None if again._frame.pts is None else int(again._frame.pts)
+        return None
+
     def _left_to_skip(self, start_s: float) -> int:
         """Return the samples from the first frame after a seek to a time."""
         frame = self._frame
         if frame.pts is None:
             raise DecodeError("undecodable", f"{self._words}: a frame after a seek has no time")
-        origin = self._stream.start_time or 0
-        at_s = float((frame.pts - origin) * frame.time_base)
+        at_s = float((frame.pts - self._origin) * frame.time_base)
         return max(0, round((start_s - at_s) * self.rate_hz))
 
     def _frames(self) -> Iterator[NDArray[np.float32]]:

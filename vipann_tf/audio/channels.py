@@ -99,7 +99,8 @@ class Mixer:
         dead = [str(i + 1) for i, power in enumerate(self._power) if power < DEAD * loudest]
         if dead and not isinstance(self._wanted, int):
             one = f"channel {dead[0]} is" if len(dead) == 1 else f"channels {', '.join(dead)} are"
-            mixed = "" if self._taken is not None else ", and weakens the mix"
+            weaken = "weakens" if len(dead) == 1 else "weaken"
+            mixed = "" if self._taken is not None else f", and {weaken} the mix"
             self.findings.append(("dead-channel", f"{one} silent{mixed}"))
         if isinstance(self._wanted, int) and str(self._wanted) in dead:
             self.findings.append(("dead-channel", f"channel {self._wanted}, as asked, is silent"))

@@ -18,9 +18,9 @@ import soxr
 from numpy.typing import NDArray
 
 from vipann_tf.audio.channels import Channel, Mixer
+from vipann_tf.audio.checked_blocks import CheckedBlocks
 from vipann_tf.audio.errors import MIN_DURATION_S, REASONS, DecodeError, first_line
 from vipann_tf.audio.recording import Recording, open_recording
-from vipann_tf.audio.scale import check_scale
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.storage import ReadableFile
 
@@ -170,15 +170,15 @@ class Decoder:
         self._check_band(recording.rate_hz)
         mixer = Mixer(self._channel, recording.channels)
         resampler = self._resampler(recording.rate_hz / self._expansion)
-        heard = _Heard(recording, offset_s)
+        checked = CheckedBlocks(recording, offset_s)
         try:
-            for mono in mixer.mix(heard.blocks()):
+            for mono in mixer.mix(checked.blocks()):
                 yield mono if resampler is None else resampler.resample_chunk(mono)
             if resampler is not None:
                 yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
         finally:
             mixer.close()
-            for kind, detail in [*heard.findings, *recording.findings, *mixer.findings]:
+            for kind, detail in [*checked.findings, *recording.findings, *mixer.findings]:
                 self._on_finding(kind, detail)
 
     def _say_what_is_cut(self, recording: Recording, count: int, wanted: int) -> bool:
@@ -216,50 +216,6 @@ class Decoder:
                 from_hz, self.sample_rate_hz, 1, dtype="float32", quality="HQ"
             )
         return self._resamplers[from_hz]
-
-
-class _Heard:
-    """The blocks of a recording, checked and counted."""
-
-    def __init__(self, recording: Recording, offset_s: float):
-        self._recording, self._offset_s = recording, offset_s
-        self.findings: list[tuple[str, str]] = []
-
-    def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the blocks; at the end, compare the length with the declared one."""
-        recording, count = self._recording, 0
-        for block in recording.blocks(self._offset_s):
-            good = self._finite(block) if recording.is_float else len(block)
-            yield block[:good]
-            if good < len(block):
-                raise self._not_finite(block, count + good)
-            count += good
-        declared_s = recording.declared_s
-        decoded_s = self._offset_s + count / recording.rate_hz
-        if not count or declared_s is None:
-            return
-        if abs(decoded_s - declared_s) > recording.tolerance_s:
-            self.findings.append(
-                (
-                    "length",
-                    f"it holds {decoded_s:.3f} s of sound, and its header says {declared_s:.3f} s",
-                )
-            )
-
-    def _finite(self, block: NDArray[np.float32]) -> int:
-        """Return how many samples are there before the first that is not finite; check them."""
-        finite = np.isfinite(block)
-        good = len(block) if finite.all() else int(np.argmin(finite.all(axis=1)))
-        try:
-            check_scale(block[:good])
-        except ValueError as error:
-            raise DecodeError("wrong-scale", str(error)) from error
-        return good
-
-    def _not_finite(self, block: NDArray[np.float32], first: int) -> DecodeError:
-        bad = block.size - int(np.count_nonzero(np.isfinite(block)))
-        at_s = self._offset_s + first / self._recording.rate_hz
-        return DecodeError("non-finite", f"{bad} of {block.size} samples, from {at_s:.3f} s on")
 
 
 def read_audio(

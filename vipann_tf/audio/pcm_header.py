@@ -12,12 +12,10 @@ from collections.abc import Iterator
 
 from vipann_tf.files.storage import ReadableFile
 
-__all__ = ["PcmHeader", "read_pcm_header"]
+__all__ = ["PcmHeader", "declared_bytes", "read_pcm_header"]
 
-# Sizes that mean "unknown", as pipes write them.
-_UNKNOWN_SIZES = (0x7FFFFFFF, 0xFFFFFFFF)
-# A size near 2 ** 32 that pipes write too: less the header that they could not go back to.
-_PIPE_SIZES = range(0xFFFFFFFF - 4096, 0x100000000)
+# Pipes write the greatest size of 31 or 32 bits, some less the header before the samples.
+_PIPE_SIZES = tuple(range(top - 4096, top + 1) for top in (0x7FFFFFFF, 0xFFFFFFFF))
 # Formats of a WAV file that are samples one after another: (tag, bits) -> libsndfile's subtype.
 _RAW_SUBTYPES = {
     (1, 8): "PCM_U8",
@@ -66,9 +64,9 @@ class PcmHeader(_Form):
     behind: str
 
     @property
-    def believable(self) -> bool:
-        """Whether a reader that believes the header reads every sample."""
-        return self.declared is not None and self.declared >= self.present
+    def misleads(self) -> bool:
+        """Whether a reader that believes the header would leave samples out, or refuse the file."""
+        return self.declared is None or self.declared < self.present or bool(self.behind)
 
     def seconds(self, size: int) -> float:
         """Return the length of so many bytes of samples, in seconds."""
@@ -150,7 +148,7 @@ def _compare(file: ReadableFile, size: int, form: _Form, start: int, length: int
         behind = next((what for what in found if what != "samples"), "samples")
         if behind != "samples":
             present = length
-    unknown = length in _UNKNOWN_SIZES or length in _PIPE_SIZES
+    unknown = any(length in sizes for sizes in _PIPE_SIZES)
     return PcmHeader(
         **dataclasses.asdict(form),
         start=start,
@@ -169,11 +167,10 @@ def _behind(file: ReadableFile, size: int, place: int) -> str:
     if head[:4] in (b"RIFF", b"RF64"):
         return f"another file of {size - place} bytes"
     if not head.strip(b"\0"):
-        # Recorders reserve room in advance.
-        while not (block := file.read(_ZEROS_BLOCK)).strip(b"\0"):
-            if not block:
-                return "padding"
-        return "samples"
+        # Recorders reserve room in advance, gigabytes of it.
+        zeros = not file.read(_ZEROS_BLOCK).strip(b"\0")
+        file.seek(max(place, size - _ZEROS_BLOCK))
+        return "padding" if zeros and not file.read(_ZEROS_BLOCK).strip(b"\0") else "samples"
     while place + 8 <= size:
         file.seek(place)
         head = file.read(8)

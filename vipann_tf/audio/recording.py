@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vipann_tf.audio.errors import DecodeError, first_line
+from vipann_tf.audio.pcm_header import declared_bytes
 from vipann_tf.audio.signatures import HEAD_BYTES, Signature, identify
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.storage import ReadableFile
@@ -90,7 +91,13 @@ def _open(path: str | None, file: ReadableFile, size: int, signature: Signature)
                 raise DecodeError("undecodable", _unknown_format(path)) from error
     from vipann_tf.audio.av_recording import AvRecording
 
-    return AvRecording(file, signature.words)
+    sizes = declared_bytes(file, size) if signature.family == "pcm" else None
+    recording = AvRecording(file, signature.words)
+    if sizes is not None and sizes[1] < sizes[0]:
+        recording.findings.append(
+            ("truncated", f"it holds {sizes[1]} of the {sizes[0]} bytes that its header declares")
+        )
+    return recording
 
 
 def _unknown_format(path: str | None) -> str:

@@ -47,7 +47,7 @@ def open_sndfile(
         raise NotForLibsndfile
     header = read_pcm_header(file, size) if family == "pcm" else None
     try:
-        if header is not None and not header.believable and header.subtype is not None:
+        if header is not None and header.misleads and header.subtype is not None:
             sound = soundfile.SoundFile(
                 _Section(file, header.start, header.present),
                 samplerate=header.rate_hz,
@@ -57,9 +57,10 @@ def open_sndfile(
                 format="RAW",
             )
         else:
-            file.seek(0)
-            sound = soundfile.SoundFile(file if path is None else path)
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a name that ends in .raw
+            # By some names libsndfile takes whatever is in a file for samples.
+            known = path is not None and family != "unknown" and not path.lower().endswith(".raw")
+            sound = soundfile.SoundFile(path if known else _Section(file, 0, size))
+    except soundfile.SoundFileError as error:
         raise NotForLibsndfile(first_line(error)) from error
     return SndfileRecording(sound, file, size, header, pages)
 
