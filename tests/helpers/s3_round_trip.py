@@ -19,10 +19,10 @@ from vipann_tf.datasets.remote_tree import source_tree
 from vipann_tf.errors import UserError
 from vipann_tf.records import prepare as prepare_module
 from vipann_tf.records import schema
+from vipann_tf.records.clip_reading import ClipReader, ClipReading
 from vipann_tf.records.pipeline import evaluation_batches, training_batches
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.reading import damage_as_user_error
-from vipann_tf.records.shards import ShardWriter
 
 BUCKET = "clips"
 OUT = f"s3://{BUCKET}/sets/out"
@@ -108,15 +108,16 @@ def main(local_source, local_out):
             ids(with_damage)
 
     raises(f"{OUT}/{name}: the record at byte 0 is damaged", read_all)
-    writer = ShardWriter(("a",), 1.0, 16_000, None)
+    reader = ClipReader(ClipReading(), 1.0, 16_000)
     with pytest.raises(DecodeError) as gone:
-        writer.waveform(Clip("x", f"s3://{BUCKET}/gone.wav", ("a",), "train"))
+        reader.read(Clip("x", f"s3://{BUCKET}/gone.wav", ("a",), "train"))
     assert gone.value.reason == "missing-file"
-    assert np.abs(writer.waveform(source.clips[0])).max() > 0
+    waveform, _ = reader.read(source.clips[0])
+    assert np.abs(waveform).max() > 0
 
     prepare(source, OUT, seconds=0.5, overwrite=True, shards=1)
     assert sorted(objects(client, "sets/out/")) == sorted(
-        ["dataset.json", "rejected.csv", schema.shard_name("train", 0, 1)]
+        ["dataset.json", "notices.csv", "rejected.csv", schema.shard_name("train", 0, 1)]
     )
 
 

@@ -1,7 +1,6 @@
 """Commands whose help has an example, and which report user errors in one line."""
 
 import contextlib
-import errno
 import os
 import re
 import shlex
@@ -125,23 +124,29 @@ class Group(click.Group):
         """Write the example below the commands."""
         _write_example(formatter, self.example)
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line; what the system refuses, such as a full disk, is one line too."""
+        try:
+            with contextlib.ExitStack() as stack:
+                # A full disk shows here, and not when Python ends.
+                stack.callback(sys.stdout.flush)
+                return super().main(*args, **options)
+        except OSError as error:
+            if "--debug" in sys.argv:
+                raise
+            _leave_stdout()
+            where = f": {error.filename}" if error.filename else ""
+            click.echo(f"Error: {error.strerror or error}{where}", err=True)
+            sys.exit(1)
+
     def invoke(self, context: click.Context) -> Any:
         """Run the command; report a `UserError` or an interrupt, and exit."""
         try:
-            result = super().invoke(context)
-            sys.stdout.flush()  # a full disk shows here, and not behind the exit
-            return result
+            return super().invoke(context)
         except UserError as error:
             if context.find_root().meta.get("debug"):
                 raise
             click.echo(f"Error: {error}", err=True)
-            context.exit(1)
-        except OSError as error:
-            if error.errno == errno.EPIPE or context.find_root().meta.get("debug"):
-                raise  # click ends quietly where nobody reads on
-            _leave_stdout()
-            where = f": {error.filename}" if error.filename else ""
-            click.echo(f"Error: {error.strerror or error}{where}", err=True)
             context.exit(1)
         except KeyboardInterrupt:
             click.echo("Interrupted; no unfinished result is marked as finished.", err=True)

@@ -36,6 +36,7 @@ RESULT_SUFFIX = ".result"
 
 # A record is silent if no sample exceeds this int16 amplitude: about -80 dB of full scale.
 SILENT_PEAK = 3
+_SILENT = "no sample above -80 dB of full scale"
 # A record is clipped if at least this many samples are at full scale. One or two are the peak of a
 # normalised file. A resampled flat top overshoots and saturates, so it is counted as well.
 CLIPPED_SAMPLES = 10
@@ -171,7 +172,9 @@ class ShardWriter:
                 labels = sorted({self._labels[label] for label in clip.labels})
                 counts[labels] += 1
                 sets[tuple(labels)] += 1
-                silent += int(is_silent(waveform))
+                if is_silent(waveform):
+                    silent += 1
+                    notices.append(Notice(clip.path, clip.clip_id, "silent", _SILENT))
                 clipped += int(is_clipped(waveform))
                 writer.write(serialize(clip.clip_id, waveform, labels))
                 on_clip("ok")
