@@ -2,8 +2,12 @@
 
 import io
 
+import av
 import numpy as np
 import soundfile
+
+from tests.helpers.recordings import encode
+from vipann_tf.audio.decoding import DecodeError, Decoder
 
 FORMATS = {
     "wav": {"format": "WAV", "subtype": "PCM_16"},
@@ -11,15 +15,31 @@ FORMATS = {
     "flac": {"format": "FLAC"},
     "ogg": {"format": "OGG", "subtype": "VORBIS"},
     "mp3": {"format": "MP3"},
+    "opus": {"format": "OGG", "subtype": "OPUS"},
+    "w64": {"format": "W64", "subtype": "PCM_24"},
+    "aiff": {"format": "AIFF", "subtype": "PCM_16"},
 }
-DAMAGES = ("truncation", "bit flips", "header", "zeros", "text", "garbage", "doubled")
+# Encoded by FFmpeg: codec and container.
+CODED = {
+    "m4a": ("aac", "ipod"),
+    "aac": ("aac", "adts"),
+    "vbr.mp3": ("libmp3lame", "mp3"),
+    "wv": ("wavpack", "wv"),
+}
+KINDS = (*FORMATS, *CODED)
+DAMAGES = (
+    *("truncation", "bit flips", "header", "zeros", "text", "garbage", "doubled"),
+    *("tail", "joined", "byte"),
+)
 
 
 def sound(kind: str, rng: np.random.Generator) -> bytes:
     """A valid file of half a second to two."""
-    rate = int(rng.choice([8_000, 22_050, 44_100]))
+    rate = 48_000 if kind == "opus" else int(rng.choice([8_000, 22_050, 44_100]))
     channels = int(rng.choice([1, 2]))
     samples = rng.normal(0, 0.1, (int(rate * rng.uniform(0.5, 2)), channels))
+    if kind in CODED:
+        return encode(samples.astype(np.float32), *CODED[kind], rate=rate)
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, **FORMATS[kind])
     return buffer.getvalue()
@@ -46,6 +66,12 @@ def damage(data: bytes, how: str, rng: np.random.Generator) -> bytes:
     elif how == "doubled":
         place = int(rng.integers(0, len(data)))
         damaged[place:place] = data
+    elif how == "tail":
+        return data + rng.bytes(int(rng.integers(1, 3_000)))
+    elif how == "joined":
+        return data + data
+    elif how == "byte":  # one byte of the fields of lengths
+        damaged[int(rng.integers(min(48, len(data))))] ^= 1 << int(rng.integers(8))
     else:
         raise ValueError(f"damage {how!r} is unknown; use one of {', '.join(DAMAGES)}")
     return bytes(damaged)
@@ -57,9 +83,47 @@ def write_mutants(folder, count: int, seed: int) -> list[str]:
     folder.mkdir(parents=True)
     names = []
     for number in range(count):
-        kind = list(FORMATS)[number % len(FORMATS)]
-        how = DAMAGES[number % len(DAMAGES)]
+        kind = KINDS[number % len(KINDS)]
+        how = DAMAGES[number // len(KINDS) % len(DAMAGES)]
         name = f"{number:04d}.{kind}"
         (folder / name).write_bytes(damage(sound(kind, rng), how, rng))
         names.append(name)
     return names
+
+
+def lost_in_silence(path) -> str:
+    """What our decoder lost of a file without a word, by another decoder's count; empty if nothing.
+
+    libsndfile is the other one where FFmpeg reads, and FFmpeg where libsndfile reads.
+    """
+    found = []
+    decoder = Decoder(32_000, on_finding=lambda *finding: found.append(finding))
+    try:
+        seconds = len(decoder.read(path)) / 32_000
+    except DecodeError:
+        return ""
+    others = [count(path) for count in (_by_libsndfile, _by_ffmpeg)]
+    most = max((other for other in others if other is not None), default=0.0)
+    # A frame of each coding at the lowest rate, and what encoders put in front and behind.
+    if most - seconds > 2 * 2048 / 8_000 and not found:
+        return f"{path}: {seconds:.3f} s of {most:.3f} s, without a word"
+    return ""
+
+
+def _by_libsndfile(path) -> float | None:
+    try:
+        with soundfile.SoundFile(path) as sound:
+            return len(sound.read()) / sound.samplerate
+    except (soundfile.SoundFileError, TypeError, ValueError, MemoryError):
+        return None
+
+
+def _by_ffmpeg(path) -> float | None:
+    count = 0.0
+    try:
+        with av.open(str(path), metadata_errors="ignore") as container:
+            for frame in container.decode(audio=0):
+                count += frame.samples / frame.sample_rate
+    except (av.FFmpegError, ValueError, IndexError, EOFError):
+        pass
+    return count or None

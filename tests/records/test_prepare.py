@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from tests.helpers import slow_preparation
-from tests.helpers.mutations import write_mutants
+from tests.helpers.mutations import lost_in_silence, write_mutants
 from tests.helpers.paths import SOUNDS
 from tests.helpers.prepared import contents, records
 from vipann_tf import datasets
@@ -97,13 +97,15 @@ def test_inputs_are_records_and_rejections(recordings, tmp_path):
 
 
 def test_damaged_files_are_records_or_rejections(tmp_path):
-    """A sample; benchmarks/hostile_data.py has a thousand."""
-    names = write_mutants(tmp_path / "mutants" / "noise", 70, seed=5)
+    """A sample; benchmarks/hostile_data.py has two thousand."""
+    names = write_mutants(tmp_path / "mutants" / "noise", 130, seed=5)
     source = datasets.load("folder", tmp_path / "mutants", task="multilabel")
     info = prepare(source, tmp_path / "out", seconds=1.0)
     found, reasons = records(tmp_path / "out", "train"), rejected(tmp_path / "out")
     assert sorted([*found, *reasons]) == sorted(f"noise/{name}" for name in names)
     assert len(found) > 10 and len(reasons) > 10 and info.clips == len(found)
+    lost = [lost_in_silence(tmp_path / "mutants" / name) for name in found]
+    assert [words for words in lost if words] == []
 
 
 def test_one_and_two_workers_write_the_same(tmp_path):

@@ -37,5 +37,7 @@ class DecodeError(ValueError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, or its kind."""
+    """Return the first line of an error's text without its number, or its kind."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,6 +1,7 @@
 """Commands whose help has an example, and which report user errors in one line."""
 
 import contextlib
+import errno
 import os
 import re
 import shlex
@@ -135,8 +136,9 @@ class Group(click.Group):
             if "--debug" in sys.argv:
                 raise
             _leave_stdout()
-            where = f": {error.filename}" if error.filename else ""
-            click.echo(f"Error: {error.strerror or error}{where}", err=True)
+            if error.errno != errno.EPIPE:  # nobody reads on: nothing to say
+                where = f": {error.filename}" if error.filename else ""
+                click.echo(f"Error: {error.strerror or error}{where}", err=True)
             sys.exit(1)
 
     def invoke(self, context: click.Context) -> Any:
