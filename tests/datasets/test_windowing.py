@@ -8,6 +8,7 @@ import soundfile
 
 from tests.helpers.dataset_layouts import audio, text
 from vipann_tf import datasets
+from vipann_tf.audio.decoding import Decoder
 from vipann_tf.audio.windows import sliding_windows
 from vipann_tf.datasets.base import Clip, Source
 from vipann_tf.datasets.windowing import cut_into_windows, window_begins
@@ -73,7 +74,7 @@ def test_nothing_is_lost_or_invented(seed):
 def test_windows_are_those_of_predict(tmp_path, samples, window_s, hop_s):
     path = tmp_path / "a.wav"
     soundfile.write(path, 0.1 * np.sin(np.arange(samples)), 8000)
-    told = [begin for begin, _ in sliding_windows(path, 8000, window_s, hop_s)]
+    told = [begin for begin, _ in sliding_windows(Decoder(8000), path, window_s, hop_s)]
     source = cut_into_windows(one(Clip("a.wav", str(path), ("x",), "train")), window_s, hop_s)
     assert [clip.offset_s for clip in source.clips] == pytest.approx(told, abs=1e-4)
 

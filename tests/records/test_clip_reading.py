@@ -149,6 +149,7 @@ class TestPreparation:
             overwrite=True,
         )
         assert slow.time_expansion == 10 and plain.time_expansion == 1
+        assert slow.clip_seconds == 10 and plain.clip_seconds == 1
         assert slow.fingerprint != plain.fingerprint
 
     def test_made_sounds_have_no_channels(self, tmp_path):

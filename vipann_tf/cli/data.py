@@ -44,7 +44,10 @@ class _Prepare(Command):
 @click.argument("dataset")
 @click.argument("paths", nargs=-1, required=True, metavar="[SOURCE] OUT [BEAM OPTIONS]")
 @click.option(
-    "--seconds", type=float, metavar="S", help="Clip length; clips are cut or padded to it."
+    "--seconds",
+    type=float,
+    metavar="S",
+    help="Clip length; clips are cut or padded to it. All times are those of the recordings.",
 )
 @click.option("--workers", type=int, metavar="N", help="Processes; by default all cores.")
 @click.option(
@@ -119,7 +122,8 @@ class _Prepare(Command):
     type=float,
     default=1.0,
     metavar="F",
-    help="Slow recordings down F times, 10 for bats: 40 kHz becomes 4 kHz.",
+    help="Slow recordings down F times, 10 for bats: 40 kHz becomes 4 kHz, and clips of 0.5 s last "
+    "5 s.",
 )
 @common("channel", "strict", "overwrite")
 def prepare(
@@ -158,7 +162,8 @@ def prepare(
     if source.counted:
         click.echo(source.counted)
     if dry_run:
-        print_plan(source, paths[-1], seconds)
+        recorded_s = source.clip_seconds if seconds is None else seconds
+        print_plan(source, paths[-1], recorded_s * time_expansion)
         return
 
     from vipann_tf.records.clip_reading import ClipReading

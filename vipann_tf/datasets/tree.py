@@ -13,8 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-import soundfile
-
+from vipann_tf.audio.decoding import DecodeError, duration_s
 from vipann_tf.datasets.file_kinds import AUDIO_SUFFIXES, is_hidden, suffix
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
@@ -156,11 +155,11 @@ class SourceTree:
             raise UserError(f"{self.path(name)}, line {reader.line_num}: {error}") from error
 
     def audio_seconds(self, name: str) -> float | None:
-        """Read the length of an audio file from its header, in seconds; `None` if that fails."""
+        """Return the length of an audio file in seconds; `None` if it can't be read."""
         try:
-            with self._open(self.path(name)) as file, soundfile.SoundFile(file) as sound:
-                return sound.frames / sound.samplerate
-        except (soundfile.SoundFileError, OSError):
+            with self._open(self.path(name)) as file:
+                return duration_s(file)
+        except (DecodeError, OSError):
             return None
 
     def require(self, dataset: str, names: tuple[str, ...], layout: str) -> None:

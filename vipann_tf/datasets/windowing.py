@@ -7,8 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import ROUND_FLOOR, Decimal
 
-import soundfile
-
 from vipann_tf.audio.decoding import DecodeError, duration_s
 from vipann_tf.datasets.base import Clip, Rejection, Source
 from vipann_tf.errors import UserError
@@ -162,9 +160,9 @@ def recording_seconds(path: str) -> float | None:
     try:
         if not storage.is_remote(path):
             return duration_s(path)
-        with storage.open_read(path) as file, soundfile.SoundFile(file) as sound:
-            return sound.frames / sound.samplerate
-    except (DecodeError, soundfile.SoundFileError, OSError):
+        with storage.open_read(path) as file:
+            return duration_s(file)
+    except (DecodeError, OSError):
         return None
 
 

@@ -63,7 +63,7 @@ class ClipReader:
 
     Args:
       reading: How audio files are read.
-      seconds: Length of a clip.
+      seconds: Length of a clip, slowed down.
       sample_rate_hz: Its sample rate.
     """
 
@@ -92,9 +92,9 @@ class ClipReader:
             waveform = self._read_remote(clip)
         else:
             waveform = self._read(clip.path, clip)
-        missing_s = self._seconds - len(waveform) / self._rate_hz
+        missing_s = self._window_s - len(waveform) / self._decoder.samples_per_second
         if missing_s > NEGLIGIBLE_S:
-            self._found.append(padded(self._seconds - missing_s, missing_s))
+            self._found.append(padded(self._window_s - missing_s, missing_s))
         # A file that is read twice for its loudest part says everything twice.
         found = list(dict.fromkeys(self._found))
         return waveform, [Notice(clip.path, clip.clip_id, kind, detail) for kind, detail in found]

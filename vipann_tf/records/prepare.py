@@ -70,8 +70,8 @@ def prepare(
       source: The listed dataset, see `vipann_tf.datasets.load`.
       out: Directory to make, local or in an object store. It is complete or absent; in an object
         store, where nothing can be renamed, "complete" means that it has a dataset.json.
-      seconds: Clip length; shorter clips are padded with zeros at the end, longer ones cut. `None`
-        takes the dataset's own.
+      seconds: Clip length in seconds of the recording; shorter clips are padded with zeros at the
+        end, longer ones cut. `None` takes the dataset's own.
       sample_rate_hz: Sample rate of the records.
       shards: Shard files per split; `None` chooses by size.
       workers: Processes on this machine; `None` uses all cores unless the job is small.
@@ -94,7 +94,12 @@ def prepare(
     if workers is not None and workers < 1:
         raise UserError(f"workers is {workers}; use 1 or more")
     executor = _executor(workers, runner, beam_options)
-    plan = plan_shards(source, seconds=seconds, sample_rate_hz=sample_rate_hz, shards=shards)
+    # A recording that is slowed down gives clips that last longer.
+    slow = reading.time_expansion
+    recorded_s = source.clip_seconds if seconds is None else seconds
+    plan = plan_shards(
+        source, seconds=recorded_s * slow, sample_rate_hz=sample_rate_hz, shards=shards
+    )
     if source.decode is not None and reading != ClipReading():
         raise UserError(f"dataset {source.name} is not read from files; leave options of files out")
     if not plan.clips:

@@ -39,7 +39,8 @@ class Hearing:
                 " data that was prepared with it"
             )
         self.time_expansion = trained
-        self._least_s = info.fixed_seconds or MIN_SECONDS  # a connection pads what is shorter
+        # A connection pads what is shorter.
+        self._least_s = (info.fixed_seconds or MIN_SECONDS) / trained
         self._found: list[tuple[str, str]] = []
         self._decoder = Decoder(
             info.sample_rate_hz,
@@ -56,7 +57,7 @@ class Hearing:
         """
         self._found.clear()
         waveform = self._decoder.read(path)
-        missing_s = self._least_s - len(waveform) / self._decoder.sample_rate_hz
+        missing_s = self._least_s - len(waveform) / self._decoder.samples_per_second
         if missing_s > NEGLIGIBLE_S:
             self._found.append(padded(self._least_s - missing_s, missing_s))
         return waveform
