@@ -17,6 +17,7 @@ from vipann_tf.saved_model.connection import BATCH, connect
 from vipann_tf.saved_model.hearing import Hearing
 from vipann_tf.saved_model.metadata import TrainingData
 from vipann_tf.saved_model.predict import Answer, Predictor, Refusal
+from vipann_tf.saved_model.server import RequestRefused
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +218,15 @@ def test_a_full_disk_is_one_line(arguments):
     assert found.returncode == 1
     lines = [line for line in found.stderr.splitlines() if "Warning" not in line]
     assert lines == ["Error: No space left on device"]
+
+
+def test_arrays_of_a_wrong_scale_are_refused(model):
+    connection = connect(model)
+    waveform = np.tile(events(1.0, 32_000), (2, 1))
+    assert connection.ask(waveform)["total"].shape == (2,)
+    waveform[1] *= 32768
+    with pytest.raises(RequestRefused, match="their peak is .*divide 16-bit integers by 32768"):
+        connection.ask(waveform)
 
 
 def test_refusals_keep_their_place(model, tmp_path):

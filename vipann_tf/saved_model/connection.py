@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from vipann_tf.audio.scale import check_scale
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.load import load_signatures
@@ -91,7 +92,8 @@ class Connection:
           `each_draw` also `sample_probabilities`, float32 `[batch, draws, labels]`.
 
         Raises:
-          RequestRefused: The waveforms are too long for the model, or the server refuses them.
+          RequestRefused: The waveforms are too long for the model or not in units of full scale,
+            or the server refuses them.
           UserError: No server answers.
         """
         sample_rate_hz, fixed_s = self.info.sample_rate_hz, self.info.fixed_seconds
@@ -102,6 +104,10 @@ class Connection:
                 f"it is {waveforms.shape[1] / sample_rate_hz:g} s long, and this model was "
                 f"exported for {fixed_s:g} s; cut it, or export the model without --seconds"
             )
+        try:
+            check_scale(waveforms)  # models of earlier versions don't
+        except ValueError as error:
+            raise RequestRefused(str(error)) from error
         inputs: Arrays = {"waveform": np.pad(waveforms, [(0, 0), (0, max(missing, 0))])}
         exported = (self.num_draws, self.seed) == (self.info.num_draws, self.info.seed)
         # `serving_default` uses stored draws, and has no scalar inputs, which a batching server
