@@ -100,12 +100,15 @@ class AvRecording:
 
     def measure_s(self) -> float:
         """Return the length of what can be decoded: that of all packets."""
-        ticks = 0
+        ticks, timeless = 0, False
         with contextlib.suppress(*self._errors):
-            ticks = sum(packet.duration or 0 for packet in self._container.demux(self._stream))
+            for packet in self._container.demux(self._stream):
+                ticks += packet.duration or 0
+                timeless |= bool(packet.size and not packet.duration)
         # Packets hold what encoders put before and behind the sound.
         margin_s, declared_s = 3 * self.tolerance_s, self.declared_s
-        if declared_s and abs(float(ticks * self._stream.time_base) - declared_s) <= margin_s:
+        measured_s = float(ticks * self._stream.time_base)
+        if declared_s and not timeless and abs(measured_s - declared_s) <= margin_s:
             return declared_s
         with contextlib.closing(AvRecording(self._file, self._words)) as again:
             return sum(len(samples) for samples in again.blocks(0)) / self.rate_hz

@@ -38,6 +38,7 @@ class DecodeError(ValueError):
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text without its number, or its kind."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    words = getattr(error, "strerror", None)
+    if isinstance(words, str) and words:  # of the system's and FFmpeg's errors
+        return words
     return (str(error).splitlines() or [type(error).__name__])[0]
