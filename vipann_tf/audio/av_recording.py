@@ -186,7 +186,8 @@ class AvRecording:
                 self._frame = frame
                 yield self._samples(frame)
         if damaged:
-            self.findings.append(("damaged", f"{damaged} packets could not be decoded"))
+            words = "1 packet" if damaged == 1 else f"{damaged} packets"
+            self.findings.append(("damaged", f"{words} could not be decoded"))
         if other:
             self.findings.append(
                 ("unread", f"{other} frames have another sample rate or number of channels")

@@ -7,7 +7,7 @@ import click
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_dataset, print_plan
-from vipann_tf.cli.printing.notices import NoticePrinter
+from vipann_tf.cli.printing.notices import print_notices
 from vipann_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -183,9 +183,7 @@ def prepare(
             beam_options=beam_options,
             on_progress=show,
         )
-    printer = NoticePrinter(f"{paths[-1]}/notices.csv")
-    printer.add(read_notices(paths[-1]))
-    printer.close()
+    print_notices(read_notices(paths[-1]), file=f"{paths[-1]}/notices.csv")
     print_dataset(paths[-1], info)
 
 

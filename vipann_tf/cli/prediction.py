@@ -13,7 +13,6 @@ from vipann_tf.errors import UserError
 
 if TYPE_CHECKING:  # these import TensorFlow
     from vipann_tf.audio.channels import Channel
-    from vipann_tf.cli.printing.notices import NoticePrinter
     from vipann_tf.saved_model.timeline import Listener
 
 
@@ -117,13 +116,12 @@ def predict(
         _check_picture(plot)
 
     from vipann_tf.cli.printing.answers import AnswerPrinter
-    from vipann_tf.cli.printing.notices import NoticePrinter
+    from vipann_tf.cli.printing.notices import print_notices
     from vipann_tf.saved_model.connection import connect
     from vipann_tf.saved_model.predict import Predictor, Refusal
     from vipann_tf.saved_model.timeline import Listener
 
     connection = connect(model, num_draws=num_draws, seed=seed, server=server, deadline_s=deadline)
-    notices = NoticePrinter()
     if window is not None:
         listener = Listener(
             connection,
@@ -132,8 +130,8 @@ def predict(
             channel=channel,
             time_expansion=time_expansion,
         )
-        _listen(listener, connection.labels, files[0], style, top, threshold, plot, notices)
-        if strict and notices.counts:
+        _listen(listener, connection.labels, files[0], style, top, threshold, plot)
+        if strict and listener.notices(files[0]):
             raise UserError(f"{files[0]}: there are notices, which --strict makes errors")
         return
     predictor = Predictor(connection, channel=channel, time_expansion=time_expansion)
@@ -148,11 +146,10 @@ def predict(
                 first = answer.notices[0]
                 click.echo(f"Error: {answer.path}: {first.kind}: {first.detail}", err=True)
             else:
-                notices.add(answer.notices)
+                print_notices(answer.notices)
                 printer.print(answer)
             refused |= isinstance(answer, Refusal) or bool(strict and answer.notices)
             show(done, len(files))
-    notices.close()
     if refused:
         sys.exit(1)
 
@@ -176,10 +173,10 @@ def _listen(
     top: int,
     threshold: float,
     plot: str | None,
-    notices: "NoticePrinter",
 ) -> None:
     """Print the timeline of a recording."""
     from vipann_tf.audio.decoding import DecodeError, duration_s
+    from vipann_tf.cli.printing.notices import print_notices
     from vipann_tf.evaluation.timeline_figure import TimelineFigure
     from vipann_tf.evaluation.timeline_files import timeline
 
@@ -202,7 +199,7 @@ def _listen(
     except DecodeError as error:
         raise UserError(f"{path}: {error}") from error
     shown.close()
-    notices.add(listener.notices(path))
+    print_notices(listener.notices(path))
     if figure is not None and plot is not None:
         figure.write(plot)
         click.echo(f"Wrote {plot}", err=True)

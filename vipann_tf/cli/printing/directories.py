@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vipann_tf.cli.printing.notices import NoticePrinter
+from vipann_tf.cli.printing.notices import print_notices
 
 if TYPE_CHECKING:
     from vipann_tf.datasets import Source
@@ -34,9 +34,7 @@ def print_plan(source: Source, out: str, seconds: float | None) -> None:
         click.echo(
             f"{len(plan.rejected)} of {plan.inputs} inputs would be rejected before decoding"
         )
-    printer = NoticePrinter()
-    printer.add(source.notices)
-    printer.close()
+    print_notices(source.notices)
 
 
 def print_dataset(path: str, info: DatasetInfo) -> None:

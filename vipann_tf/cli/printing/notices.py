@@ -7,37 +7,28 @@ import click
 
 from vipann_tf.notices import Notice
 
-__all__ = ["NoticePrinter"]
+__all__ = ["print_notices"]
 
-# Notices of one kind that are printed; the others are counted.
+# Notices of one kind that are printed where all of them are in a file; the others are counted.
 SHOWN = 5
 
 
-class NoticePrinter:
-    """A printer of notices as they come: the first of each kind in full, at the end a count.
+def print_notices(notices: Iterable[Notice], *, file: str | None = None) -> None:
+    """Print notices: all of them, or the first of each kind where a file holds them all.
 
     Args:
-      file: Where all of them are found; `None` if they are not in a file.
+      notices: What to print.
+      file: The file with all of them.
     """
-
-    def __init__(self, file: str | None = None):
-        self._file = file
-        self.counts: Counter[str] = Counter()
-
-    def add(self, notices: Iterable[Notice]) -> None:
-        """Print or count notices."""
-        for notice in notices:
-            self.counts[notice.kind] += 1
-            if self.counts[notice.kind] <= SHOWN:
-                where = notice.path
-                if notice.clip_id and notice.clip_id not in notice.path:
-                    where = f"{notice.path} ({notice.clip_id})"
-                click.echo(f"Notice: {where}: {notice.kind}: {notice.detail}", err=True)
-
-    def close(self) -> None:
-        """Print what was counted alone."""
-        more = {kind: count - SHOWN for kind, count in self.counts.items() if count > SHOWN}
-        if more:
-            counts = ", ".join(f"{count} {kind}" for kind, count in sorted(more.items()))
-            where = f" (see {self._file})" if self._file else ""
-            click.echo(f"Notice: more of the same: {counts}{where}", err=True)
+    counts: Counter[str] = Counter()
+    for notice in notices:
+        counts[notice.kind] += 1
+        if file is None or counts[notice.kind] <= SHOWN:
+            where = notice.path
+            if notice.clip_id and notice.clip_id not in notice.path:
+                where = f"{notice.path} ({notice.clip_id})"
+            click.echo(f"Notice: {where}: {notice.kind}: {notice.detail}", err=True)
+    more = {kind: count - SHOWN for kind, count in counts.items() if count > SHOWN}
+    if file is not None and more:
+        text = ", ".join(f"{count} {kind}" for kind, count in sorted(more.items()))
+        click.echo(f"Notice: more of the same: {text} (see {file})", err=True)
