@@ -156,6 +156,8 @@ def prepare(
             f"--seconds {seconds:g} and windows exclude each other: the length of a window is that "
             "of a clip; give --windows alone"
         )
+    if dataset == "raven" and isinstance(channel, int):
+        options["channel"] = channel  # selections of others are not heard
     if "seconds" in datasets.find(dataset).options:
         options["seconds"] = seconds
     source = datasets.load(dataset, source_tree(paths[0]) if needs_source else None, **options)
