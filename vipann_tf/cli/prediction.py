@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # it imports TensorFlow
 )
 @click.argument("model")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@common("num_draws", "seed")
+@common("num_draws", "seed", "trust")
 @click.option(
     "--top",
     type=click.IntRange(1),
@@ -77,6 +77,7 @@ def predict(
     files: tuple[str, ...],
     num_draws: int | None,
     seed: int | None,
+    trust: bool,
     top: int,
     style: str,
     window: float | None,
@@ -103,7 +104,9 @@ def predict(
     from vipann_tf.saved_model.connection import connect
     from vipann_tf.saved_model.predict import Answer, Predictor, Refusal
 
-    connection = connect(model, num_draws=num_draws, seed=seed, server=server, deadline_s=deadline)
+    connection = connect(
+        model, num_draws=num_draws, seed=seed, server=server, deadline_s=deadline, trust=trust
+    )
     if window is not None:
         hop = window / 4 if hop is None else hop
         _listen(connection, files[0], window, hop, style, top, threshold, plot)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from vipann_tf.saved_model.load import load_signatures
 from vipann_tf.saved_model.metadata import MIN_SECONDS, STATUS, WARMUP, ModelInfo
 
 # Field numbers of tensorflow_serving/apis/{prediction_log,predict,model}.proto.
@@ -36,8 +37,9 @@ def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, np
 
     Raises:
       tf.errors.OpError: The SavedModel does not answer.
+      UserError: `load_signatures` would refuse it.
     """
-    loaded = tf.saved_model.load(str(version))
+    loaded = load_signatures(version)  # which also finds that it is safe
     asked = requests(info)
     file = version / WARMUP
     file.parent.mkdir(exist_ok=True)
