@@ -13,6 +13,7 @@ from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.predict import Predictor
 from vipann_tf.saved_model.resampling import TO_HZ, resample
 from vipann_tf.saved_model.signatures import OUTPUTS
+from vipann_tf.saved_model.wav import decode
 
 # Those of the fitted filters and others, with blocks of 20 ms and of 40 ms (11025 and 33025 Hz).
 RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 33025, 44100, 48000, 96000, 384_000)
@@ -139,6 +140,19 @@ class TestRequests:
                 found = answer[name][row]
                 np.testing.assert_allclose(found, getattr(expected, name), rtol=0, atol=1e-4)
 
+    def test_in_a_session_as_a_server_runs_it(self, exported):
+        contents = [wav_bytes(np.full(33_000, 0.1)), b"bad", wav_bytes(np.full(9_000, 0.1), 8000)]
+        model = exported("det")
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            graph = tf.compat.v1.saved_model.load(session, ["serve"], str(model.path / "1"))
+            wav = graph.signature_def["wav"]
+            outputs = {name: output.name for name, output in wav.outputs.items()}
+            found = session.run(outputs, {wav.inputs["wav"].name: contents})
+        expected = ask(model, "wav", wav=files(*contents))
+        assert found["status"].tolist() == expected["status"].tolist()
+        for name in OUTPUTS:
+            np.testing.assert_allclose(found[name], expected[name], **CLOSE)
+
     @pytest.mark.parametrize("kind", ["det", "flip"])
     def test_a_bad_file_leaves_the_others_their_answers(self, exported, kind):
         """Also of a model with one draw, where the epistemic part is 0 whatever the rest is."""
@@ -180,6 +194,26 @@ class TestRequests:
         answer = ask(exported("det"), "wav", wav=files(content))
         assert text in answer["status"][0].decode()
         assert np.isnan(answer["probabilities"]).all()
+
+    def test_recordings_of_a_slowed_model_are_slowed(self):
+        """The same samples at ten times the rate, of which a tenth of a second is enough."""
+        sound = np.random.default_rng(6).normal(0, 0.1, 24_000)
+        slow, error = decode(wav_bytes(sound, 24_000))
+        fast, none = decode(wav_bytes(sound, 240_000), time_expansion=10)
+        np.testing.assert_array_equal(fast, slow)
+        assert error == none == b"" and fast.shape == (32_000,)
+        for content, text in [
+            (wav_bytes(sound[:23_000], 240_000), "at least 0.1 s; received seconds: 0.0958"),
+            (wav_bytes(sound, 240_025), "a multiple of 250 Hz from 10000 to 3840000 Hz"),
+        ]:
+            nothing, error = decode(content, time_expansion=10)
+            assert text in error.numpy().decode() and tf.size(nothing) == 0
+
+    def test_files_of_a_model_of_one_length(self):
+        good, error = decode(wav_bytes(np.full(12_000, 0.1), 8000), exactly=48_000)
+        assert good.shape == (48_000,) and error == b""
+        _, error = decode(wav_bytes(np.full(12_010, 0.1), 8000), exactly=48_000)
+        assert "sounds of exactly 1.5 s; received seconds: 1.50125" in error.numpy().decode()
 
     def test_an_empty_batch(self, exported):
         with pytest.raises(

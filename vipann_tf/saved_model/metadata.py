@@ -42,6 +42,7 @@ class TrainingData(pydantic.BaseModel):
     splits: list[str]
     held_out: list[str] = []
     clips: int
+    time_expansion: float = 1.0
 
 
 class ConformalThresholds(pydantic.BaseModel):
@@ -136,6 +137,11 @@ class ModelInfo(pydantic.BaseModel):
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     licence: str | None = None
+
+    @property
+    def time_expansion(self) -> float:
+        """How many times recordings are slowed down before the model hears them."""
+        return self.data.time_expansion if self.data else 1.0
 
     @pydantic.model_validator(mode="before")
     @classmethod

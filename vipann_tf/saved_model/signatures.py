@@ -117,6 +117,7 @@ class Signatures:
             self._default,
             sample_rate_hz=self._info.sample_rate_hz,
             exactly=self._length,
+            time_expansion=self._info.time_expansion,
             shape=[self._info.num_draws, None, self._info.architecture.labels],
         )
         # The epistemic part of one draw is 0 whatever its probabilities are.

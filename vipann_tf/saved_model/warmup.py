@@ -69,7 +69,11 @@ def requests(info: ModelInfo) -> list[tuple[str, dict[str, npt.NDArray[Any]]]]:
     waveform = {"waveform": np.zeros([1, samples], np.float32)}
     asked = [(name, waveform) for name in ("serving_default", "embed", "posterior_mean")]
     if info.fixed_seconds is None:
-        silence = tf.audio.encode_wav(tf.zeros([8000, 1]), 8000).numpy()  # one second, resampled
+        # One second, resampled, once it is slowed down.
+        rate_hz = round(8000 * info.time_expansion)
+        if rate_hz != 8000 * info.time_expansion:
+            return asked
+        silence = tf.audio.encode_wav(tf.zeros([8000, 1]), rate_hz).numpy()
         asked.append(("wav", {"wav": np.array([silence], object)}))
     return asked
 

@@ -11,27 +11,41 @@ from vipann_tf.audio.scale import SCALE_FINDING, SCALE_FIX
 from vipann_tf.saved_model.metadata import MIN_SECONDS
 from vipann_tf.saved_model.requests import peaks_off_scale, require
 from vipann_tf.saved_model.resampling import RATE_STEP_HZ, RATES_HZ, TO_HZ, resample, resampled_size
-from vipann_tf.saved_model.riff import Layout, first_error, read_layout, read_samples, words
+from vipann_tf.saved_model.riff import first_error, read_layout, read_samples, words
 
 # The level of a mix, relative to its channels, below which they cancel each other: -20 dB. It is
 # -3 dB for channels that have nothing in common, and falls to this for inverted ones alone.
 CANCELLED_POWER = 1e-2
 
 
-def decode(contents: tf.Tensor, *, exactly: int | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+def decode(
+    contents: tf.Tensor, *, exactly: int | None = None, time_expansion: float = 1.0
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode a WAV file to the mean of its channels at 32 kHz.
 
     Args:
       contents: string scalar, a whole file of integers of 8 to 32 bits or of floats.
       exactly: Number of samples of an export with one length.
+      time_expansion: How many times to slow recordings down.
 
     Returns:
       The waveform, float32 [samples], and an error, a string scalar. One of the two is empty.
     """
     nothing = tf.zeros([0])
     layout = read_layout(contents)
+    rate_hz, allowed = _slowed_rate(layout.sample_rate_hz, time_expansion)
+    step_hz, least_hz, most_hz = (time_expansion * hz for hz in (RATE_STEP_HZ, *RATES_HZ))
     error = first_error(
-        (tf.equal(layout.error, ""), layout.error), *_length_checks(layout, exactly)
+        (tf.equal(layout.error, ""), layout.error),
+        (
+            allowed,
+            words(
+                f"the WAV file's sample rate must be a multiple of {step_hz:.10g} Hz from "
+                f"{least_hz:.10g} to {most_hz:.10g} Hz; it is",
+                layout.sample_rate_hz,
+            ),
+        ),
+        *_length_checks(layout.frames, rate_hz, exactly, time_expansion),
     )
 
     def read() -> tuple[tf.Tensor, tf.Tensor]:
@@ -44,7 +58,7 @@ def decode(contents: tf.Tensor, *, exactly: int | None = None) -> tuple[tf.Tenso
             (tf.equal(bad, 0), words("the WAV file holds NaN or infinite samples:", bad)),
             (tf.equal(peak, 0), words(SCALE_FINDING, peak, ";", SCALE_FIX)),
             (
-                (tf.reduce_mean(tf.square(mix)) >= CANCELLED_POWER * power),
+                tf.reduce_mean(tf.square(mix)) >= CANCELLED_POWER * power,
                 "the channels of the WAV file cancel each other (one is inverted); send one alone",
             ),
         )
@@ -53,40 +67,46 @@ def decode(contents: tf.Tensor, *, exactly: int | None = None) -> tuple[tf.Tenso
     waveform, error = tf.cond(tf.equal(error, ""), read, lambda: (nothing, error))
     waveform = tf.cond(
         tf.equal(error, ""),
-        lambda: resample(waveform, tf.cast(layout.sample_rate_hz, tf.int32)),
+        lambda: resample(waveform, tf.cast(rate_hz, tf.int32)),
         lambda: nothing,
     )
     return waveform, error
 
 
-def _length_checks(layout: Layout, exactly: int | None) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """Return the checks of a file's sample rate and length."""
-    rate_hz = layout.sample_rate_hz
+def _slowed_rate(rate_hz: tf.Tensor, time_expansion: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the sample rate of a slowed recording, int64, and whether it is an allowed one."""
+    slowed = tf.cast(rate_hz, tf.float64) / time_expansion
+    whole = tf.cast(tf.round(slowed), tf.int64)
     least_hz, most_hz = RATES_HZ
-    allowed = (rate_hz >= least_hz) & (rate_hz <= most_hz) & tf.equal(rate_hz % RATE_STEP_HZ, 0)
-    rate_hz = tf.where(allowed, rate_hz, TO_HZ)
-    seconds = tf.cast(layout.frames, tf.float32) / tf.cast(rate_hz, tf.float32)
+    allowed = (
+        (tf.abs(slowed - tf.round(slowed)) < 1e-6)
+        & (whole >= least_hz)
+        & (whole <= most_hz)
+        & tf.equal(whole % RATE_STEP_HZ, 0)
+    )
+    return tf.where(allowed, whole, TO_HZ), allowed
+
+
+def _length_checks(
+    frames: tf.Tensor, rate_hz: tf.Tensor, exactly: int | None, time_expansion: float
+) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Return the checks of a file's length; what is said is in seconds of the file."""
+    slowed_s = tf.cast(frames, tf.float32) / tf.cast(rate_hz, tf.float32)
+    seconds = slowed_s / time_expansion
+    least_s = MIN_SECONDS / time_expansion
     checks = [
         (
-            allowed,
+            slowed_s >= MIN_SECONDS,
             words(
-                f"the WAV file's sample rate must be a multiple of {RATE_STEP_HZ} Hz from "
-                f"{least_hz} to {most_hz} Hz; it is",
-                layout.sample_rate_hz,
-            ),
-        ),
-        (
-            seconds >= MIN_SECONDS,
-            words(
-                f"the WAV file is too short: send at least {MIN_SECONDS:g} s; received seconds:",
+                f"the WAV file is too short: send at least {least_s:g} s; received seconds:",
                 seconds,
             ),
-        ),
+        )
     ]
     if exactly is not None:
-        size = resampled_size(layout.frames, rate_hz)
-        text = f"this model takes sounds of exactly {exactly / TO_HZ:g} s; received seconds:"
-        checks.append((tf.equal(size, exactly), words(text, seconds)))
+        exactly_s = exactly / TO_HZ / time_expansion
+        text = f"this model takes sounds of exactly {exactly_s:g} s; received seconds:"
+        checks.append((tf.equal(resampled_size(frames, rate_hz), exactly), words(text, seconds)))
     return checks
 
 
@@ -96,6 +116,7 @@ def answer_by_length(
     *,
     sample_rate_hz: int,
     exactly: int | None,
+    time_expansion: float,
     shape: list[int | None],
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Answer WAV files of any lengths, in one batch per length.
@@ -107,6 +128,7 @@ def answer_by_length(
       answer: Function of waveforms [rows, samples] that returns [draws, rows, labels].
       sample_rate_hz: Sample rate of the network.
       exactly: Number of samples of an export with one length.
+      time_expansion: How many times to slow recordings down.
       shape: Static shape of an answer.
 
     Returns:
@@ -130,7 +152,11 @@ def answer_by_length(
     _, samples, ends, errors = tf.while_loop(
         lambda row, samples, ends, errors: row < count,
         lambda row, samples, ends, errors: _append(
-            samples, ends, errors, row, *decode(files[row], exactly=exactly)
+            samples,
+            ends,
+            errors,
+            row,
+            *decode(files[row], exactly=exactly, time_expansion=time_expansion),
         ),
         (tf.constant(0), tf.zeros([0]), tf.zeros([1], tf.int32), tf.zeros([0], tf.string)),
         shape_invariants=(tf.TensorShape([]), *[tf.TensorShape([None])] * 3),
