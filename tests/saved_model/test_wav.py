@@ -123,7 +123,7 @@ class TestRequests:
         contents = {
             "24 bits": wav_bytes(sound, subtype="PCM_24"),
             "32 bits": wav_bytes(sound, 44100, subtype="PCM_32"),
-            "8 bits": wav_bytes(sound[:, 0], 11025, subtype="PCM_U8"),
+            "8 bits": wav_bytes(sound[:, 0], 8000, subtype="PCM_U8"),
             "floats": wav_bytes(sound * 3, subtype="FLOAT"),
             "extensible": wav_bytes(sound, 24000, kind="WAVEX"),
             "odd chunk": plain[:12] + b"junk\3\0\0\0abc\0" + plain[12:],
