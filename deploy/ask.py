@@ -34,6 +34,8 @@ def ask(address: str, model: str, file: str) -> dict[str, np.ndarray]:
 def main(address: str, model: str, file: str) -> None:
     """Ask, and print the answer."""
     answer = ask(address, model, file)
+    if status := answer["status"].decode():
+        sys.exit(f"Error: {file}: {status}")
     print("probabilities", np.round(answer["probabilities"], 3))
     for name in ("total", "aleatoric", "epistemic"):
         print(f"{name} {answer[name]:.3f} nats")

@@ -27,7 +27,11 @@ def find() -> Path | None:
 def requests() -> dict[str, dict]:
     """Inputs for each signature. The clips are longer than 1 s, and no whole number of hops."""
     clips = np.random.default_rng(3).normal(0, 0.1, (3, 40123)).astype(np.float32)
-    files = [wav_bytes(clips[0]), wav_bytes(clips[1, :17001], rate=16000)]
+    files = [
+        wav_bytes(clips[0]),
+        wav_bytes(clips[1, :17001], rate=16000, subtype="PCM_24", kind="WAVEX"),
+        wav_bytes(clips[1])[:-100],
+    ]
     return {
         "serving_default": {"waveform": clips},
         "monte_carlo": {"waveform": clips, "num_samples": 2, "seed": np.int64(5)},
@@ -38,9 +42,9 @@ def requests() -> dict[str, dict]:
 
 
 def answers(model) -> dict[str, np.ndarray]:
-    """What a loaded SavedModel says, by "signature/output"."""
+    """What a loaded SavedModel says, by "signature/output"; 1 stands for a status, 0 for none."""
     return {
-        f"{signature}/{name}": value
+        f"{signature}/{name}": value if value.dtype != object else value.astype(bool).astype(int)
         for signature, inputs in requests().items()
         for name, value in ask(model, signature, **inputs).items()
     }

@@ -209,6 +209,9 @@ class TestServer:
         np.testing.assert_allclose(answer["probabilities"], expected.probabilities, **CLOSE)
         client["main"](serve.address, "det-flip", sound)
         assert f"epistemic {expected.epistemic:.3f} nats" in capsys.readouterr().out
+        soundfile.write(sound, waveforms[0], 32001)
+        with pytest.raises(SystemExit, match="16_bits.wav: .* multiple of 25 Hz .* it is 32001"):
+            client["main"](serve.address, "det-flip", sound)
 
     def test_a_request_over_grpcs_usual_limit(self, serve, exported, tmp_path):
         path = tmp_path / "long.wav"

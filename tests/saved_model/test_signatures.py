@@ -6,6 +6,7 @@ import tensorflow as tf
 from scipy.special import expit, softmax
 
 from tests.helpers.exported_models import CLOSE, KINDS, LABELS, NUM_DRAWS, SEED, ask
+from vipann_tf.saved_model.metadata import STATUS
 from vipann_tf.saved_model.signatures import OUTPUTS
 
 PER_LABEL = {"probabilities", "label_total", "label_aleatoric", "label_epistemic"}
@@ -91,7 +92,7 @@ class TestAgainstKeras:
             assert {k: (s.shape.as_list(), s.dtype) for k, s in found.items()} == expected
         for name in ("serving_default", "monte_carlo", "wav"):
             outputs = signatures[name].structured_outputs
-            extra = {"sample_probabilities"} if name == "monte_carlo" else set()
+            extra = {"monte_carlo": {"sample_probabilities"}, "wav": {STATUS}}.get(name, set())
             assert set(outputs) == set(OUTPUTS) | extra
             for output in OUTPUTS:
                 shape = [None, len(LABELS)] if output in PER_LABEL else [None]
@@ -108,6 +109,7 @@ def test_the_clip_has_an_influence(exported, waveforms):
 
 GOOD = np.full([1, 32000], 0.1, np.float32)
 NAN = np.where(np.arange(32000) == 77, np.nan, GOOD).astype(np.float32)
+INTEGERS = np.where(np.arange(32000) == 5, -23456, np.round(10 * GOOD)).astype(np.float32)
 INFINITE = np.where(np.arange(32000) < 2, np.inf, GOOD).astype(np.float32)
 
 
@@ -120,8 +122,11 @@ INFINITE = np.where(np.arange(32000) < 2, np.inf, GOOD).astype(np.float32)
         (GOOD[:, :0], ["waveform is too short", "[0]"]),
         (NAN, ["waveform holds NaN or infinite samples", "[1]"]),
         (INFINITE, ["waveform holds NaN or infinite samples", "[2]"]),
+        (INTEGERS, ["their peak is", "[23456]", "divide 16-bit integers by 32768"]),
+        (np.concatenate([GOOD, 2 * np.round(GOOD + 0.5)]), ["their peak is", "[2]"]),
+        (GOOD * 101, ["their peak is", "[10.1"]),
     ],
-    ids=["empty", "short", "no samples", "nan", "infinite"],
+    ids=["empty", "short", "no samples", "nan", "infinite", "integers", "second row", "large"],
 )
 def test_bad_waveforms_are_told_apart(exported, signature, waveform, texts):
     model = exported("flip")

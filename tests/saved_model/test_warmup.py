@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.exported_models import KINDS
-from vipann_tf.saved_model.metadata import WARMUP
+from vipann_tf.saved_model.metadata import STATUS, WARMUP
 from vipann_tf.saved_model.warmup import prediction_log, requests
 
 prediction_log_pb2 = pytest.importorskip(
@@ -32,7 +32,9 @@ def test_every_record_is_a_request_that_the_savedmodel_answers(exported, kind):
         assert inputs.keys() == specs.keys()
         for name, value in inputs.items():
             assert specs[name].is_compatible_with(value)
-        assert all(np.isfinite(value).all() for value in signature(**inputs).values())
+        answer = signature(**inputs)
+        assert all(status == b"" for status in answer.pop(STATUS, tf.constant([])).numpy())
+        assert all(np.isfinite(value).all() for value in answer.values())
         asked.append(request.model_spec.signature_name)
     # `monte_carlo` would be refused, and the version with it, where request batching is on.
     assert asked == ["serving_default", "embed", "posterior_mean", "wav"]

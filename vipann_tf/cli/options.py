@@ -91,6 +91,12 @@ def common(*names: str) -> Callable[[FC], FC]:
         "seed": click.option(
             "--seed", type=int, metavar="N", help="Seed of the draws; by default the export's."
         ),
+        "trust": click.option(
+            "--trust",
+            is_flag=True,
+            help="Load MODEL even if its graph does more than compute, such as read and write "
+            "files. Only for models from people whom you trust.",
+        ),
     }
 
     def decorate(function: FC) -> FC:

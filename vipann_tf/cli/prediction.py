@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # these import TensorFlow
 )
 @click.argument("model")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@common("num_draws", "seed")
+@common("num_draws", "seed", "trust")
 @click.option(
     "--top",
     type=click.IntRange(1),
@@ -87,6 +87,7 @@ def predict(
     files: tuple[str, ...],
     num_draws: int | None,
     seed: int | None,
+    trust: bool,
     top: int,
     style: str,
     window: float | None,
@@ -121,7 +122,9 @@ def predict(
     from vipann_tf.saved_model.predict import Predictor, Refusal
     from vipann_tf.saved_model.timeline import Listener
 
-    connection = connect(model, num_draws=num_draws, seed=seed, server=server, deadline_s=deadline)
+    connection = connect(
+        model, num_draws=num_draws, seed=seed, server=server, deadline_s=deadline, trust=trust
+    )
     if window is not None:
         listener = Listener(
             connection,

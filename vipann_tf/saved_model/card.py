@@ -155,7 +155,8 @@ def _licence(info: ModelInfo) -> str:
 
 def _how_to_ask(info: ModelInfo, name: str) -> str:
     wav = (
-        "\nA 16-bit PCM WAV file, by the signature `wav`:\n\n"
+        "\nA WAV file, by the signature `wav`, whose output `status` says why a file has no answer:"
+        "\n\n"
         "```\n"
         'echo "{\\"signature_name\\": \\"wav\\", \\"instances\\": [{\\"wav\\": {\\"b64\\": '
         '\\"$(base64 -w0 some.wav)\\"}}]}" \\\n'

@@ -43,10 +43,11 @@ class LocalModel:
 
     Args:
       model: Model directory.
+      trust: Whether its graph may do more than compute.
     """
 
-    def __init__(self, model: StrPath):
-        self._path = model
+    def __init__(self, model: StrPath, *, trust: bool = False):
+        self._path, self._trust = model, trust
 
     def ask(self, signature: str, inputs: Arrays) -> Arrays:
         """Return the outputs of a signature by name."""
@@ -56,7 +57,7 @@ class LocalModel:
 
     @functools.cached_property
     def _loaded(self) -> Any:
-        return load_signatures(self._path)
+        return load_signatures(self._path, trust=self._trust)
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ def connect(
     seed: int | None = None,
     server: str | None = None,
     deadline_s: float = 60.0,
+    trust: bool = False,
 ) -> Connection:
     """Connect to a model in this process or on a server.
 
@@ -135,6 +137,8 @@ def connect(
       seed: Seed of the draws; by default that of the export.
       server: `HOST:PORT` of a TensorFlow Serving to use instead of loading the model.
       deadline_s: Longest time for a request to the server, in seconds.
+      trust: Whether the graph of the model may do more than compute, such as read and write files.
+        By default such a model is refused when it is first asked, before it is loaded.
 
     Raises:
       UserError: There is no model, or an argument is not allowed.
@@ -146,7 +150,7 @@ def connect(
     seed = info.seed if seed is None else seed
     check_draws(info, num_draws, seed, model)
     endpoint: Endpoint = (
-        LocalModel(model)
+        LocalModel(model, trust=trust)
         if server is None
         else Server(server, model_name(model), deadline_s=deadline_s)
     )

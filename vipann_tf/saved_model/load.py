@@ -10,6 +10,7 @@ import tensorflow as tf
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.metadata import ModelInfo, read_model_info, version_directory
+from vipann_tf.saved_model.safety import check_saved_model
 
 if TYPE_CHECKING:
     from vipann_tf.models.draw_statistics import DrawStatistics
@@ -20,13 +21,23 @@ _KEY = "network_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
 _STATISTICS = re.compile(r"draw_statistics/(.+)/\.ATTRIBUTES/VARIABLE_VALUE")
 
 
-def load_signatures(path: StrPath) -> Any:
-    """Load the SavedModel at `path` (NAME or NAME/1); its functions are in `.signatures`.
+def load_signatures(path: StrPath, *, trust: bool = False) -> Any:
+    """Load the SavedModel at `path`; its functions are in `.signatures`.
 
     Keep the returned object: its functions work only while it exists.
+
+    Args:
+      path: NAME or NAME/1.
+      trust: Whether its graph may do more than compute, such as read and write files.
+
+    Raises:
+      UserError: There is no SavedModel, it is damaged, or it does more than compute.
     """
+    version = version_directory(path)
+    if not trust:
+        check_saved_model(version, path)
     try:
-        return tf.saved_model.load(str(version_directory(path)))
+        return tf.saved_model.load(str(version))
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{path} can't be loaded: its SavedModel is damaged ({error})") from error
 
@@ -43,6 +54,9 @@ def read_variables(path: StrPath) -> dict[str, npt.NDArray[np.float32]]:
 
 def load_model(path: StrPath, *, dtype: str = "float32") -> "tuple[VIPANN | Ensemble, ModelInfo]":
     """Rebuild the network at `path` as a Keras model, or its networks as an ensemble of them.
+
+    It reads vipann.json and the numbers in `variables/`. The graph of the SavedModel is not read,
+    so a model of unknown origin is safe here.
 
     Args:
       path: NAME or NAME/1.

@@ -26,6 +26,7 @@ WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 MODEL_CARD = Path("README.md")
 PER_LABEL = "per_label"  # the key of the scores of each label in an evaluation's metrics
 SAVED_MODEL_PB = "saved_model.pb"
+STATUS = "status"  # output of `wav`: why a file has no answer, empty if it has one
 
 DrawStorage = Literal["sampled", "stored"]
 BatchNormStatistics = Literal["stored", "draw"]

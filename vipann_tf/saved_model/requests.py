@@ -6,6 +6,7 @@ that would fail on the same request with a less clear message.
 
 import tensorflow as tf
 
+from vipann_tf.audio.scale import FULL_SCALE_LIMIT, SCALE_FINDING, SCALE_FIX
 from vipann_tf.models.ensemble_architecture import EnsembleArchitecture
 from vipann_tf.saved_model.metadata import MAX_DRAWS, ModelInfo
 
@@ -52,12 +53,31 @@ def checked_waveform(waveform: tf.Tensor, *, least: int, exactly: int | None = N
         )
         waveform.set_shape([None, exactly])
     bad = tf.math.count_nonzero(~tf.math.is_finite(waveform), dtype=tf.int32)
-    return require(
+    waveform = require(
         waveform,
         tf.equal(bad, 0),
         "waveform holds NaN or infinite samples; number of them:",
         bad,
     )
+    peak = tf.reduce_max(peaks_off_scale(waveform))
+    return require(waveform, tf.equal(peak, 0), f"waveform: {SCALE_FINDING}", peak, SCALE_FIX)
+
+
+def peaks_off_scale(waveforms: tf.Tensor) -> tf.Tensor:
+    """Return the peak of each waveform that is not in units of full scale, and 0 for the others.
+
+    The rule is that of `vipann_tf.audio.scale.check_scale`.
+
+    Args:
+      waveforms: float32 [batch, samples], finite.
+
+    Returns:
+      float32 [batch].
+    """
+    peaks = tf.reduce_max(tf.abs(waveforms), axis=1)
+    fractions = tf.reduce_max(tf.abs(waveforms - tf.round(waveforms)), axis=1)
+    off_scale = (peaks > FULL_SCALE_LIMIT) | ((peaks > 1) & tf.equal(fractions, 0))
+    return tf.where(off_scale, peaks, tf.zeros_like(peaks))
 
 
 def checked_samples(num_samples: tf.Tensor) -> tf.Tensor:
@@ -92,8 +112,11 @@ def checked_rounds(num_samples: tf.Tensor, network: EnsembleArchitecture) -> tf.
     )
 
 
-def require(value: tf.Tensor, holds: tf.Tensor, text: str, received: object) -> tf.Tensor:
+def require(
+    value: tf.Tensor, holds: tf.Tensor, text: str, received: object, fix: str = ""
+) -> tf.Tensor:
     """Return `value` after a check, which runs before anything that uses the result."""
-    check = tf.debugging.Assert(holds, [text, received], summarize=8)
+    told = [text, received, fix] if fix else [text, received]
+    check = tf.debugging.Assert(holds, told, summarize=8)
     with tf.control_dependencies([check]):
         return tf.identity(value)

@@ -5,18 +5,18 @@ Output sample n is at the time n / TO_HZ. With the input x at r Hz and the cutof
     y[n] = sum_k x[k] h(n / TO_HZ - k / r),
     h(t) = (2 fc / r) sinc(2 fc t) kaiser(t / half length).
 
-20 ms are a whole number of samples at each of the rates (441 at 22.05 kHz), so all blocks of 20 ms
-use the same filters: a block's output is its input, with some overlap, times one matrix.
+20 ms are a whole number of samples at most rates (441 at 22.05 kHz), and 40 ms at the others (441
+at 11.025 kHz), so all blocks of that length use the same filters: a block's output is its input,
+with some overlap, times one matrix.
 """
 
 import math
 
 import tensorflow as tf
 
-RATES_HZ = (8000, 16000, 22050, 32000, 44100, 48000)
+RATES_HZ = (1000, 384_000)  # the least and the greatest
+RATE_STEP_HZ = 25  # they are multiples of it
 TO_HZ = 32000
-BLOCKS_PER_S = 50
-BLOCK = TO_HZ // BLOCKS_PER_S  # output samples per block
 
 # soxr's HQ filters, fitted to its impulse responses by least squares (soxr 1.1): the cutoff as a
 # share of the lower Nyquist frequency, half the length in samples of the lower rate, and Kaiser's
@@ -33,7 +33,7 @@ def resample(waveform: tf.Tensor, sample_rate_hz: tf.Tensor) -> tf.Tensor:
 
     Args:
       waveform: float32 [samples].
-      sample_rate_hz: int32 scalar, one of `RATES_HZ`.
+      sample_rate_hz: int32 scalar, a multiple of `RATE_STEP_HZ` in the range `RATES_HZ`.
 
     Returns:
       float32 [round(samples * 32000 / sample_rate_hz)].
@@ -43,6 +43,11 @@ def resample(waveform: tf.Tensor, sample_rate_hz: tf.Tensor) -> tf.Tensor:
         lambda: waveform,
         lambda: _resample(waveform, sample_rate_hz),
     )
+
+
+def resampled_size(samples: tf.Tensor, sample_rate_hz: tf.Tensor) -> tf.Tensor:
+    """Return the number of samples at 32 kHz of so many at another rate; all int64 scalars."""
+    return (2 * samples * TO_HZ + sample_rate_hz) // (2 * sample_rate_hz)
 
 
 def _resample(waveform: tf.Tensor, sample_rate_hz: tf.Tensor) -> tf.Tensor:
@@ -56,22 +61,25 @@ def _resample(waveform: tf.Tensor, sample_rate_hz: tf.Tensor) -> tf.Tensor:
     half_s = half_length / lower_hz
     cutoff_hz = cutoff * lower_hz / 2
     half = tf.cast(tf.math.ceil(half_s * rate), tf.int32)  # input samples on either side
-    step = sample_rate_hz // BLOCKS_PER_S  # input samples per block
+    per_s = tf.where(tf.equal(sample_rate_hz % (2 * RATE_STEP_HZ), 0), 2, 1) * RATE_STEP_HZ
+    step = sample_rate_hz // per_s  # input samples per block
+    block = TO_HZ // per_s  # output samples per block
 
-    # Times are in units of 1 / (rate x BLOCK) seconds: an input sample takes BLOCK units and an
-    # output sample `step` units, so the filter is needed only at whole units.
+    # Times are in units of 1 / (rate x block) seconds: an input sample takes `block` units and an
+    # output sample `step` units, so the filter is needed only at whole units. It is 0 beyond half
+    # its length, which the ends of the grid are.
     taps = 2 * half + step
-    reach = half * BLOCK + step * BLOCK
-    grid = tf.cast(tf.range(-reach, reach + 1), tf.float64) / (rate * BLOCK)  # seconds
+    reach = (half + 1) * block
+    grid = tf.cast(tf.range(-reach, reach + 1), tf.float64)  # units
+    grid /= rate * tf.cast(block, tf.float64)  # seconds
     filters = tf.cast(_filter(grid, half_s, cutoff_hz, beta) / rate, tf.float32)
     tap = tf.range(taps)[:, tf.newaxis] - half
-    places = tap * BLOCK - tf.range(BLOCK)[tf.newaxis] * step  # [taps, BLOCK]
+    places = tap * block - tf.range(block)[tf.newaxis] * step  # [taps, block]
     matrix = tf.gather(filters, tf.clip_by_value(places, -reach, reach) + reach)
 
-    samples = tf.cast(tf.size(waveform, tf.int64), tf.int64)
-    wide_rate = tf.cast(sample_rate_hz, tf.int64)
-    length = tf.cast((2 * samples * TO_HZ + wide_rate) // (2 * wide_rate), tf.int32)
-    blocks = -(-length // BLOCK)
+    size = resampled_size(tf.size(waveform, tf.int64), tf.cast(sample_rate_hz, tf.int64))
+    length = tf.cast(size, tf.int32)
+    blocks = -(-length // block)
     padded = tf.pad(waveform, [[half, taps + step]])
     frames = tf.signal.frame(padded, taps, step)[:blocks]  # [blocks, taps]
     return tf.reshape(tf.matmul(frames, matrix), [-1])[:length]

@@ -17,7 +17,7 @@ from vipann_tf.models.randomness import Draw
 from vipann_tf.models.training_step import Stage
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.saved_model import wav
-from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
+from vipann_tf.saved_model.metadata import MIN_SECONDS, STATUS, ModelInfo
 from vipann_tf.saved_model.requests import (
     checked_draws,
     checked_rounds,
@@ -112,13 +112,21 @@ class Signatures:
         return {"logits": logits, "probabilities": self._probabilities(logits)}
 
     def _wav(self, wav_files: tf.Tensor) -> Answer:
-        probs = wav.answer_by_length(
+        probs, errors = wav.answer_by_length(
             wav_files,
-            lambda waveform: self._default(self._checked(waveform)),
+            self._default,
             sample_rate_hz=self._info.sample_rate_hz,
+            exactly=self._length,
+            time_expansion=self._info.time_expansion,
             shape=[self._info.num_draws, None, self._info.architecture.labels],
         )
-        return self._decompose(probs)
+        # The epistemic part of one draw is 0 whatever its probabilities are.
+        nan = tf.where(tf.equal(errors, ""), 0.0, np.nan)
+        answers = {
+            name: value + (nan[:, tf.newaxis] if value.shape.rank == 2 else nan)
+            for name, value in self._decompose(probs).items()
+        }
+        return {**answers, STATUS: errors}
 
     # Parts of the signatures.
 

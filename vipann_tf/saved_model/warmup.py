@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from vipann_tf.saved_model.metadata import MIN_SECONDS, WARMUP, ModelInfo
+from vipann_tf.saved_model.load import load_signatures
+from vipann_tf.saved_model.metadata import MIN_SECONDS, STATUS, WARMUP, ModelInfo
 
 # Field numbers of tensorflow_serving/apis/{prediction_log,predict,model}.proto.
 _PREDICTION_LOG_PREDICT_LOG = 6
@@ -36,8 +37,9 @@ def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, np
 
     Raises:
       tf.errors.OpError: The SavedModel does not answer.
+      UserError: `load_signatures` would refuse it.
     """
-    loaded = tf.saved_model.load(str(version))
+    loaded = load_signatures(version)  # which also finds that it is safe
     asked = requests(info)
     file = version / WARMUP
     file.parent.mkdir(exist_ok=True)
@@ -45,6 +47,9 @@ def write_warmup(version: Path, info: ModelInfo) -> list[tuple[str, dict[str, np
         for signature, inputs in asked:
             answer = loaded.signatures[signature](**{k: tf.constant(v) for k, v in inputs.items()})
             for name, value in answer.items():
+                if name == STATUS:
+                    tf.debugging.assert_equal(value, "", f"{signature} refuses its warm-up")
+                    continue
                 tf.debugging.assert_all_finite(
                     value, f"{signature} answers {name} that is not finite"
                 )
@@ -64,7 +69,11 @@ def requests(info: ModelInfo) -> list[tuple[str, dict[str, npt.NDArray[Any]]]]:
     waveform = {"waveform": np.zeros([1, samples], np.float32)}
     asked = [(name, waveform) for name in ("serving_default", "embed", "posterior_mean")]
     if info.fixed_seconds is None:
-        silence = tf.audio.encode_wav(tf.zeros([8000, 1]), 8000).numpy()  # one second, resampled
+        # One second, resampled, once it is slowed down.
+        rate_hz = round(8000 * info.time_expansion)
+        if rate_hz != 8000 * info.time_expansion:
+            return asked
+        silence = tf.audio.encode_wav(tf.zeros([8000, 1]), rate_hz).numpy()
         asked.append(("wav", {"wav": np.array([silence], object)}))
     return asked
 
