@@ -1,7 +1,7 @@
-"""Shards written on a cluster, by Apache Beam: the extra `beam`.
+"""Jobs done on a cluster, by Apache Beam: the extra `beam`.
 
-The pipeline takes the names of shards and gives nothing back. A worker decodes the clips of a shard
-in their planned order and writes the file itself, so the bytes are those of `local_pool`.
+The pipeline takes the names of tasks and gives nothing back. A worker writes the files of a task
+itself, so the bytes are those of `local_pool`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vipann_tf.errors import UserError
-from vipann_tf.records.shards import ShardJob, WorkerDied, write_shard
+from vipann_tf.records.job import Job, WorkerDied
 
 if TYPE_CHECKING:
     import apache_beam as beam
 
-__all__ = ["make_pipeline", "write_shards"]
+__all__ = ["make_pipeline", "run_job"]
 
 # Our short names of runners; any other name is Beam's own.
 _RUNNERS = {"dask": "apache_beam.runners.dask.dask_runner.DaskRunner"}
@@ -30,16 +30,14 @@ _PACKAGES = {"apache_beam": "'vipann-tf[beam]'", "distributed": "dask distribute
 _REFUSED = "directrunner"
 
 
-def write_shards(
-    pipeline: beam.Pipeline, job: ShardJob, clips: int, on_clips: Callable[[int], None]
-) -> None:
-    """Write the shards of a job on the workers of a pipeline's runner.
+def run_job(pipeline: beam.Pipeline, job: Job, steps: int, on_steps: Callable[[int], None]) -> None:
+    """Do the tasks of a job on the workers of a pipeline's runner.
 
     Args:
       pipeline: From `make_pipeline`, to be used once.
-      job: Settings, and directories that every worker sees under the same paths.
-      clips: Not used: the cluster has as many workers as it has.
-      on_clips: Not called: Beam's counters are the progress.
+      job: Its tasks; every worker sees its directories under the same paths.
+      steps: Not used: the cluster has as many workers as it has.
+      on_steps: Not called: Beam's counters are the progress.
 
     Raises:
       WorkerDied: Dask gave up, since workers died again and again.
@@ -48,10 +46,10 @@ def write_shards(
 
     _ = (
         pipeline
-        | "Shards" >> beam.Create(list(job.splits), reshuffle=False)
-        # Without it, a runner may fuse both steps, and one worker gets every shard.
+        | "Tasks" >> beam.Create(list(job.names), reshuffle=False)
+        # Without it, a runner may fuse both steps, and one worker gets every task.
         | "Spread" >> beam.Reshuffle()
-        | "Write" >> beam.Map(functools.partial(_write, job))
+        | "Run" >> beam.Map(functools.partial(_run, job))
     )
     with _quiet():
         result = pipeline.run()
@@ -66,10 +64,10 @@ def write_shards(
                 client.close()
 
 
-def _write(job: ShardJob, name: str) -> None:
+def _run(job: Job, name: str) -> None:
     from apache_beam.metrics import Metrics
 
-    write_shard(job, name, lambda outcome: Metrics.counter("vipann_tf", outcome).inc())
+    job.run(name, lambda outcome: Metrics.counter("vipann_tf", outcome).inc())
 
 
 @contextlib.contextmanager

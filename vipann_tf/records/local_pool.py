@@ -1,4 +1,4 @@
-"""Shards written on this machine, by worker processes."""
+"""Jobs done on this machine, by worker processes: a job is tasks that write files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from multiprocessing.process import BaseProcess
 import joblib
 
 from vipann_tf.files import storage
-from vipann_tf.records.shards import ShardJob, WorkerDied, write_shard
+from vipann_tf.records.job import Job, WorkerDied
 
-__all__ = ["write_shards"]
+__all__ = ["run_job"]
 
-# Below this many clips, worker processes take longer to start than they save, so this process does
+# Below this many steps (clips of a preparation), worker processes take longer to start than they save, so this process does
 # the work unless the user asks for workers.
-SINGLE_WORKER_CLIPS = 500
+SINGLE_WORKER_STEPS = 500
 # Python's limit of a pool.
 _MAX_WORKERS = 61 if sys.platform == "win32" else sys.maxsize
 _PROGRESS_INTERVAL_S = 0.2
@@ -38,48 +38,46 @@ class _Counters:
     Each place is written by one process at a time, so there is no lock that a dead one could hold.
     """
 
-    def __init__(self, shards: int):
+    def __init__(self, tasks: int):
         context = multiprocessing.get_context("spawn")
-        self.clips = context.RawArray(ctypes.c_int64, shards)  # done, of each shard
-        self.writers = context.RawArray(ctypes.c_int64, shards)  # process id, 0 for nobody
+        self.steps = context.RawArray(ctypes.c_int64, tasks)  # done, of each task
+        self.doers = context.RawArray(ctypes.c_int64, tasks)  # process id, 0 for nobody
 
 
-def write_shards(
-    workers: int | None, job: ShardJob, clips: int, on_clips: Callable[[int], None]
-) -> None:
-    """Write the shards of a job, several at a time.
+def run_job(workers: int | None, job: Job, steps: int, on_steps: Callable[[int], None]) -> None:
+    """Do the tasks of a job, several at a time.
 
-    An interrupt or an error ends the workers at once; shards that are whole stay.
+    An interrupt or an error ends the workers at once; what finished tasks wrote stays.
 
     Args:
       workers: Number of processes; `None` chooses.
-      job: Settings and directories.
-      clips: Number of clips in all shards.
-      on_clips: Called with the number of clips done.
+      job: Its tasks.
+      steps: Number of steps in all tasks.
+      on_steps: Called with the number of steps done.
 
     Raises:
       WorkerDied: A worker process died.
     """
-    names = list(job.splits)
+    names = list(job.names)
     if workers is None:
-        workers = 1 if clips < SINGLE_WORKER_CLIPS else joblib.cpu_count()
+        workers = 1 if steps < SINGLE_WORKER_STEPS else joblib.cpu_count()
     workers = min(workers, len(names), _MAX_WORKERS)
     if workers > 1:
-        _write_in_processes(job, names, workers, on_clips)
+        _run_in_processes(job, names, workers, on_steps)
         return
     done = 0
 
-    def on_clip(_: str) -> None:
+    def on_step(_: str) -> None:
         nonlocal done
         done += 1
-        on_clips(done)
+        on_steps(done)
 
     for name in names:
-        write_shard(job, name, on_clip)
+        job.run(name, on_step)
 
 
-def _write_in_processes(
-    job: ShardJob, names: Sequence[str], workers: int, on_clips: Callable[[int], None]
+def _run_in_processes(
+    job: Job, names: Sequence[str], workers: int, on_steps: Callable[[int], None]
 ) -> None:
     counters = _Counters(len(names))
     context = multiprocessing.get_context("spawn")  # threads do not survive a fork
@@ -88,7 +86,7 @@ def _write_in_processes(
     executor = ProcessPoolExecutor(workers, context, _start, (job, counters))
     try:
         with _starting(job):
-            left = {executor.submit(_write, *pair) for pair in enumerate(names)}
+            left = {executor.submit(_run, *pair) for pair in enumerate(names)}
             processes = [p for p in multiprocessing.active_children() if p not in others]
         while left:
             done, left = concurrent.futures.wait(
@@ -96,7 +94,7 @@ def _write_in_processes(
             )
             for future in done:
                 future.result()
-            on_clips(sum(counters.clips))
+            on_steps(sum(counters.steps))
     except BrokenProcessPool as error:
         executor.shutdown()  # waits for the exit statuses
         raise WorkerDied(_obituary(processes, names, counters)) from error
@@ -109,16 +107,16 @@ def _write_in_processes(
 
 
 @contextlib.contextmanager
-def _starting(job: ShardJob) -> Iterator[None]:
+def _starting(job: Job) -> Iterator[None]:
     """Start workers that ignore Ctrl-C from the beginning, and do not run the user's script.
 
     A new process imports the script again, which would start a preparation within the preparation
-    if the script lacks `if __name__ == "__main__"`. The workers need it only for a `decode` in it.
+    if the script lacks `if __name__ == "__main__"`. The workers need it only for a function in it.
     """
     main = sys.modules["__main__"]
     in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
-    if b"__main__" not in pickle.dumps(job.decode):
+    if b"__main__" not in pickle.dumps(job):
         sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield
@@ -129,10 +127,10 @@ def _starting(job: ShardJob) -> Iterator[None]:
 
 
 def _obituary(processes: Sequence[BaseProcess], names: Sequence[str], counters: _Counters) -> str:
-    """Say which worker died at which shard; the pool itself has ended the others by SIGTERM."""
+    """Say which worker died at which task; the pool itself has ended the others by SIGTERM."""
     dead = [p for p in processes if p.exitcode not in (0, -signal.SIGTERM)] or list(processes)
     pids = {process.pid for process in dead}
-    found = [name for name, pid in zip(names, counters.writers, strict=True) if pid in pids]
+    found = [name for name, pid in zip(names, counters.doers, strict=True) if pid in pids]
     status = ", ".join(str(process.exitcode) for process in dead)
     return (
         f"a worker process died (exit status {status or 'unknown'}) while it wrote"
@@ -141,11 +139,11 @@ def _obituary(processes: Sequence[BaseProcess], names: Sequence[str], counters: 
 
 
 # Of a worker process.
-_job: ShardJob
+_job: Job
 _counters: _Counters
 
 
-def _start(job: ShardJob, counters: _Counters) -> None:
+def _start(job: Job, counters: _Counters) -> None:
     """Prepare a worker process: the pool's owner alone ends it, by Ctrl-C or by its own end."""
     global _job, _counters
     _job, _counters = job, counters
@@ -166,11 +164,11 @@ def _end() -> None:
         os._exit(0)
 
 
-def _write(number: int, name: str) -> None:
-    _counters.writers[number] = os.getpid()
+def _run(number: int, name: str) -> None:
+    _counters.doers[number] = os.getpid()
 
-    def on_clip(_: str) -> None:
-        _counters.clips[number] += 1
+    def on_step(_: str) -> None:
+        _counters.steps[number] += 1
 
-    write_shard(_job, name, on_clip)
-    _counters.writers[number] = 0
+    _job.run(name, on_step)
+    _counters.doers[number] = 0

@@ -20,6 +20,7 @@ from vipann_tf.notices import Notice
 from vipann_tf.records import beam_job, local_pool
 from vipann_tf.records.clip_reading import ClipReading
 from vipann_tf.records.empty_labels import empty_label_notices
+from vipann_tf.records.job import WorkerDied
 from vipann_tf.records.plan import Plan, ShardPlan, plan_shards
 from vipann_tf.records.schema import INFO_FILE, NOTICES_FILE, DatasetInfo
 from vipann_tf.records.shards import (
@@ -27,7 +28,6 @@ from vipann_tf.records.shards import (
     RESULT_SUFFIX,
     ShardJob,
     ShardResult,
-    WorkerDied,
     dump_clips,
 )
 from vipann_tf.records.summary import none_usable, summarize, write_summary
@@ -127,13 +127,13 @@ def _executor(workers: int | None, runner: str | None, beam_options: Sequence[st
                 f"option {beam_options[0]} is unknown; other options than prepare's own go to"
                 " Apache Beam, which needs --runner, such as --runner dask"
             )
-        return functools.partial(local_pool.write_shards, workers)
+        return functools.partial(local_pool.run_job, workers)
     if workers is not None:
         raise UserError(
             f"workers is {workers}, but the cluster of runner {runner!r} determines its workers;"
             " leave one of them out"
         )
-    return functools.partial(beam_job.write_shards, beam_job.make_pipeline(runner, beam_options))
+    return functools.partial(beam_job.run_job, beam_job.make_pipeline(runner, beam_options))
 
 
 def _prepare(

@@ -24,10 +24,8 @@ __all__ = [
     "ShardJob",
     "ShardResult",
     "ShardWriter",
-    "WorkerDied",
     "dump_clips",
     "load_clips",
-    "write_shard",
 ]
 
 # Suffixes of a shard's files in the work folder: its planned clips, and its outcome.
@@ -76,10 +74,6 @@ class ShardResult:
         return cls(**fields)
 
 
-class WorkerDied(RuntimeError):
-    """A worker process ended before its work did."""
-
-
 @dataclasses.dataclass(frozen=True)
 class ShardJob:
     """What a worker needs to write any shard of a preparation.
@@ -104,23 +98,23 @@ class ShardJob:
     decode: Callable[[Clip, int], np.ndarray] | None
     reading: ClipReading
 
+    @property
+    def names(self) -> Sequence[str]:
+        """File names of the shards."""
+        return list(self.splits)
 
-def write_shard(job: ShardJob, name: str, on_clip: Callable[[str], None]) -> None:
-    """Write one shard, and then its outcome: every executor runs this function.
+    def run(self, name: str, on_step: Callable[[str], None]) -> None:
+        """Write one shard, and then its outcome.
 
-    It reads and writes files alone, so that shards can be written in any order and anywhere.
-
-    Args:
-      job: The preparation.
-      name: File name of the shard.
-      on_clip: Called after each clip with "ok" or the reason of its rejection.
-    """
-    writer = ShardWriter(job)
-    clips = load_clips(storage.read_bytes(storage.join(job.work, name + CLIPS_SUFFIX)))
-    path = storage.join(job.stage, name)
-    result = writer.write(name, job.splits[name], clips, path, on_clip)
-    with storage.open_write(storage.join(job.work, name + RESULT_SUFFIX)) as file:
-        file.write(result.to_json().encode())
+        Args:
+          name: File name of the shard.
+          on_step: Called after each clip with "ok" or the reason of its rejection.
+        """
+        clips = load_clips(storage.read_bytes(storage.join(self.work, name + CLIPS_SUFFIX)))
+        path = storage.join(self.stage, name)
+        result = ShardWriter(self).write(name, self.splits[name], clips, path, on_step)
+        with storage.open_write(storage.join(self.work, name + RESULT_SUFFIX)) as file:
+            file.write(result.to_json().encode())
 
 
 class ShardWriter:
