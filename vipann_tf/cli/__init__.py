@@ -15,6 +15,7 @@ from vipann_tf.cli import (
     models,
     prediction,
     quickstart,
+    scanning,
     study,
     training,
 )
@@ -33,7 +34,7 @@ _SECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "Data": (download, data),
     "Training": (training, study),
     "Evaluation": (evaluation,),
-    "Models": (prediction, models),
+    "Models": (prediction, scanning, models),
 }
 
 

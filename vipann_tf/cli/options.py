@@ -82,6 +82,20 @@ def common(*names: str) -> Callable[[FC], FC]:
             "loudest.",
         ),
         "strict": click.option("--strict", is_flag=True, help="Make every notice an error."),
+        "server": click.option(
+            "--server",
+            metavar="HOST:PORT",
+            help="Ask a running TensorFlow Serving (gRPC) that serves MODEL; HOST:PORT/NAME if it "
+            "serves it under another name.",
+        ),
+        "deadline": click.option(
+            "--deadline",
+            type=float,
+            default=60.0,
+            show_default=True,
+            metavar="S",
+            help="With --server: time limit per request.",
+        ),
         "num_draws": click.option(
             "--num-draws",
             type=int,

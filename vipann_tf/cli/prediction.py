@@ -67,21 +67,7 @@ if TYPE_CHECKING:  # these import TensorFlow
     metavar="F",
     help="Slow recordings down F times; by default, and at most, as the model was trained.",
 )
-@common("channel", "strict")
-@click.option(
-    "--server",
-    metavar="HOST:PORT",
-    help="Ask a running TensorFlow Serving (gRPC) that serves MODEL; HOST:PORT/NAME if it serves "
-    "it under another name.",
-)
-@click.option(
-    "--deadline",
-    type=float,
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="With --server: time limit per request.",
-)
+@common("channel", "strict", "server", "deadline")
 def predict(
     model: str,
     files: tuple[str, ...],

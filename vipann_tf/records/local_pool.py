@@ -24,8 +24,8 @@ from vipann_tf.records.job import Job, WorkerDied
 
 __all__ = ["run_job"]
 
-# Below this many steps (clips of a preparation), worker processes take longer to start than they save, so this process does
-# the work unless the user asks for workers.
+# Below this many steps (clips of a preparation), worker processes take longer to start than they
+# save, so this process does the work unless the user asks for workers.
 SINGLE_WORKER_STEPS = 500
 # Python's limit of a pool.
 _MAX_WORKERS = 61 if sys.platform == "win32" else sys.maxsize

@@ -1,0 +1,1 @@
+"""Scans: a model's answers for the windows of many long recordings, in Parquet files."""

@@ -1,0 +1,119 @@
+"""From the windows of a recording to the times at which labels are heard, window after window."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Detection", "Detector"]
+
+# Rounding of sums of hops.
+_TOUCHING_S = 1e-6
+
+
+@dataclasses.dataclass
+class Detection:
+    """A time at which a label is heard.
+
+    Attributes:
+      label: Its index.
+      start_s: Begin.
+      end_s: End.
+      probability: Greatest probability of its windows.
+      mean_probability: Mean probability of its windows.
+      epistemic: Epistemic uncertainty of the label in the window of the greatest probability, in
+        nats.
+      windows: Number of its windows.
+    """
+
+    label: int
+    start_s: float
+    end_s: float
+    probability: float
+    mean_probability: float
+    epistemic: float
+    windows: int
+
+
+@dataclasses.dataclass
+class _Run:
+    """Consecutive windows in which a label is detected."""
+
+    found: Detection
+    before_s: float | None  # end of the last window before, in which it is not
+    sum: float
+
+
+class Detector:
+    """A merger of windows, for one recording at a time.
+
+    Overlapping windows that detect a label are one detection. It begins where the last window
+    without the label ends, and ends where the next one without it begins: what these windows hold,
+    they did not detect. If nothing is left in between, as for a single window of several that
+    overlap by half, the detection is a hop long, in the middle.
+
+    Args:
+      thresholds: Least probability of each label, float [labels]; NaN never detects.
+      hop_s: Time from one window to the next.
+    """
+
+    def __init__(self, thresholds: NDArray[np.float64], hop_s: float):
+        self._thresholds, self._hop_s = thresholds, hop_s
+        self._runs: dict[int, _Run] = {}
+        self._before_s: float | None = None
+
+    def add(
+        self,
+        start_s: float,
+        end_s: float,
+        probabilities: NDArray[np.float32],
+        epistemic: NDArray[np.float32],
+    ) -> Iterator[Detection]:
+        """Add the next window, and yield the detections that end before it or in it.
+
+        Args:
+          start_s: Start of the window.
+          end_s: End of the window.
+          probabilities: float32 [labels].
+          epistemic: Epistemic uncertainty of each label, float32 [labels].
+        """
+        if self._before_s is not None and start_s > self._before_s + _TOUCHING_S:
+            yield from self.close()  # a gap
+        hits = set(np.flatnonzero(probabilities >= self._thresholds).tolist())
+        for label in sorted(self._runs.keys() - hits):
+            yield self._ended(self._runs.pop(label), start_s)
+        for label in sorted(hits):
+            probability, doubt = float(probabilities[label]), float(epistemic[label])
+            run = self._runs.get(label)
+            if run is None:
+                found = Detection(label, start_s, end_s, probability, probability, doubt, 1)
+                self._runs[label] = _Run(found, self._before_s, probability)
+                continue
+            run.sum += probability
+            run.found.end_s = end_s
+            run.found.windows += 1
+            if probability > run.found.probability:
+                run.found.probability, run.found.epistemic = probability, doubt
+        self._before_s = end_s
+
+    def close(self) -> Iterator[Detection]:
+        """Yield the detections that are still going on, and forget the recording."""
+        for label in sorted(self._runs):
+            yield self._ended(self._runs[label], None)
+        self._runs.clear()
+        self._before_s = None
+
+    def _ended(self, run: _Run, after_s: float | None) -> Detection:
+        found = run.found
+        start_s = found.start_s if run.before_s is None else max(found.start_s, run.before_s)
+        end_s = found.end_s if after_s is None else min(found.end_s, after_s)
+        if end_s - start_s < _TOUCHING_S:
+            middle_s = (found.start_s + found.end_s) / 2
+            half_s = min(self._hop_s, found.end_s - found.start_s) / 2
+            start_s, end_s = middle_s - half_s, middle_s + half_s
+        return dataclasses.replace(
+            found, start_s=start_s, end_s=end_s, mean_probability=run.sum / found.windows
+        )

@@ -1,0 +1,281 @@
+"""A scan from its recordings to its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+import vipann_tf
+from vipann_tf.audio.channels import Channel
+from vipann_tf.errors import UserError
+from vipann_tf.files.atomic import write_text
+from vipann_tf.files.locking import locked
+from vipann_tf.files.paths import StrPath
+from vipann_tf.notices import Notice
+from vipann_tf.records import local_pool
+from vipann_tf.records.job import WorkerDied
+from vipann_tf.saved_model.metadata import (
+    ModelInfo,
+    check_draws,
+    read_labels,
+    read_model_info,
+    version_directory,
+)
+from vipann_tf.scan import store
+from vipann_tf.scan.engine import ScanJob
+from vipann_tf.scan.plan import Settings, Unit, fingerprint, plan_units
+from vipann_tf.scan.recordings import Recording, find_recordings, measure
+from vipann_tf.scan.summary import ScanResult, write_results
+
+__all__ = ["Scan", "scan"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """A scan that is planned.
+
+    Attributes:
+      recordings: All that were found, also those that can't be opened.
+      units: Their division.
+      settings: What determines the answers.
+      info: Metadata of the model.
+      keep: Indices of the labels that are kept.
+      notices: What is to be known beforehand.
+    """
+
+    recordings: list[Recording]
+    units: list[Unit]
+    settings: Settings
+    info: ModelInfo
+    keep: list[int]
+    notices: list[Notice]
+
+    @property
+    def seconds(self) -> float:
+        """Length of all recordings."""
+        return sum(recording.length_s for recording in self.recordings)
+
+    @property
+    def windows(self) -> int:
+        """Number of windows."""
+        return sum(piece.last - piece.first for unit in self.units for piece in unit.pieces)
+
+
+def plan_scan(
+    model: StrPath,
+    names: Iterable[str],
+    *,
+    window_s: float | None = None,
+    hop_s: float | None = None,
+    num_draws: int | None = None,
+    seed: int | None = None,
+    channel: Channel = "mix",
+    labels: Sequence[str] = (),
+    embeddings: bool = False,
+) -> Scan:
+    """Find the recordings and divide them; the arguments are those of `scan`."""
+    info = read_model_info(model)
+    trained_s = info.clip_seconds / info.time_expansion
+    notices = []
+    if window_s is None:
+        window_s = trained_s
+    elif window_s != trained_s:
+        detail = (
+            f"windows last {window_s:g} s, and the model was trained on clips of {trained_s:g} s"
+        )
+        notices.append(Notice(str(model), "", "window", detail))
+    hop_s = window_s / 2 if hop_s is None else hop_s
+    _check_lengths(info, window_s, hop_s)
+    num_draws = info.num_draws if num_draws is None else num_draws
+    seed = info.seed if seed is None else seed
+    check_draws(info, num_draws, seed, model)
+    every = read_labels(model)
+    unknown = [label for label in labels if label not in every]
+    if unknown:
+        raise UserError(f"label {unknown[0]!r} is unknown; the model has {', '.join(every)}")
+    keep = [i for i, label in enumerate(every) if not labels or label in labels]
+    recordings = [measure(path) for path in find_recordings(names)]
+    settings = Settings(
+        model=_model_fingerprint(model),
+        window_s=window_s,
+        hop_s=hop_s,
+        num_draws=num_draws,
+        seed=seed,
+        channel=channel,
+        labels=tuple(every[i] for i in keep),
+        embeddings=embeddings,
+    )
+    units = plan_units(recordings, window_s, hop_s)
+    return Scan(recordings, units, settings, info, keep, notices)
+
+
+def scan(
+    model: StrPath,
+    planned: Scan,
+    out: StrPath,
+    *,
+    thresholds: NDArray[np.float64],
+    workers: int = 1,
+    server: str | None = None,
+    deadline_s: float = 60.0,
+    overwrite: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ScanResult:
+    """Answer the windows of recordings, and write them; the same call goes on after a stop.
+
+    Args:
+      model: Model directory.
+      planned: From `plan_scan`.
+      out: Directory to make, or to go on with.
+      thresholds: Least probability of a detection, float [labels kept]; NaN never detects.
+      workers: Processes; each loads the model.
+      server: Address of a TensorFlow Serving to ask instead of loading the model.
+      deadline_s: Longest time for a request to it.
+      overwrite: Whether to replace an earlier scan.
+      on_progress: Called with the number of windows done and their total.
+
+    Raises:
+      UserError: An argument is wrong, `out` holds another scan, or a worker died.
+    """
+    store.import_pyarrow()
+    if workers < 1:
+        raise UserError(f"workers is {workers}; use 1 or more")
+    if not planned.units:
+        raise UserError(_none_usable(planned.recordings))
+    out = os.path.abspath(out)
+    _make_room(out, overwrite)
+    try:
+        with locked(out):
+            _begin(out, planned)
+            todo = [unit for unit in planned.units if not store.is_done(out, unit.name)]
+            left = sum(piece.last - piece.first for unit in todo for piece in unit.pieces)
+
+            def on_steps(done: int) -> None:
+                if on_progress is not None:
+                    on_progress(planned.windows - left + done, planned.windows)
+
+            on_steps(0)
+            job = ScanJob(
+                model=str(version_directory(model)),
+                out=out,
+                settings=planned.settings,
+                keep=tuple(planned.keep),
+                time_expansion=planned.info.time_expansion,
+                units={unit.name: unit for unit in todo},
+                server=server,
+                deadline_s=deadline_s,
+                threads=max(1, joblib.cpu_count() // workers) if workers > 1 else None,
+            )
+            if todo:
+                local_pool.run_job(workers, job, left, on_steps)
+            result = write_results(out, planned, thresholds)
+            _write_state(out, planned, complete=True)
+            return result
+    except BlockingIOError as error:
+        raise UserError(
+            f"another run is making {out} right now; wait for it or choose another directory"
+        ) from error
+    except WorkerDied as error:
+        raise UserError(
+            f"{error}, perhaps for lack of memory; the same command goes on where this one stopped,"
+            " and fewer workers need less memory"
+        ) from error
+
+
+def _check_lengths(info: ModelInfo, window_s: float, hop_s: float) -> None:
+    from vipann_tf.saved_model.metadata import MIN_SECONDS
+
+    slow = info.time_expansion
+    if info.fixed_seconds is not None and window_s * slow != info.fixed_seconds:
+        raise UserError(
+            f"window is {window_s:g} s; this model takes only {info.fixed_seconds / slow:g} s"
+        )
+    if not MIN_SECONDS <= window_s * slow < float("inf"):
+        raise UserError(f"window is {window_s:g} s; use {MIN_SECONDS / slow:g} s or more")
+    if not 0.01 <= hop_s < float("inf"):
+        raise UserError(f"hop is {hop_s:g} s; use 0.01 s or more")
+
+
+def _none_usable(recordings: Sequence[Recording]) -> str:
+    first = next(recording for recording in recordings if recording.error)
+    return (
+        f"none of {len(recordings)} recordings is usable, for example {first.path}: {first.error}"
+    )
+
+
+def _model_fingerprint(model: StrPath) -> str:
+    """Return a hash of the files that determine the answers of a model."""
+    directory = version_directory(model)
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory)
+        if path.is_file() and name.parts[0] in ("saved_model.pb", "variables", "assets"):
+            digest.update(str(name).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _make_room(out: str, overwrite: bool) -> None:
+    if not os.path.isdir(out) or not os.listdir(out):
+        os.makedirs(out, exist_ok=True)
+    elif not os.path.isfile(os.path.join(out, store.SCAN_FILE)):
+        raise UserError(
+            f"{out} exists and is no scan's directory (it has no {store.SCAN_FILE}); choose another"
+        )
+    elif overwrite:
+        shutil.rmtree(out)
+        os.makedirs(out)
+
+
+def _begin(out: str, planned: Scan) -> None:
+    """Write the state of a new scan; refuse to go on with another one."""
+    path = os.path.join(out, store.SCAN_FILE)
+    if not os.path.isfile(path):
+        _write_state(out, planned, complete=False)
+        return
+    with open(path, encoding="utf-8") as file:
+        earlier = json.load(file)
+    difference = planned.settings.difference(earlier["settings"])
+    if not difference and earlier["plan"] != fingerprint(planned.units):
+        difference = _changed(earlier["recordings"], planned.recordings)
+    if difference:
+        raise UserError(
+            f"{out} holds a scan that differs: {difference}; choose another directory, or add"
+            " --overwrite to start anew"
+        )
+
+
+def _changed(earlier: Sequence[Sequence[Any]], recordings: Sequence[Recording]) -> str:
+    before = {row[0]: row[1:] for row in earlier}
+    now = {x.path: [x.length_s, list(x.state)] for x in recordings}
+    for path in sorted(before.keys() | now.keys()):
+        if path not in now:
+            return f"the recording {path} is missing"
+        if path not in before:
+            return f"the recording {path} is new"
+        if before[path] != now[path]:
+            return f"the recording {path} has changed"
+    return "it was planned by another version"
+
+
+def _write_state(out: str, planned: Scan, *, complete: bool) -> None:
+    state = {
+        "complete": complete,
+        "created_by": f"vipann-tf {vipann_tf.__version__}",
+        "settings": dataclasses.asdict(planned.settings),
+        "time_expansion": planned.info.time_expansion,
+        "plan": fingerprint(planned.units),
+        "units": len(planned.units),
+        "recordings": [[x.path, x.length_s, list(x.state)] for x in planned.recordings],
+    }
+    write_text(Path(out) / store.SCAN_FILE, json.dumps(state, indent=1) + "\n")

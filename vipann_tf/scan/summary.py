@@ -1,0 +1,180 @@
+"""What follows from the windows of a finished scan: detections, recordings, notices."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vipann_tf.files.atomic import write_text
+from vipann_tf.notices import Notice
+from vipann_tf.scan import store
+from vipann_tf.scan.detections import Detection, Detector
+
+if TYPE_CHECKING:
+    from vipann_tf.scan.run import Scan
+
+__all__ = ["ScanResult", "write_results"]
+
+NOTICES_FILE = "notices.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanResult:
+    """What a scan gave.
+
+    Attributes:
+      recordings: Number of recordings.
+      heard_s: Seconds that were answered.
+      windows: Number of windows.
+      detections: Number of detections of each label that has any.
+      notices: What is to be known of the recordings.
+      errors: Path and reason of each recording that could not be heard to its end.
+    """
+
+    recordings: int
+    heard_s: float
+    windows: int
+    detections: dict[str, int]
+    notices: list[Notice]
+    errors: list[tuple[str, str]]
+
+
+@dataclasses.dataclass
+class _Heard:
+    """What became of a recording."""
+
+    windows: int = 0
+    heard_s: float = 0.0
+    error: str = ""
+    findings: dict[tuple[str, str], None] = dataclasses.field(default_factory=dict)
+
+
+def write_results(out: str, planned: Scan, thresholds: NDArray[np.float64]) -> ScanResult:
+    """Write detections, recordings and notices of a scan whose units are all finished.
+
+    Args:
+      out: Directory of the scan.
+      planned: Its plan.
+      thresholds: Least probability of a detection, float [labels kept]; NaN never detects.
+    """
+    heard = _heard(out, planned)
+    counts: dict[str, int] = {}
+    rows = []
+    for path, found in _detections(out, planned, thresholds):
+        label = planned.settings.labels[found.label]
+        counts[label] = counts.get(label, 0) + 1
+        rows.append((path, label, found, float(thresholds[found.label])))
+    pyarrow = store.import_pyarrow()
+    single = pyarrow.float32()
+    table = pyarrow.table(
+        {
+            "recording": pyarrow.array([row[0] for row in rows], pyarrow.string()),
+            "label": pyarrow.array([row[1] for row in rows], pyarrow.string()),
+            "start_s": pyarrow.array([row[2].start_s for row in rows], pyarrow.float64()),
+            "end_s": pyarrow.array([row[2].end_s for row in rows], pyarrow.float64()),
+            "probability": pyarrow.array([row[2].probability for row in rows], single),
+            "mean_probability": pyarrow.array([row[2].mean_probability for row in rows], single),
+            "epistemic": pyarrow.array([row[2].epistemic for row in rows], single),
+            "windows": pyarrow.array([row[2].windows for row in rows], pyarrow.int32()),
+            "threshold": pyarrow.array([row[3] for row in rows], single),
+        }
+    )
+    store.write_table(table, os.path.join(out, store.DETECTIONS, "part-000000.parquet"))
+    _write_recordings(out, planned, heard)
+    notices = [
+        *planned.notices,
+        *(
+            Notice(path, "", kind, detail)
+            for path, state in heard.items()
+            for kind, detail in state.findings
+        ),
+    ]
+    _write_notices(out, notices)
+    return ScanResult(
+        recordings=len(planned.recordings),
+        heard_s=sum(state.heard_s for state in heard.values()),
+        windows=sum(state.windows for state in heard.values()),
+        detections=dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),
+        notices=notices,
+        errors=[(path, state.error) for path, state in heard.items() if state.error],
+    )
+
+
+def _heard(out: str, planned: Scan) -> dict[str, _Heard]:
+    heard = {x.path: _Heard(error=x.error) for x in planned.recordings}
+    for unit in planned.units:
+        for piece in store.outcome(out, unit.name)["pieces"]:
+            state = heard[piece["recording"]]
+            state.windows += piece["windows"]
+            state.heard_s = max(state.heard_s, piece["heard_s"])
+            state.error = state.error or piece["error"]
+            state.findings.update(dict.fromkeys(map(tuple, piece["findings"])))
+    return heard
+
+
+def _detections(
+    out: str, planned: Scan, thresholds: NDArray[np.float64]
+) -> Iterator[tuple[str, Detection]]:
+    """Yield path and detection, recording by recording."""
+    labels = planned.settings.labels
+    columns = [
+        *("recording", "start_s", "end_s"),
+        *(store.column("probability", label) for label in labels),
+        *(store.column("epistemic", label) for label in labels),
+    ]
+    detector = Detector(thresholds, planned.settings.hop_s)
+    current: str | None = None
+    for table in store.parts(out, [unit.name for unit in planned.units], columns):
+        paths: list[str] = table.column(0).to_pylist()
+        starts, ends = (table.column(i).to_numpy() for i in (1, 2))
+        values = [table.column(3 + i).to_numpy() for i in range(2 * len(labels))]
+        numbers = np.stack(values, axis=1) if values else np.zeros([len(paths), 0], np.float32)
+        for row, path in enumerate(paths):
+            if path != current:
+                if current is not None:
+                    yield from ((current, found) for found in detector.close())
+                current = path
+            probabilities, epistemic = np.split(numbers[row], 2)
+            for found in detector.add(
+                float(starts[row]), float(ends[row]), probabilities, epistemic
+            ):
+                yield path, found
+    if current is not None:
+        yield from ((current, found) for found in detector.close())
+
+
+def _write_recordings(out: str, planned: Scan, heard: dict[str, _Heard]) -> None:
+    pyarrow = store.import_pyarrow()
+    states = [heard[x.path] for x in planned.recordings]
+    table = pyarrow.table(
+        {
+            "recording": pyarrow.array([x.path for x in planned.recordings], pyarrow.string()),
+            "rate_hz": pyarrow.array([x.rate_hz for x in planned.recordings], pyarrow.int32()),
+            "length_s": pyarrow.array([x.length_s for x in planned.recordings], pyarrow.float64()),
+            "heard_s": pyarrow.array([state.heard_s for state in states], pyarrow.float64()),
+            "windows": pyarrow.array([state.windows for state in states], pyarrow.int64()),
+            "error": pyarrow.array([state.error for state in states], pyarrow.string()),
+            "notices": pyarrow.array(
+                ["; ".join(f"{kind}: {text}" for kind, text in state.findings) for state in states],
+                pyarrow.string(),
+            ),
+            "model": pyarrow.array([planned.settings.model] * len(states), pyarrow.string()),
+        }
+    )
+    store.write_table(table, os.path.join(out, store.RECORDINGS_FILE))
+
+
+def _write_notices(out: str, notices: list[Notice]) -> None:
+    text = io.StringIO()
+    writer: Any = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in dataclasses.fields(Notice)])
+    writer.writerows(dataclasses.astuple(notice) for notice in notices)
+    write_text(Path(out) / NOTICES_FILE, text.getvalue())
