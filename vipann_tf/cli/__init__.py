@@ -19,7 +19,7 @@ from vipann_tf.cli import (
     study,
     training,
 )
-from vipann_tf.cli.command import Group
+from vipann_tf.cli.command import INTERRUPTED, Group
 from vipann_tf.cli.quiet_import import quieten_tensorflow
 
 __all__ = ["main", "run"]
@@ -70,7 +70,9 @@ def run() -> None:
         main()
     except SystemExit as end:
         storage = sys.modules.get("vipann_tf.files.storage")
-        if storage is None or not storage.aborts_at_exit():
+        aborts = storage is not None and storage.aborts_at_exit()
+        # TensorFlow may still compute what was interrupted, and crash when Python ends beneath it.
+        if not aborts and end.code != INTERRUPTED:
             raise
         sys.stdout.flush()
         sys.stderr.flush()

@@ -57,7 +57,7 @@ if TYPE_CHECKING:  # these import NumPy
     help="Processes; each loads the model, and they share the cores.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be scanned; answer nothing.")
-@common("num_draws", "seed", "channel", "server", "deadline")
+@common("num_draws", "seed", "channel", "trust", "server", "deadline")
 @click.option("--overwrite", is_flag=True, help="Start anew, if --out holds a scan.")
 def scan(
     model: str,
@@ -73,6 +73,7 @@ def scan(
     num_draws: int | None,
     seed: int | None,
     channel: "Channel",
+    trust: bool,
     server: str | None,
     deadline: float,
     overwrite: bool,
@@ -120,6 +121,7 @@ def scan(
             workers=workers,
             server=server,
             deadline_s=deadline,
+            trust=trust,
             overwrite=overwrite,
             on_progress=on_progress,
         )

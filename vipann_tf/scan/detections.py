@@ -43,17 +43,21 @@ class _Run:
     """Consecutive windows in which a label is detected."""
 
     found: Detection
-    before_s: float | None  # end of the last window before, in which it is not
+    window_s: float
+    at_front: bool  # it begins with the recording
     sum: float
 
 
 class Detector:
     """A merger of windows, for one recording at a time.
 
-    Overlapping windows that detect a label are one detection. It begins where the last window
-    without the label ends, and ends where the next one without it begins: what these windows hold,
-    they did not detect. If nothing is left in between, as for a single window of several that
-    overlap by half, the detection is a hop long, in the middle.
+    Windows that overlap or touch and detect a label are one detection. A window is taken to detect
+    an event of which it holds at least half, or that fills half of it. An event longer than a
+    window then begins, but for half a hop, in the middle of the first window. One that is shorter
+    is in as many windows as overlap, whatever its length: its middle is known to half a hop, and it
+    is given half a window. So begin and end are right to half a hop plus a quarter of a window,
+    which is one hop for windows that overlap by half. At the recording's front and end, and for
+    windows that do not overlap, the window's own begin and end are given.
 
     Args:
       thresholds: Least probability of each label, float [labels]; NaN never detects.
@@ -84,13 +88,14 @@ class Detector:
             yield from self.close()  # a gap
         hits = set(np.flatnonzero(probabilities >= self._thresholds).tolist())
         for label in sorted(self._runs.keys() - hits):
-            yield self._ended(self._runs.pop(label), start_s)
+            yield self._ended(self._runs.pop(label), at_end=False)
         for label in sorted(hits):
             probability, doubt = float(probabilities[label]), float(epistemic[label])
             run = self._runs.get(label)
             if run is None:
                 found = Detection(label, start_s, end_s, probability, probability, doubt, 1)
-                self._runs[label] = _Run(found, self._before_s, probability)
+                at_front = self._before_s is None
+                self._runs[label] = _Run(found, end_s - start_s, at_front, probability)
                 continue
             run.sum += probability
             run.found.end_s = end_s
@@ -102,18 +107,21 @@ class Detector:
     def close(self) -> Iterator[Detection]:
         """Yield the detections that are still going on, and forget the recording."""
         for label in sorted(self._runs):
-            yield self._ended(self._runs[label], None)
+            yield self._ended(self._runs[label], at_end=True)
         self._runs.clear()
         self._before_s = None
 
-    def _ended(self, run: _Run, after_s: float | None) -> Detection:
+    def _ended(self, run: _Run, *, at_end: bool) -> Detection:
         found = run.found
-        start_s = found.start_s if run.before_s is None else max(found.start_s, run.before_s)
-        end_s = found.end_s if after_s is None else min(found.end_s, after_s)
-        if end_s - start_s < _TOUCHING_S:
-            middle_s = (found.start_s + found.end_s) / 2
-            half_s = min(self._hop_s, found.end_s - found.start_s) / 2
-            start_s, end_s = middle_s - half_s, middle_s + half_s
+        start_s, end_s = found.start_s, found.end_s
+        if run.window_s - self._hop_s > _TOUCHING_S:
+            middle_s, margin_s = (start_s + end_s) / 2, (run.window_s - self._hop_s) / 2
+            if found.windows * self._hop_s <= run.window_s + _TOUCHING_S:
+                margin_s = middle_s - start_s - run.window_s / 4
+            start_s, end_s = start_s + margin_s, end_s - margin_s
         return dataclasses.replace(
-            found, start_s=start_s, end_s=end_s, mean_probability=run.sum / found.windows
+            found,
+            start_s=found.start_s if run.at_front else start_s,
+            end_s=found.end_s if at_end else end_s,
+            mean_probability=run.sum / found.windows,
         )

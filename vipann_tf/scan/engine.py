@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -60,6 +59,7 @@ class ScanJob:
     server: str | None = None
     deadline_s: float = 60.0
     threads: int | None = None
+    trust: bool = False
 
     @property
     def names(self) -> Sequence[str]:
@@ -73,11 +73,11 @@ class ScanJob:
           name: Its name.
           on_step: Called after each window with "ok", or "lost" if it could not be read.
         """
-        with _without_tables_of_threads(self.threads):
-            connection = _connection(
-                *(self.model, self.settings.num_draws, self.settings.seed),
-                *(self.server, self.deadline_s, self.threads),
-            )
+        _share_cores(self.threads)
+        connection = _connection(
+            *(self.model, self.settings.num_draws, self.settings.seed),
+            *(self.server, self.deadline_s, self.trust),
+        )
         unit = self.units[name]
         began = time.monotonic()
         scanned = _UnitScan(self, connection, unit, on_step)
@@ -124,11 +124,13 @@ class _UnitScan:
 
     def run(self) -> tuple[Rows, list[PieceOutcome]]:
         """Answer all windows."""
-        for number, start_s, waveform in _ahead(self._windows(), AHEAD):
-            alike = self._waiting.setdefault(len(waveform), [])
-            alike.append((number, start_s, waveform))
-            if len(alike) == BATCH:
-                self._answer(self._waiting.pop(len(waveform)))
+        # Closed here, since an interrupt must not leave its thread behind.
+        with contextlib.closing(_ahead(self._windows(), AHEAD)) as windows:
+            for number, start_s, waveform in windows:
+                alike = self._waiting.setdefault(len(waveform), [])
+                alike.append((number, start_s, waveform))
+                if len(alike) == BATCH:
+                    self._answer(self._waiting.pop(len(waveform)))
         for alike in self._waiting.values():
             self._answer(alike)
         for piece, outcome in zip(self._unit.pieces, self._outcomes, strict=True):
@@ -195,26 +197,31 @@ def _connection(
     seed: int,
     server: str | None,
     deadline_s: float,
-    threads: int | None,
+    trust: bool,
 ) -> Connection:
     """Connect once per process."""
-    return connect(model, num_draws=num_draws, seed=seed, server=server, deadline_s=deadline_s)
+    return connect(
+        model,
+        num_draws=num_draws,
+        seed=seed,
+        server=server,
+        deadline_s=deadline_s,
+        trust=trust,
+    )
 
 
-@contextlib.contextmanager
-def _without_tables_of_threads(threads: int | None) -> Iterator[None]:
-    """Share the cores out: TensorFlow takes all of them in every process otherwise."""
-    if threads is not None:
-        import tensorflow as tf
+def _share_cores(threads: int | None) -> None:
+    """Let TensorFlow use so many threads; by itself it takes all cores in every process."""
+    if threads is None:
+        return
+    import tensorflow as tf
 
-        with contextlib.suppress(RuntimeError):  # the process has used TensorFlow before
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
-            os.environ["OMP_NUM_THREADS"] = str(threads)
-    yield
+    with contextlib.suppress(RuntimeError):  # the process has used TensorFlow before
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def _ahead(items: Iterator[_Item], most: int) -> Iterator[_Item]:
+def _ahead(items: Iterator[_Item], most: int) -> Generator[_Item, None, None]:
     """Take items in a thread of their own, at most so many before they are needed."""
     waiting: queue.Queue[tuple[bool, Any]] = queue.Queue(most)
     stopped = threading.Event()

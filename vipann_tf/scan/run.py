@@ -128,6 +128,7 @@ def scan(
     workers: int = 1,
     server: str | None = None,
     deadline_s: float = 60.0,
+    trust: bool = False,
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ScanResult:
@@ -141,6 +142,7 @@ def scan(
       workers: Processes; each loads the model.
       server: Address of a TensorFlow Serving to ask instead of loading the model.
       deadline_s: Longest time for a request to it.
+      trust: Whether the model may do more than compute.
       overwrite: Whether to replace an earlier scan.
       on_progress: Called with the number of windows done and their total.
 
@@ -175,6 +177,7 @@ def scan(
                 server=server,
                 deadline_s=deadline_s,
                 threads=max(1, joblib.cpu_count() // workers) if workers > 1 else None,
+                trust=trust,
             )
             if todo:
                 local_pool.run_job(workers, job, left, on_steps)
