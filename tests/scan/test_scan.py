@@ -271,7 +271,7 @@ def test_an_interrupt_leaves_a_scan_that_goes_on(model, season, tmp_path):
         *(sys.executable, "-c"),
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from vipann_tf.scan import plan; plan.UNIT_S = 8.0\n"
-        "from vipann_tf.cli import main; main(sys.argv[1:])",
+        "from vipann_tf.cli import run; run()",
         *("scan", model, str(season), "--out", str(out)),
     ]
     process = subprocess.Popen(
