@@ -44,6 +44,7 @@ PROMISES = [
     "saved_model.metadata",
     "saved_model.server",
     "saved_model.versions",
+    "scan.clock",
     "study.arms",
     "study.directory",
     "study.grid",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from vipann_tf.files.storage import ReadableFile
 
-__all__ = ["PcmHeader", "declared_bytes", "read_pcm_header"]
+__all__ = ["PcmHeader", "declared_bytes", "read_pcm_header", "riff_chunks"]
 
 # Pipes write the greatest size of 31 or 32 bits, some less the header before the samples.
 _PIPE_SIZES = tuple(range(top - 4096, top + 1) for top in (0x7FFFFFFF, 0xFFFFFFFF))
@@ -89,27 +89,35 @@ def read_pcm_header(file: ReadableFile, size: int) -> PcmHeader | None:
     if magic[:4] == b"riff":
         chunks = _w64_chunks(file, size)
     elif magic[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and magic[8:] == b"WAVE":
-        chunks = _riff_chunks(file, size, order)
+        chunks = riff_chunks(file, size, order)
     else:
         return None
-    form, long = None, None
+    form = None
     for name, start, length in chunks:
-        if name == b"ds64":
-            long = int.from_bytes(file.read(16)[8:], "little")
-        elif name == b"fmt ":
+        if name == b"fmt ":
             form = _read_form(file.read(min(length, 40)), order)
         elif name == b"data":
-            length = length if long is None else long
             return None if form is None else _compare(file, size, form, start, length)
     return None
 
 
-def _riff_chunks(file: ReadableFile, size: int, order: str) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, start and length of each chunk, with the file positioned at its start."""
-    place = 12
+def riff_chunks(file: ReadableFile, size: int, order: str) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start and length of each chunk, with the file positioned at its start.
+
+    Args:
+      file: A RIFF, RF64 or AIFF file, whose first chunk is at byte 12.
+      size: Its length in bytes; a chunk may declare more.
+      order: Order of bytes, `<` or `>`.
+    """
+    place, long = 12, None
     while place + 8 <= size:
         file.seek(place)
         name, length = struct.unpack(order + "4sI", file.read(8))
+        if name == b"ds64":  # the length of the samples in 64 bits
+            long = int.from_bytes(file.read(16)[8:], "little")
+            file.seek(place + 8)
+        elif name == b"data" and long is not None:
+            length = long
         yield name, place + 8, length
         place += 8 + length + length % 2
 
@@ -194,7 +202,7 @@ def declared_bytes(file: ReadableFile, size: int) -> tuple[int, int] | None:
     file.seek(0)
     head = file.read(12)
     if head[:4] == b"FORM":
-        for name, start, length in _riff_chunks(file, size, ">"):
+        for name, start, length in riff_chunks(file, size, ">"):
             if name == b"SSND":
                 return length - 8, min(length, size - start) - 8
     elif head[:4] in (b".snd", b"dns."):
