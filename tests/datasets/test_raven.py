@@ -10,6 +10,7 @@ from tests.helpers.dataset_layouts import audio, text
 from tests.helpers.recorders import COLUMNS
 from vipann_tf import datasets
 from vipann_tf.cli import main
+from vipann_tf.datasets.selection_files import TabledRecording
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.timeline_files import timeline
 from vipann_tf.saved_model.timeline import Window
@@ -253,7 +254,8 @@ def test_what_predict_writes_can_be_read(tmp_path, style, end):
     audio(tmp_path / "a b.wav", 4)
     ones = np.ones(1, np.float32)
     with open(tmp_path / f"a b{end}", "w", encoding="utf-8") as file:
-        lines = timeline(style, file, "elsewhere/a b.wav", ["owl"], top=1, threshold=0.5)
+        recording = TabledRecording("elsewhere/a b.wav", 8000, 4.0)
+        lines = timeline(style, file, recording, ["owl"], top=1, threshold=0.5)
         for start_s, probability in ((0, 0.9), (1, 0.9), (2, 0.1), (3, 0.1)):
             chances = ones * np.float32(probability)
             lines.add(Window(start_s, start_s + 1, *[chances] * 5, 0.0, 0.0, 0.0))

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from tests.helpers.exported_models import LABELS
 from vipann_tf.audio.decoding import DecodeError
 from vipann_tf.cli import main
+from vipann_tf.datasets.selection_files import TabledRecording
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.timeline_figure import TimelineFigure
 from vipann_tf.evaluation.timeline_files import STYLES, timeline
@@ -122,7 +124,8 @@ def test_windows_that_touch_are_one_detection():
 
 def _written(style: str, labels=("owl", "Rain,\tlight"), **options) -> str:
     file = io.StringIO()
-    lines = timeline(style, file, "night 1.wav", labels, **{"top": 2, "threshold": 0.5, **options})
+    recording = TabledRecording("night 1.wav", 22050, 24.0)
+    lines = timeline(style, file, recording, labels, **{"top": 2, "threshold": 0.5, **options})
     for window in WINDOWS:
         lines.add(window)
     lines.close()
@@ -134,9 +137,12 @@ def test_raven_gets_a_selection_table():
     assert [row["Selection"] for row in rows] == ["1", "2", "3", "4", "5"]
     assert all(row["View"] == "Spectrogram 1" and row["Channel"] == "1" for row in rows)
     assert (rows[1]["Begin Time (s)"], rows[1]["End Time (s)"]) == ("2.000", "12.000")
-    assert (rows[1]["Low Freq (Hz)"], rows[1]["High Freq (Hz)"]) == ("50", "14000")
+    assert (rows[1]["Low Freq (Hz)"], rows[1]["High Freq (Hz)"]) == ("50", "11025")
     assert (rows[1]["Label"], rows[1]["Probability"]) == ("Rain, light", "0.8000")
-    assert rows[1]["Epistemic (nats)"] == "0.0800" and rows[1]["Begin Path"] == "night 1.wav"
+    assert rows[1]["Epistemic (nats)"] == "0.0800" and rows[1]["Begin Path"] == os.path.abspath(
+        "night 1.wav"
+    )
+    assert (rows[1]["Begin File"], rows[1]["File Offset (s)"]) == ("night 1.wav", "2.000")
 
 
 def test_audacity_gets_a_label_track():
@@ -213,7 +219,13 @@ def test_the_command_streams_a_timeline(exported, recording, heard, tmp_path):
     assert rows[0]["label"] == top
     assert float(rows[0]["probability"]) == pytest.approx(heard[0].probabilities.max(), abs=1e-5)
     assert (tmp_path / "a.png").read_bytes()[1:4] == b"PNG"
-    assert "Selection\tView" in _run(*asked, "--format", "raven", "--threshold", 0.1).stdout
+    asked[1] = tmp_path / "low.wav"
+    soundfile.write(asked[1], recording[1][: 5 * 8000], 8000)
+    shown = _run(*asked, "--format", "raven", "--threshold", 0.1)
+    rows = list(csv.DictReader(io.StringIO(shown.stdout), delimiter="\t"))
+    # Raven refuses frequencies above half the sample rate.
+    assert {(row["Low Freq (Hz)"], row["High Freq (Hz)"]) for row in rows} == {("50", "4000")}
+    assert {row["Begin Path"] for row in rows} == {str(asked[1])}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ NAIVE = "2023-05-01T05:00:00"
         # AudioMoth
         ("20230501_050000.WAV", NAIVE),
         ("20230501_050000T.WAV", NAIVE),
+        ("24F319055FDF2902_20230501_050000.WAV", NAIVE),
         ("5E90A4D4.WAV", "2020-04-10T16:54:44+00:00"),
         ("20230501T050000.wav", NAIVE),
         # Song Meter: SM2, SM3, SM4, Mini, Micro, SMART, with GPS
@@ -68,7 +69,7 @@ def test_names_of_recorders(name, expected, folder):
     assert not found.kind
     if found.time.tzinfo:
         assert found.time.isoformat() == expected  # the offset, too
-    assert found.audiomoth == name.startswith(("20230501_050000.W", "20230501_050000T"))
+    assert found.audiomoth == ("_050000" in name and name.endswith(".WAV"))
 
 
 @pytest.mark.parametrize(

@@ -165,14 +165,18 @@ def _listen(
 ) -> None:
     """Print the timeline of a recording."""
     from vipann_tf.audio.decoding import DecodeError, duration_s
+    from vipann_tf.audio.recording import open_recording
     from vipann_tf.cli.printing.notices import print_notices
+    from vipann_tf.datasets.selection_files import TabledRecording
     from vipann_tf.evaluation.timeline_figure import TimelineFigure
     from vipann_tf.evaluation.timeline_files import timeline
 
     fault, heard = None, 0
     try:
         seconds = duration_s(path)
-        shown = timeline(style, sys.stdout, path, labels, top=top, threshold=threshold)
+        with open_recording(path) as opened:
+            recording = TabledRecording(path, opened.rate_hz, seconds, listener.time_expansion)
+        shown = timeline(style, sys.stdout, recording, labels, top=top, threshold=threshold)
         figure = TimelineFigure(labels, seconds) if plot else None
         with terminal.progress("Listening") as show:
             try:

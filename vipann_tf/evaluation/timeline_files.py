@@ -1,11 +1,4 @@
-"""A recording's timeline as text: windows as CSV or JSON, detections for Raven and Audacity.
-
-- Raven Pro's selection table: tab-separated, a heading line, one row per selection with its number,
-  view, channel, begin, end and frequency range; further columns may follow (Raven Pro User's
-  Manual, "Selection tables").
-- Audacity's label track: begin, end in seconds and text, tab-separated, no heading (Audacity
-  Manual, "Importing and Exporting Labels").
-"""
+"""A recording's timeline as text: windows as CSV or JSON, detections for programs and people."""
 
 import csv
 import json
@@ -14,12 +7,17 @@ from typing import Protocol, TextIO
 
 import numpy as np
 
-from vipann_tf.saved_model.timeline import Detection, Detections, Window
+from vipann_tf.datasets.selection_files import (
+    Detected,
+    RavenTable,
+    TabledRecording,
+    audacity_lines,
+    one_line,
+)
+from vipann_tf.saved_model.timeline import Detections, Window
 
 __all__ = ["STYLES", "Timeline", "timeline"]
 
-# The range of the log-mel frontend; a sound event has no range of its own here.
-LOW_HZ, HIGH_HZ = 50, 14_000
 _WINDOW_COLUMNS = ("probability", "low", "high", "label_aleatoric", "label_epistemic")
 
 
@@ -36,8 +34,10 @@ class Timeline(Protocol):
 class _Csv:
     """One row per window and label."""
 
-    def __init__(self, file: TextIO, path: str, labels: Sequence[str], top: int, _: float):
-        self._writer, self._path = csv.writer(file, lineterminator="\n"), path
+    def __init__(
+        self, file: TextIO, recording: TabledRecording, labels: Sequence[str], top: int, _: float
+    ):
+        self._writer, self._path = csv.writer(file, lineterminator="\n"), recording.path
         self._labels, self._top = labels, top
         self._writer.writerow(
             [
@@ -66,8 +66,10 @@ class _Csv:
 class _Json:
     """One object and line per window."""
 
-    def __init__(self, file: TextIO, path: str, labels: Sequence[str], top: int, _: float):
-        self._file, self._path, self._labels, self._top = file, path, labels, top
+    def __init__(
+        self, file: TextIO, recording: TabledRecording, labels: Sequence[str], top: int, _: float
+    ):
+        self._file, self._path, self._labels, self._top = file, recording.path, labels, top
 
     def add(self, window: Window) -> None:
         document = {
@@ -94,79 +96,61 @@ class _Json:
 class _Stretches:
     """Detections, written at the end."""
 
-    def __init__(self, file: TextIO, path: str, labels: Sequence[str], _: int, threshold: float):
-        self._file, self._path, self._labels = file, path, labels
+    def __init__(
+        self,
+        file: TextIO,
+        recording: TabledRecording,
+        labels: Sequence[str],
+        _: int,
+        threshold: float,
+    ):
+        self._file, self._recording, self._labels = file, recording, labels
         self._detections = Detections(threshold)
 
     def add(self, window: Window) -> None:
         self._detections.add(window)
 
     def close(self) -> None:
-        self._write(self._detections.found())
+        self._write(
+            [
+                Detected(
+                    one_line(self._labels[found.label]),
+                    found.start_s,
+                    found.end_s,
+                    found.probability,
+                    found.epistemic,
+                )
+                for found in self._detections.found()
+            ]
+        )
 
-    def _write(self, detections: Sequence[Detection]) -> None:
+    def _write(self, detections: Sequence[Detected]) -> None:
         raise NotImplementedError
-
-    def _name(self, found: Detection) -> str:
-        """Return a label without characters that would end a field or a line."""
-        return " ".join(self._labels[found.label].split())
 
 
 class _Raven(_Stretches):
-    def _write(self, detections: Sequence[Detection]) -> None:
-        rows = [
-            [
-                "Selection",
-                "View",
-                "Channel",
-                "Begin Time (s)",
-                "End Time (s)",
-                "Low Freq (Hz)",
-                "High Freq (Hz)",
-                "Begin Path",
-                "Label",
-                "Probability",
-                "Epistemic (nats)",
-            ]
-        ]
-        for number, found in enumerate(detections, start=1):
-            rows.append(
-                [
-                    str(number),
-                    "Spectrogram 1",
-                    "1",
-                    f"{found.start_s:.3f}",
-                    f"{found.end_s:.3f}",
-                    str(LOW_HZ),
-                    str(HIGH_HZ),
-                    self._path,
-                    self._name(found),
-                    f"{found.probability:.4f}",
-                    f"{found.epistemic:.4f}",
-                ]
-            )
-        self._file.writelines("\t".join(row) + "\n" for row in rows)
+    def _write(self, detections: Sequence[Detected]) -> None:
+        table = RavenTable(self._file, ("Probability", "Epistemic (nats)"))
+        table.add(self._recording, detections)
 
 
 class _Audacity(_Stretches):
-    def _write(self, detections: Sequence[Detection]) -> None:
-        for found in detections:
-            text = f"{self._name(found)} {100 * found.probability:.0f} %"
-            self._file.write(f"{found.start_s:.6f}\t{found.end_s:.6f}\t{text}\n")
+    def _write(self, detections: Sequence[Detected]) -> None:
+        self._file.write(audacity_lines(detections))
 
 
 class _Table(_Stretches):
     """For people: the detections, in columns."""
 
-    def _write(self, detections: Sequence[Detection]) -> None:
-        self._file.write(f"{self._path}: {len(detections)} stretches\n")
-        width = max((len(self._name(found)) for found in detections), default=5)
+    def _write(self, detections: Sequence[Detected]) -> None:
+        self._file.write(f"{self._recording.path}: {len(detections)} stretches\n")
+        width = max((len(found.label) for found in detections), default=5)
         heading = f"{'from':>10}  {'to':>10}  {'label':<{width}}  probability  epistemic\n"
         self._file.write(heading if detections else "")
         for found in detections:
             self._file.write(
                 f"{_clock(found.start_s):>10}  {_clock(found.end_s):>10}  "
-                f"{self._name(found):<{width}}  {found.probability:11.3f}  {found.epistemic:9.3f}\n"
+                f"{found.label:<{width}}  {found.probability:11.3f}  {found.epistemic:9.3f}\n"
             )
 
 
@@ -180,19 +164,25 @@ STYLES: dict[str, Callable[..., Timeline]] = {
 
 
 def timeline(
-    style: str, file: TextIO, path: str, labels: Sequence[str], *, top: int, threshold: float
+    style: str,
+    file: TextIO,
+    recording: TabledRecording,
+    labels: Sequence[str],
+    *,
+    top: int,
+    threshold: float,
 ) -> Timeline:
     """Return a writer of a recording's windows.
 
     Args:
       style: `csv`, `json`: every window. `table`, `raven`, `audacity`: detections.
       file: Open for text; line ends are newlines.
-      path: Path of the recording.
+      recording: The recording.
       labels: Label names in the order of the outputs.
       top: Number of labels per window, the most probable first.
       threshold: Minimum probability of a detection.
     """
-    return STYLES[style](file, path, labels, top, threshold)
+    return STYLES[style](file, recording, labels, top, threshold)
 
 
 def _top(window: Window, top: int) -> np.ndarray:

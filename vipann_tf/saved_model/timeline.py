@@ -111,6 +111,11 @@ class Listener:
         self._connection = connection
         self._window_s, self._hop_s = window_s, hop_s
 
+    @property
+    def time_expansion(self) -> float:
+        """How many times recordings are slowed down."""
+        return self._hearing.time_expansion
+
     def listen(
         self, path: StrPath, on_progress: Callable[[int, int], None] | None = None
     ) -> Iterator[Window]:

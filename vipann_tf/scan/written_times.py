@@ -43,8 +43,8 @@ _NAME = re.compile(
     re.ASCII | re.VERBOSE,
 )
 _DAY_FIRST = re.compile(r"(?<!\d)\d\d([-_.]?)\d\d\1(?:19|20)\d\d[T_\s-]?\d\d[-:_.h]?\d\d", re.ASCII)
-# A name of AudioMoth, which sets nothing before the time; T: a recording that a sound triggered.
-_AUDIOMOTH = re.compile(r"\d{8}_\d{6}T?\.WAV", re.ASCII)
+# A name of AudioMoth, perhaps with its serial number; T: a recording that a sound triggered.
+_AUDIOMOTH = re.compile(r"(?:[0-9A-F]{16}_)?\d{8}_\d{6}T?\.WAV", re.ASCII)
 _HEX_YEARS = range(2017, 2030)
 
 
