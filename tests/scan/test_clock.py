@@ -9,6 +9,7 @@ import pytest
 
 from tests.helpers.wav_files import wav_bytes
 from vipann_tf.audio.decoding import duration_s
+from vipann_tf.audio.pcm_header import riff_chunks
 from vipann_tf.errors import UserError
 from vipann_tf.scan.clock import Clock, Started, clock_times, parse_start, parse_timezone
 from vipann_tf.scan.metadata_times import metadata_times
@@ -144,6 +145,23 @@ def test_a_cut_off_file_keeps_what_is_before_the_damage(tmp_path):
     path = write(tmp_path / "a.wav", guano("2023-05-01T05:00:00Z"))
     path.write_bytes(path.read_bytes()[:-500])
     assert start(path)[0].time == time("2023-05-01T05:00:00+00:00")
+
+
+def test_reserved_room_is_not_searched(tmp_path, monkeypatch):
+    """Each eight zeros would be an empty chunk."""
+    path = write(tmp_path / "a.wav", guano("2023-05-01T05:00:00Z"))
+    with open(path, "r+b") as file:
+        file.truncate(1 << 20)
+    seen = []
+
+    def counted(*arguments):
+        for found in riff_chunks(*arguments):
+            seen.append(found)
+            yield found
+
+    monkeypatch.setattr("vipann_tf.scan.metadata_times.riff_chunks", counted)
+    assert start(path)[0].source == "guano"
+    assert len(seen) == 4  # guan, fmt, data, and the first zeros
 
 
 def test_metadata_behind_samples_of_64_bits(tmp_path):

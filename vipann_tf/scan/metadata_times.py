@@ -44,6 +44,8 @@ def metadata_times(path: StrPath) -> dict[str, str]:
             if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
                 return {}
             for name, _, length in riff_chunks(file, size, "<"):
+                if not all(32 <= byte < 127 for byte in name):
+                    break  # damage, or gigabytes of zeros that a recorder reserved
                 if name in _READERS:
                     key, read = _READERS[name]
                     text = read(file.read(min(length, _CHUNK_BYTES)))
