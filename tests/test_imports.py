@@ -43,6 +43,7 @@ PROMISES = [
     "records.tfrecord_file",
     "saved_model.metadata",
     "saved_model.server",
+    "saved_model.thresholds",
     "saved_model.versions",
     "scan.clock",
     "study.arms",
@@ -70,6 +71,7 @@ PROMISES = [
     "uncertainty.scores",
     "uncertainty.selective",
     "uncertainty.temperature",
+    "uncertainty.thresholds",
 ]
 # Command modules that a command imports once it runs.
 LAZY = {"vipann_tf.cli.__main__", "vipann_tf.cli.printing.answers"}

@@ -27,6 +27,7 @@ from vipann_tf.evaluation.splits import check_not_trained_on
 from vipann_tf.records.prepare import prepare
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model import metadata, reexport
+from vipann_tf.saved_model.stored_calibration import ConformalThresholds
 
 CLIPS, LABELS = 3000, 6
 
@@ -105,7 +106,7 @@ def test_thresholds_survive_json_infinite_ones_included(task):
     for coverage in (0.6, 0.99):
         predictor = fit_sets(probs, truth, task, coverage=coverage, method="threshold")
         text = json.dumps(to_metadata(predictor, 12).model_dump(mode="json"), allow_nan=False)
-        again = from_metadata(metadata.ConformalThresholds.model_validate_json(text))
+        again = from_metadata(ConformalThresholds.model_validate_json(text))
         sets = [
             one.sets(probs) if task == "multiclass" else one.possible(probs)
             for one in (predictor, again)

@@ -14,8 +14,8 @@ from vipann_tf.evaluation.calibration_words import (
 )
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.records.prepare import prepare
-from vipann_tf.saved_model.metadata import Calibration
 from vipann_tf.saved_model.reexport import reexport
+from vipann_tf.saved_model.stored_calibration import Calibration
 
 LABELS = ("dog", "rain", "siren", "wind")
 SPACE = "\N{NO-BREAK SPACE}"

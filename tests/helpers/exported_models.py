@@ -9,7 +9,8 @@ from tests.helpers import networks
 from vipann_tf.models.loss import probabilities
 from vipann_tf.models.randomness import Draw
 from vipann_tf.models.vipann import VIPANN
-from vipann_tf.saved_model.metadata import Calibration, ModelInfo, TrainingData
+from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
+from vipann_tf.saved_model.stored_calibration import Calibration
 from vipann_tf.uncertainty import decomposition
 
 LABELS = ["Siren", "Rain, light", "Glöckchen", "dog", "clock tick"]

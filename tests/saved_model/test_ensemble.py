@@ -16,8 +16,9 @@ from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.ensembling import common_data, ensemble
 from vipann_tf.saved_model.export import export
 from vipann_tf.saved_model.load import load_model, load_signatures
-from vipann_tf.saved_model.metadata import Calibration, TrainingData, read_model_info
+from vipann_tf.saved_model.metadata import TrainingData, read_model_info
 from vipann_tf.saved_model.reexport import reexport
+from vipann_tf.saved_model.stored_calibration import Calibration
 from vipann_tf.uncertainty import decomposition
 
 CLOSE = {"rtol": 0, "atol": 1e-5}

@@ -28,12 +28,12 @@ from vipann_tf.saved_model.export import (
 )
 from vipann_tf.saved_model.load import load_signatures, read_variables
 from vipann_tf.saved_model.metadata import (
-    Calibration,
     read_labels,
     read_model_info,
 )
 from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.saved_model.signatures import OUTPUTS
+from vipann_tf.saved_model.stored_calibration import Calibration
 
 
 def names(directory):

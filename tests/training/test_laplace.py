@@ -17,7 +17,8 @@ from vipann_tf.models.randomness import Draw
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.load import load_model, load_signatures, read_variables
-from vipann_tf.saved_model.metadata import Calibration, read_model_info
+from vipann_tf.saved_model.metadata import read_model_info
+from vipann_tf.saved_model.stored_calibration import Calibration
 from vipann_tf.training.laplace import add_laplace_head
 from vipann_tf.training.transfer import transfer
 from vipann_tf.uncertainty import decomposition

@@ -8,6 +8,7 @@ import click
 from vipann_tf.cli.command import Command, typed_command
 from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_model
+from vipann_tf.errors import UserError
 
 if TYPE_CHECKING:  # it takes a second to import
     from vipann_tf.uncertainty.conformal import Method
@@ -129,23 +130,53 @@ def compare(
     show_default=True,
     help="Multiclass sets: aps grows on hard clips, threshold is smallest on average.",
 )
+@click.option(
+    "--precision",
+    type=float,
+    metavar="P",
+    help="Choose the smallest threshold for each label with which at least this share of its "
+    "detections is right, for predict --threshold calibrated.",
+)
+@click.option(
+    "--recall",
+    type=float,
+    metavar="R",
+    help="Choose the largest threshold for each label that finds at least this share of the clips "
+    "with the label.",
+)
 @common("data", "num_draws", "seed", "out")
 def calibrate(
     model: str,
     splits: tuple[str, ...],
     coverage: float,
     method: "Method",
+    precision: float | None,
+    recall: float | None,
     data: str,
     num_draws: int | None,
     seed: int | None,
     out: str,
 ) -> None:
-    """Fit a temperature and prediction sets.
+    """Fit a temperature, prediction sets and thresholds.
 
     They are stored in a new version of the model, at --out.
     """
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_calibration
+    from vipann_tf.cli.printing.thresholds import print_thresholds
+    from vipann_tf.saved_model.metadata import read_labels
+    from vipann_tf.uncertainty.thresholds import Wanted
+
+    if precision is not None and recall is not None:
+        raise UserError(
+            f"--precision {precision:g} and --recall {recall:g} were given; a threshold is chosen "
+            "for one of them, so leave the other out"
+        )
+    wanted = None
+    if precision is not None:
+        wanted = Wanted("precision", precision)
+    elif recall is not None:
+        wanted = Wanted("recall", recall)
     from vipann_tf.evaluation.calibrate import calibrate as run
 
     with terminal.progress("Calibrating") as show:
@@ -158,9 +189,12 @@ def calibrate(
             seed=seed,
             coverage=coverage,
             method=method,
+            wanted=wanted,
             on_progress=show,
         )
     print_calibration(found)
+    if found.detection is not None:
+        print_thresholds(found.detection, read_labels(out))
     print_model(out)
 
 

@@ -44,6 +44,24 @@ class ChannelChoice(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class ThresholdChoice(click.ParamType):
+    """A probability, or the word for the thresholds that a calibration chose."""
+
+    name = "threshold"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the choice; fail with what is allowed."""
+        if value == "calibrated":
+            return value
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not 0 <= number <= 1:
+            self.fail(f"{value!r} is neither a number from 0 to 1 nor 'calibrated'", param, ctx)
+        return number
+
+
 def common(*names: str) -> Callable[[FC], FC]:
     """Return a decorator that gives a command the named options, in this order."""
     options = {

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from vipann_tf.cli.command import Command
-from vipann_tf.cli.options import common
+from vipann_tf.cli.options import ThresholdChoice, common
 from vipann_tf.cli.printing import terminal
 from vipann_tf.errors import UserError
 
-if TYPE_CHECKING:  # these import TensorFlow
+if TYPE_CHECKING:  # most of these import TensorFlow
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vipann_tf.audio.channels import Channel
+    from vipann_tf.saved_model.thresholds import Threshold
     from vipann_tf.saved_model.timeline import Listener
 
 
@@ -54,11 +58,11 @@ if TYPE_CHECKING:  # these import TensorFlow
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    metavar="P",
-    help="With --window: minimum probability of a detected label.",
+    type=ThresholdChoice(),
+    show_default="0.5",
+    metavar="P|calibrated",
+    help="With --window: minimum probability of a detected label; calibrated: that of each label, "
+    "which calibrate --precision or --recall has stored.",
 )
 @click.option("--plot", metavar="FILE.png", help="With --window: draw the timeline.")
 @click.option(
@@ -78,7 +82,7 @@ def predict(
     style: str,
     window: float | None,
     hop: float | None,
-    threshold: float,
+    threshold: "Threshold | None",
     plot: str | None,
     time_expansion: float | None,
     channel: "Channel",
@@ -91,7 +95,7 @@ def predict(
         if len(files) != 1:
             raise UserError(f"--window takes one FILE, but {len(files)} were given")
     else:
-        for name, given in {"--hop": hop, "--plot": plot}.items():
+        for name, given in {"--hop": hop, "--threshold": threshold, "--plot": plot}.items():
             if given is not None:
                 raise UserError(
                     f"{name} is for long recordings; give --window too, such as --window 10"
@@ -106,6 +110,7 @@ def predict(
     from vipann_tf.cli.printing.notices import print_notices
     from vipann_tf.saved_model.connection import connect
     from vipann_tf.saved_model.predict import Predictor, Refusal
+    from vipann_tf.saved_model.thresholds import label_thresholds, threshold_notices
     from vipann_tf.saved_model.timeline import Listener
 
     connection = connect(
@@ -119,7 +124,16 @@ def predict(
             channel=channel,
             time_expansion=time_expansion,
         )
-        _listen(listener, connection.labels, files[0], style, top, threshold, plot)
+        threshold = 0.5 if threshold is None else threshold
+        thresholds = label_thresholds(connection.info, threshold, model)
+        heard_s = window * listener.time_expansion
+        known = threshold_notices(
+            connection.info, threshold, connection.labels, model, window_s=heard_s
+        )
+        print_notices(known)
+        if strict and known:  # before hours of listening
+            raise UserError(f"{model}: there are notices, which --strict makes errors")
+        _listen(listener, connection.labels, files[0], style, top, thresholds, plot)
         if strict and listener.notices(files[0]):
             raise UserError(f"{files[0]}: there are notices, which --strict makes errors")
         return
@@ -160,7 +174,7 @@ def _listen(
     path: str,
     style: str,
     top: int,
-    threshold: float,
+    thresholds: "NDArray[np.float32]",
     plot: str | None,
 ) -> None:
     """Print the timeline of a recording."""
@@ -176,7 +190,7 @@ def _listen(
         seconds = duration_s(path)
         with open_recording(path) as opened:
             recording = TabledRecording(path, opened.rate_hz, seconds, listener.time_expansion)
-        shown = timeline(style, sys.stdout, recording, labels, top=top, threshold=threshold)
+        shown = timeline(style, sys.stdout, recording, labels, top=top, threshold=thresholds)
         figure = TimelineFigure(labels, seconds) if plot else None
         with terminal.progress("Listening") as show:
             try:

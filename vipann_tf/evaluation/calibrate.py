@@ -1,10 +1,11 @@
 """Calibration of a trained model on clips that did not train it.
 
-Two things are fitted after training: one temperature for the logits of every draw
-(`uncertainty.temperature`), and thresholds of prediction sets (`uncertainty.conformal`). The stored
-fit uses every clip of the split. Its quality is measured by cross-fitting: each fold of the clips
-is scored with the fit on the other folds. Clips that trained the model are refused, because it is
-surer of them than of others.
+Fitted after training: one temperature for the logits of every draw (`uncertainty.temperature`),
+thresholds of prediction sets (`uncertainty.conformal`) and, if something is wanted of detections,
+their threshold for each label (`uncertainty.thresholds`). The stored fit uses every clip of the
+split. Its quality is measured by cross-fitting: each fold of the clips is scored with the fit on
+the other folds. Clips that trained the model are refused, because it is surer of them than of
+others.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,16 +17,22 @@ from numpy.typing import ArrayLike
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.calibration_words import words_on_answers
+from vipann_tf.evaluation.detection_thresholds import (
+    DetectionFit,
+    fit_detection,
+    held_out_counts,
+)
 from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.evaluation.prediction_sets import fit_sets, set_statistics, to_metadata
 from vipann_tf.evaluation.splits import calibration_splits, check_not_trained_on
 from vipann_tf.files.paths import StrPath
-from vipann_tf.saved_model.metadata import Calibration
 from vipann_tf.saved_model.reexport import reexport
+from vipann_tf.saved_model.stored_calibration import Calibration
 from vipann_tf.uncertainty.bootstrap import Interval
 from vipann_tf.uncertainty.conformal import METHODS, Method
 from vipann_tf.uncertainty.temperature import fit_temperature, scaled_probabilities
+from vipann_tf.uncertainty.thresholds import DetectionCounts, Wanted
 
 __all__ = ["Calibrated", "calibrate", "fit_calibration"]
 
@@ -39,13 +46,15 @@ class Calibrated:
     """Result of a calibration.
 
     Attributes:
-      calibration: To be stored with the model; `fitted_on` is still empty.
+      calibration: To be stored with the model; that of `fit_calibration` has no `fitted_on` and no
+        `detection` yet.
       clips: Number of clips it was fitted on.
       before: `metrics.metrics` of the clips at temperature 1.
       after: The same, each clip at the temperature that was fitted on the other folds.
       words_before: What the tests of calibration say about `before`, as in reports.
       words_after: The same about `after`.
       sets: `set_statistics`, pooled over folds: each fold's sets use the other folds' thresholds.
+      detection: Thresholds for a wanted precision or recall, if any was wanted.
     """
 
     calibration: Calibration
@@ -55,6 +64,7 @@ class Calibrated:
     words_before: str
     words_after: str
     sets: dict[str, Any]
+    detection: DetectionFit | None = None
 
 
 def calibrate(
@@ -67,6 +77,7 @@ def calibrate(
     seed: int | None = None,
     coverage: float = 0.9,
     method: Method = "aps",
+    wanted: Wanted | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Calibrated:
     """Fit temperature and prediction sets, and write a new version of the model with them.
@@ -81,6 +92,7 @@ def calibrate(
       seed: Seed of the draws; by default that of `serving_default`.
       coverage: Target probability in (0, 1) that a prediction set holds the truth.
       method: How multiclass sets are made, "aps" or "threshold".
+      wanted: Precision or recall for which a threshold is chosen for each label.
       on_progress: Called with the number of clips answered and their total.
 
     Returns:
@@ -115,9 +127,12 @@ def calibrate(
         coverage=coverage,
         method=method,
         labels=dataset.labels,
+        wanted=wanted,
     )
-    fitted_on = [f"{dataset.name}/{name}" for name in names]
-    calibration = result.calibration.model_copy(update={"fitted_on": fitted_on})
+    added: dict[str, Any] = {"fitted_on": [f"{dataset.name}/{name}" for name in names]}
+    if result.detection is not None:
+        added["detection"] = result.detection.to_metadata(clips, dataset.clip_seconds)
+    calibration = result.calibration.model_copy(update=added)
     reexport(model, out, calibration=calibration)
     return replace(result, calibration=calibration)
 
@@ -131,11 +146,13 @@ def fit_calibration(
     method: Method = "aps",
     seed: int = 0,
     labels: Sequence[str] | None = None,
+    wanted: Wanted | None = None,
 ) -> Calibrated:
-    """Fit temperature and prediction sets, and measure both by cross-fitting.
+    """Fit temperature, prediction sets and thresholds, and measure them by cross-fitting.
 
-    The stored thresholds are those of the cross-fitted probabilities, so that no clip's score
-    profits from a temperature that it helped to fit.
+    The stored thresholds of sets are those of the cross-fitted probabilities, so that no clip's
+    score profits from a temperature that it helped to fit. Those of detections are at the stored
+    temperature, on the scale of the answers.
 
     Args:
       sample_logits: Logits of every draw at temperature 1, `[draws, clips, labels]`.
@@ -145,6 +162,7 @@ def fit_calibration(
       method: How multiclass sets are made, "aps" or "threshold".
       seed: Seed of the division into folds.
       labels: Names of the labels; by default "label 0" and so on.
+      wanted: Precision or recall for which a threshold is chosen for each label.
 
     Raises:
       UserError: If there are fewer than two clips, or an argument is not allowed.
@@ -155,6 +173,7 @@ def fit_calibration(
         raise UserError(f"the split has {clips} clips; a calibration needs at least 2")
     folds = np.random.default_rng(seed).permutation(clips) % min(FOLDS, clips)
     probs, scored = np.empty(truth.shape), []
+    crossed: list[DetectionCounts] = []
     for fold in np.unique(folds):
         held_out = folds == fold
         others = ~held_out
@@ -163,6 +182,8 @@ def fit_calibration(
         probs[held_out] = scaled[held_out]
         sets = fit_sets(scaled[others], truth[others], task, coverage=coverage, method=method)
         scored.append((set_statistics(sets, probs[held_out], truth[held_out]), int(held_out.sum())))
+        if wanted is not None:
+            crossed.append(held_out_counts(scaled, truth, task, wanted, held_out))
     temperature = fit_temperature(sample_logits, truth, task).temperature
     predictor = fit_sets(probs, truth, task, coverage=coverage, method=method)
     names = labels or [f"label {i}" for i in range(truth.shape[1])]
@@ -175,6 +196,11 @@ def fit_calibration(
         words_before=words_on_answers(unscaled, truth, task, names),
         words_after=words_on_answers(probs, truth, task, names),
         sets=_pooled(scored),
+        detection=None
+        if wanted is None
+        else fit_detection(
+            scaled_probabilities(sample_logits, task, temperature), truth, task, wanted, crossed
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vipann_tf.saved_model.metadata import ConformalThresholds
+from vipann_tf.saved_model.stored_calibration import ConformalThresholds
 from vipann_tf.uncertainty.arrays import BoolArray, FloatArray, checked
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
 from vipann_tf.uncertainty.confidence_intervals import wilson_interval

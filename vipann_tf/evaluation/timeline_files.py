@@ -3,9 +3,10 @@
 import csv
 import json
 from collections.abc import Callable, Sequence
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vipann_tf.datasets.selection_files import (
     Detected,
@@ -18,6 +19,7 @@ from vipann_tf.saved_model.timeline import Detections, Window
 
 __all__ = ["STYLES", "Timeline", "timeline"]
 
+Threshold = float | NDArray[np.floating[Any]]
 _WINDOW_COLUMNS = ("probability", "low", "high", "label_aleatoric", "label_epistemic")
 
 
@@ -35,7 +37,7 @@ class _Csv:
     """One row per window and label."""
 
     def __init__(
-        self, file: TextIO, recording: TabledRecording, labels: Sequence[str], top: int, _: float
+        self, file: TextIO, recording: TabledRecording, labels: Sequence[str], top: int, _: Threshold
     ):
         self._writer, self._path = csv.writer(file, lineterminator="\n"), recording.path
         self._labels, self._top = labels, top
@@ -67,7 +69,7 @@ class _Json:
     """One object and line per window."""
 
     def __init__(
-        self, file: TextIO, recording: TabledRecording, labels: Sequence[str], top: int, _: float
+        self, file: TextIO, recording: TabledRecording, labels: Sequence[str], top: int, _: Threshold
     ):
         self._file, self._path, self._labels, self._top = file, recording.path, labels, top
 
@@ -102,7 +104,7 @@ class _Stretches:
         recording: TabledRecording,
         labels: Sequence[str],
         _: int,
-        threshold: float,
+        threshold: Threshold,
     ):
         self._file, self._recording, self._labels = file, recording, labels
         self._detections = Detections(threshold)
@@ -170,7 +172,7 @@ def timeline(
     labels: Sequence[str],
     *,
     top: int,
-    threshold: float,
+    threshold: Threshold,
 ) -> Timeline:
     """Return a writer of a recording's windows.
 
@@ -180,7 +182,7 @@ def timeline(
       recording: The recording.
       labels: Label names in the order of the outputs.
       top: Number of labels per window, the most probable first.
-      threshold: Minimum probability of a detection.
+      threshold: Minimum probability of a detection, of all labels or of each, `[labels]`.
     """
     return STYLES[style](file, recording, labels, top, threshold)
 

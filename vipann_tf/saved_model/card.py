@@ -53,6 +53,20 @@ def _summary(info: ModelInfo, labels: list[str]) -> str:
         + (f", {how}" if network.stochastic else "")
         + (", each with BatchNorm statistics of its own" if info.batch_norm == "draw" else "")
         + f", computed in {info.precision}, with temperature {info.calibration.temperature:g}."
+        + _thresholds(info)
+    )
+
+
+def _thresholds(info: ModelInfo) -> str:
+    stored = info.calibration.detection
+    if stored is None:
+        return ""
+    where = ", ".join(info.calibration.fitted_on)
+    return (
+        f"\nIt has thresholds of detections ({where}): {stored.summary}. Precision is lower where "
+        "sounds are rarer than there."
+        if stored.measure == "precision"
+        else f"\nIt has thresholds of detections ({where}): {stored.summary}."
     )
 
 
@@ -163,8 +177,15 @@ def _how_to_ask(info: ModelInfo, name: str) -> str:
         f"  | curl -d @- localhost:8501/v1/models/{name}:predict\n"
         "```\n"
     )
+    stored = info.calibration.detection
+    window_s = 0.0 if stored is None else stored.clip_seconds / info.time_expansion
+    listen = (
+        f"vipann-tf predict {name} long.wav --window {window_s:g} --threshold calibrated\n"
+        if stored
+        else ""
+    )
     return (
-        f"```\nvipann-tf predict {name} some.wav\n```\n\n"
+        f"```\nvipann-tf predict {name} some.wav\n{listen}```\n\n"
         "TensorFlow Serving takes the directory as it is. Signatures: `serving_default`, "
         "`monte_carlo`, `embed`, `posterior_mean`, `wav`; label names in `assets/labels.csv`.\n"
         + wav

@@ -17,6 +17,7 @@ from vipann_tf.files.shipped import find_shipped, local_copy, shipped_files, shi
 from vipann_tf.former_names import with_present_names
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.ensemble_architecture import EnsembleArchitecture
+from vipann_tf.saved_model.stored_calibration import Calibration
 
 MIN_SECONDS = 1.0  # the shortest waveform that an exported model takes
 MAX_DRAWS = 1000  # the most draws that one request can ask for
@@ -43,46 +44,6 @@ class TrainingData(pydantic.BaseModel):
     held_out: list[str] = []
     clips: int
     time_expansion: float = 1.0
-
-
-class ConformalThresholds(pydantic.BaseModel):
-    """Thresholds of prediction sets, on probabilities at the calibration's temperature.
-
-    `vipann_tf.uncertainty.conformal` defines them. `null` is infinite: there were too few clips for
-    the coverage, and every label is in every set.
-
-    Attributes:
-      coverage: Probability in (0, 1) that a set contains the true label.
-      method: `aps` or `threshold` (multiclass); `label` (multilabel).
-      clips: Number of clips that they were fitted on.
-      threshold: Threshold of the scores (multiclass).
-      present, absent: Thresholds of each label's presence and absence (multilabel).
-    """
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-    coverage: float = pydantic.Field(gt=0, lt=1)
-    method: Literal["aps", "threshold", "label"]
-    clips: int
-    threshold: float | None = None
-    present: list[float | None] = []
-    absent: list[float | None] = []
-
-
-class Calibration(pydantic.BaseModel):
-    """The calibration of a network's confidence.
-
-    Attributes:
-      temperature: Divides the logits of every draw before the sigmoid or softmax.
-      conformal: Thresholds of prediction sets, if requested.
-      fitted_on: The splits that it was fitted on, as `<dataset>/<split>`.
-    """
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-    temperature: float = pydantic.Field(default=1.0, gt=0)
-    conformal: ConformalThresholds | None = None
-    fitted_on: list[str] = []
 
 
 class ModelInfo(pydantic.BaseModel):

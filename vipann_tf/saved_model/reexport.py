@@ -14,13 +14,13 @@ from vipann_tf.saved_model.export import add_version, check_served
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.metadata import (
     PER_LABEL,
-    Calibration,
     DrawStorage,
     Precision,
     read_labels,
     read_model_info,
     single_network,
 )
+from vipann_tf.saved_model.stored_calibration import Calibration
 from vipann_tf.saved_model.versions import next_version
 
 

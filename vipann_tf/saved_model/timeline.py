@@ -5,6 +5,7 @@ The recording is read as a stream; only a few windows are in memory at a time.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +101,7 @@ class Listener:
         time_expansion: float | None = None,
     ):
         self._hearing = Hearing(connection.info, channel=channel, time_expansion=time_expansion)
-        slow = self._hearing.time_expansion
+        slow = self.time_expansion
         fixed_s = connection.info.fixed_seconds
         if fixed_s is not None and window_s * slow != fixed_s:
             raise UserError(f"window is {window_s:g} s; this model takes only {fixed_s / slow:g} s")
@@ -188,11 +189,13 @@ class Detections:
     not reach the threshold.
 
     Args:
-      threshold: Least probability of a window in which a label is detected.
+      threshold: Least probability of a window in which a label is detected; a number, or one for
+        each label, `[labels]`, which is NaN for labels that are never detected.
     """
 
-    def __init__(self, threshold: float):
-        self._threshold = threshold
+    def __init__(self, threshold: float | NDArray[np.floating[Any]]):
+        # In the type of the probabilities, so that one that equals the threshold reaches it.
+        self._threshold = np.asarray(threshold, np.float32)
         self._ended: list[Detection] = []
         self._going: dict[int, Detection] = {}
 

@@ -20,7 +20,8 @@ from vipann_tf.recipes import PretrainRecipe, TrainingRecipe, TransferRecipe
 from vipann_tf.records.reading import damage_as_user_error
 from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.saved_model.export import check_vacant, default_draw_storage, export
-from vipann_tf.saved_model.metadata import Calibration, ModelInfo, single_network
+from vipann_tf.saved_model.metadata import ModelInfo, single_network
+from vipann_tf.saved_model.stored_calibration import Calibration
 from vipann_tf.training.clips import TrainingClips, training_clips
 from vipann_tf.uncertainty.laplace import (
     PRECISIONS,

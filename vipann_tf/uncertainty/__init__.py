@@ -13,6 +13,7 @@ Import the modules; only `decomposition` and `draws` need TensorFlow.
     ood                   does the model notice sounds of another kind?
     temperature           repair: temperature scaling
     conformal             repair: sets that hold the truth with a stated probability
+    thresholds            per label, for a wanted precision or recall
     laplace               a normal posterior around the trained weights of a last layer
     bootstrap             intervals over clips, of means over clips
     jackknife             intervals over clips, of means over labels

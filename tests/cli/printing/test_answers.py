@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vipann_tf.cli.printing.answers import AnswerPrinter
-from vipann_tf.saved_model.metadata import ConformalThresholds
 from vipann_tf.saved_model.predict import Answer
+from vipann_tf.saved_model.stored_calibration import ConformalThresholds
 
 LABELS = ["rain", "dog", "horn", "saw"]
 

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 
-from vipann_tf.saved_model.metadata import ConformalThresholds
 from vipann_tf.saved_model.predict import Answer
+from vipann_tf.saved_model.stored_calibration import ConformalThresholds
 
 _COLUMNS = (
     "file",

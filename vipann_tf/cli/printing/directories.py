@@ -127,6 +127,8 @@ def print_model(path: str | Path) -> None:
         f"takes waveforms at {info.sample_rate_hz} Hz; serving_default averages "
         f"{len(network.draw_indices(info.num_draws))} draws of seed {info.seed}"
     )
+    if info.calibration.detection is not None:
+        click.echo(f"calibrated thresholds: {info.calibration.detection.summary}")
 
 
 def _member(member: dict[str, Any]) -> str:

@@ -1,0 +1,89 @@
+"""Thresholds of detections of a calibrated model: their fit, its test, and how they are stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from vipann_tf.evaluation.metrics import COMMON
+from vipann_tf.saved_model.stored_calibration import DetectionThresholds
+from vipann_tf.uncertainty.arrays import BoolArray, FloatArray
+from vipann_tf.uncertainty.thresholds import (
+    DetectionCounts,
+    ThresholdFit,
+    Wanted,
+    count_detections,
+    fit_thresholds,
+)
+
+__all__ = ["DetectionFit", "fit_detection", "held_out_counts"]
+
+
+@dataclass(frozen=True)
+class DetectionFit:
+    """Thresholds, and what they are worth.
+
+    Attributes:
+      fit: The thresholds; its counts are of the clips that they were chosen on, and so optimistic.
+      crossed: Counts of every clip with the thresholds that the other folds choose. A label without
+        a threshold in a fold is not detected in it.
+    """
+
+    fit: ThresholdFit
+    crossed: DetectionCounts
+
+    def to_metadata(self, clips: int, clip_seconds: float) -> DetectionThresholds:
+        """Return what a model directory keeps of them."""
+        return DetectionThresholds(
+            measure=self.fit.wanted.measure,
+            wanted=self.fit.wanted.value,
+            clips=clips,
+            clip_seconds=clip_seconds,
+            thresholds=[None if np.isnan(x) else float(x) for x in self.fit.thresholds],
+        )
+
+
+def held_out_counts(
+    probs: FloatArray, truth: np.ndarray, task: str, wanted: Wanted, held_out: BoolArray
+) -> DetectionCounts:
+    """Count detections in clips with thresholds that are chosen on the others.
+
+    A fold has fewer positive clips than all clips together, so that one is enough for a threshold.
+
+    Args:
+      probs: Mean probabilities at the temperature of the other clips, `[clips, labels]`.
+      truth: Multi-hot truth, `[clips, labels]`.
+      task: "multilabel" or "multiclass".
+      wanted: What is wanted of the detections.
+      held_out: Which clips to count, `[clips]`; not all.
+    """
+    probs, others = _as_answered(probs), ~held_out
+    fit = fit_thresholds(probs[others], truth[others], task, wanted, min_positives=1)
+    return count_detections(probs[held_out], truth[held_out], task, fit.thresholds)
+
+
+def fit_detection(
+    probs: FloatArray,
+    truth: np.ndarray,
+    task: str,
+    wanted: Wanted,
+    crossed: Sequence[DetectionCounts],
+) -> DetectionFit:
+    """Choose the thresholds on all clips.
+
+    Args:
+      probs: Mean probabilities at the temperature of the model, `[clips, labels]`.
+      truth: Multi-hot truth, `[clips, labels]`.
+      task: "multilabel" or "multiclass".
+      wanted: What is wanted of the detections.
+      crossed: The counts of each fold, from `held_out_counts`.
+    """
+    fit = fit_thresholds(_as_answered(probs), truth, task, wanted, min_positives=COMMON)
+    return DetectionFit(fit, reduce(add, crossed))
+
+
+def _as_answered(probs: FloatArray) -> FloatArray:
+    """Return probabilities in the precision of answers: what is equal there is one candidate."""
+    return probs.astype(np.float32).astype(np.float64)
