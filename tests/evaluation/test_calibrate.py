@@ -133,13 +133,35 @@ def made(tmp_path_factory):
 
 def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch, capsys):
     monkeypatch.setattr(reexport, "add_version", light_version)
-    asked = [made / "model", "--data", made / "data", "--out", made / "model", "--coverage", 0.7]
+    asked = [
+        made / "model",
+        "--data",
+        made / "data",
+        "--out",
+        made / "model",
+        "--coverage",
+        0.7,
+        "--recall",
+        0.8,
+    ]
     shown = CliRunner().invoke(main, ["calibrate", *map(str, asked)])
     assert shown.exit_code == 0, shown.output + repr(shown.exception)
     assert (made / "model" / "2").is_dir()
     info = metadata.read_model_info(made / "model")
     assert f"Temperature {info.calibration.temperature:.3f}, fitted on 4 clips" in shown.output
     assert info.calibration.conformal.coverage == 0.7
+    stored = info.calibration.detection
+    assert (stored.measure, stored.wanted, stored.clips, stored.clip_seconds) == (
+        "recall",
+        0.8,
+        4,
+        1,
+    )
+    assert stored.thresholds == [None] * 10  # of four clips
+    assert "No threshold for 10, of which fewer than 5 clips have the label: " in shown.output
+    assert (
+        "calibrated thresholds: recall 0.8 or more on 4 clips of 1 s, for 0 of 10" in shown.output
+    )
     assert "Before: its mean confidence is " in shown.output
     assert "After: its mean confidence is " in shown.output
     words = shown.output.split("Before: ")[1].split("takes waveforms")[0]

@@ -234,6 +234,7 @@ def test_the_command_streams_a_timeline(exported, recording, heard, tmp_path):
         (["--format", "raven"], "--format raven needs --window"),
         (["--hop", "1"], "--hop is for long recordings; give --window too"),
         (["--plot", "a.png"], "--plot is for long recordings; give --window too"),
+        (["--threshold", "0.7"], "--threshold is for long recordings; give --window too"),
         (["other.wav", "--window", "2"], "--window takes one FILE, but 2 were given"),
     ],
 )

@@ -62,12 +62,10 @@ def _thresholds(info: ModelInfo) -> str:
     if stored is None:
         return ""
     where = ", ".join(info.calibration.fitted_on)
-    return (
-        f"\nIt has thresholds of detections ({where}): {stored.summary}. Precision is lower where "
-        "sounds are rarer than there."
-        if stored.measure == "precision"
-        else f"\nIt has thresholds of detections ({where}): {stored.summary}."
+    rarer = (
+        " It is lower where sounds are rarer than there." if stored.measure == "precision" else ""
     )
+    return f"\nIt has thresholds of detections, from {where}: {stored.summary}.{rarer}"
 
 
 def _data(info: ModelInfo) -> str:
@@ -177,13 +175,10 @@ def _how_to_ask(info: ModelInfo, name: str) -> str:
         f"  | curl -d @- localhost:8501/v1/models/{name}:predict\n"
         "```\n"
     )
-    stored = info.calibration.detection
-    window_s = 0.0 if stored is None else stored.clip_seconds / info.time_expansion
-    listen = (
-        f"vipann-tf predict {name} long.wav --window {window_s:g} --threshold calibrated\n"
-        if stored
-        else ""
-    )
+    listen = ""
+    if (stored := info.calibration.detection) is not None:
+        window_s = stored.clip_seconds / info.time_expansion
+        listen = f"vipann-tf predict {name} long.wav --window {window_s:g} --threshold calibrated\n"
     return (
         f"```\nvipann-tf predict {name} some.wav\n{listen}```\n\n"
         "TensorFlow Serving takes the directory as it is. Signatures: `serving_default`, "
