@@ -77,8 +77,37 @@ def test_nothing_is_chosen_unasked_and_nothing_else_changes():
     assert (plain.calibration, plain.after) == (asked.calibration, asked.after)
     stored = asked.detection.to_metadata(300, 5.0)
     assert stored.thresholds == asked.detection.fit.thresholds.tolist()
-    # In the precision of answers, so that a clip's own probability reaches its threshold.
-    assert all(np.float32(x) == x for x in stored.thresholds)
+
+
+@pytest.mark.parametrize("measure", ["precision", "recall"])
+def test_rounding_of_the_answers_changes_no_detection(measure):
+    """The clip on whose probability a threshold lies passes it in another batch, too."""
+    logits, truth = _clips(200, 40, seed=5)
+    probs = _answers(logits, FACTOR, "multilabel")
+    wanted = Wanted(measure, 0.7)
+    exact = fit_thresholds(probs.astype(np.float32), truth, "multilabel", wanted, min_positives=5)
+    found = fit_detection(probs, truth, "multilabel", wanted, [exact.counts]).fit
+    # A millionth lower, or half of the way to the next clip; of the precision of answers.
+    known = ~np.isnan(exact.thresholds)
+    assert known.sum() > 30 and (np.isnan(found.thresholds) == ~known).all()
+    lower = (exact.thresholds - found.thresholds)[known]
+    assert (lower > 0).all() and (lower < 1.1e-6).all()
+    assert all(np.float32(x) == x for x in found.thresholds[known])
+    rounded = np.nextafter(probs.astype(np.float32), np.float32(0))
+    for answers in (probs, rounded):
+        counts = count_detections(answers, truth, "multilabel", found.thresholds)
+        assert counts.detected.tolist() == exact.counts.detected.tolist()
+        assert counts.hits.tolist() == exact.counts.hits.tolist()
+
+
+def test_neighbours_in_float32_stay_apart():
+    lower, upper = np.float32(0.7), np.nextafter(np.float32(0.7), np.float32(1))
+    probs = np.repeat([lower, upper], 5)[:, None].astype(np.float64)
+    truth = np.repeat([0, 1], 5)[:, None]
+    wanted = Wanted("precision", 1.0)
+    fit = fit_thresholds(probs, truth, "multilabel", wanted, min_positives=5)
+    found = fit_detection(probs, truth, "multilabel", wanted, [fit.counts]).fit
+    assert lower < found.thresholds[0] <= upper
 
 
 def _found(probs, truth, wanted) -> DetectionFit:

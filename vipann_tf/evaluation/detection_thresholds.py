@@ -1,7 +1,7 @@
 """Thresholds of detections of a calibrated model: their fit, its test, and how they are stored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -19,6 +19,9 @@ from vipann_tf.uncertainty.thresholds import (
 )
 
 __all__ = ["DetectionFit", "fit_detection", "held_out_counts"]
+
+# The same clip's probabilities differ by less, alone or in a batch, here or on a server.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,25 @@ def fit_detection(
       wanted: What is wanted of the detections.
       crossed: The counts of each fold, from `held_out_counts`.
     """
-    fit = fit_thresholds(_as_answered(probs), truth, task, wanted, min_positives=COMMON)
+    probs = _as_answered(probs)
+    fit = fit_thresholds(probs, truth, task, wanted, min_positives=COMMON)
+    fit = replace(fit, thresholds=_with_margin(fit.thresholds, probs))
     return DetectionFit(fit, reduce(add, crossed))
+
+
+def _with_margin(thresholds: FloatArray, probs: FloatArray) -> FloatArray:
+    """Return thresholds a little lower, so that the clip of each passes in spite of rounding.
+
+    They are lowered by `ROUNDING`, but at most half of the way to the next lower probability: the
+    same clips pass.
+
+    Args:
+      thresholds: `[labels]`; NaN stays.
+      probs: `[clips, labels]`, in which the thresholds occur.
+    """
+    below = np.where(probs < thresholds, probs, 0.0).max(axis=0)
+    lowered = _as_answered(np.maximum(thresholds - ROUNDING, (thresholds + below) / 2))
+    return np.where(lowered > below, lowered, thresholds)
 
 
 def _as_answered(probs: FloatArray) -> FloatArray:
