@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from vipann_tf.cli.command import Command
-from vipann_tf.cli.options import common
+from vipann_tf.cli.options import ThresholdChoice, common
 from vipann_tf.cli.printing import terminal
+from vipann_tf.cli.printing.notices import print_notices
 
 if TYPE_CHECKING:  # these import NumPy
     from vipann_tf.audio.channels import Channel
-    from vipann_tf.scan.run import Scan
+    from vipann_tf.saved_model.thresholds import Threshold
+    from vipann_tf.scan.clips import Choice
+    from vipann_tf.scan.planning import Scan
     from vipann_tf.scan.summary import ScanResult
 
 
@@ -35,11 +38,40 @@ if TYPE_CHECKING:  # these import NumPy
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
-    default=0.5,
+    type=ThresholdChoice(),
+    default="0.5",
     show_default=True,
-    metavar="P",
-    help="Least probability of a detection.",
+    metavar="P|calibrated",
+    help="Least probability of a detection; calibrated: that of each label, from calibrate.",
+)
+@click.option(
+    "--format",
+    "styles",
+    type=click.Choice(["raven", "audacity", "csv"]),
+    multiple=True,
+    help="Write the detections as tables, too; may be repeated.",
+)
+@click.option(
+    "--extract",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Cut N detections of each label out as clips to verify; prepare csv reads their list.",
+)
+@click.option(
+    "--extract-by",
+    type=click.Choice(["best", "random", "uncertain"]),
+    default="best",
+    show_default=True,
+    help="Which detections are cut out.",
+)
+@click.option(
+    "--start", default="", metavar="TIME", help="When the one recording began: 2023-05-01T05:00:00."
+)
+@click.option(
+    "--timezone",
+    default="",
+    metavar="ZONE",
+    help="Zone of recorders' times without an offset: UTC, +02:00, Europe/Berlin.",
 )
 @click.option(
     "--labels",
@@ -65,7 +97,12 @@ def scan(
     out: str,
     window: float | None,
     hop: float | None,
-    threshold: float,
+    threshold: "Threshold",
+    styles: tuple[str, ...],
+    extract: int | None,
+    extract_by: "Choice",
+    start: str,
+    timezone: str,
     labels: tuple[str, ...],
     embeddings: bool,
     workers: int,
@@ -83,10 +120,12 @@ def scan(
     RECORDINGS are audio files, folders, patterns, or CSV files with a column filename. The same
     command goes on where it was stopped.
     """
-    import numpy as np
-
-    from vipann_tf.scan.run import plan_scan
+    from vipann_tf.saved_model.metadata import read_labels
+    from vipann_tf.saved_model.thresholds import label_thresholds, threshold_notices
+    from vipann_tf.scan import clips
+    from vipann_tf.scan.planning import plan_scan
     from vipann_tf.scan.run import scan as run
+    from vipann_tf.scan.summary import read_detections, write_scan_tables
 
     planned = plan_scan(
         model,
@@ -98,12 +137,18 @@ def scan(
         channel=channel,
         labels=labels,
         embeddings=embeddings,
+        start=start,
+        timezone=timezone,
     )
+    settings, info = planned.settings, planned.info
+    thresholds = label_thresholds(info, threshold, model)[planned.keep]
+    length_s = settings.window_s * info.time_expansion
+    print_notices(threshold_notices(info, threshold, read_labels(model), model, window_s=length_s))
     if dry_run:
         _print_plan(planned, out)
         return
     began, before = time.monotonic(), None
-    hop_s = planned.settings.hop_s
+    hop_s = settings.hop_s
 
     with terminal.progress("Scanning") as show:
 
@@ -117,7 +162,7 @@ def scan(
             model,
             planned,
             out,
-            thresholds=np.full(len(planned.keep), threshold),
+            thresholds=thresholds,
             workers=workers,
             server=server,
             deadline_s=deadline,
@@ -126,6 +171,21 @@ def scan(
             on_progress=on_progress,
         )
     _print_result(result, out)
+    for path in write_scan_tables(out, planned, styles):
+        click.echo(f"Wrote {path}")
+    if extract is not None:
+        keys = ("recording", "label", "start_s", "end_s", "probability", "epistemic")
+        count, notices = clips.extract(
+            out,
+            [tuple(row[key] for key in keys) for row in read_detections(out)],
+            count=extract,
+            choice=extract_by,
+            window_s=settings.window_s,
+            sample_rate_hz=info.sample_rate_hz,
+            channel=channel,
+        )
+        print_notices(notices)
+        click.echo(f"Wrote {count} clips: {out}/clips/clips.csv")
     if result.errors:
         sys.exit(1)
 
@@ -143,8 +203,6 @@ def _print_plan(planned: "Scan", out: str) -> None:
 
 
 def _print_result(result: "ScanResult", out: str) -> None:
-    from vipann_tf.cli.printing.notices import print_notices
-
     print_notices(result.notices, file=f"{out}/notices.csv")
     heard = datetime.timedelta(seconds=round(result.heard_s))
     click.echo(f"{out}: {result.recordings} recordings, {heard} heard, {result.windows} windows")

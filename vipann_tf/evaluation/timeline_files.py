@@ -37,7 +37,12 @@ class _Csv:
     """One row per window and label."""
 
     def __init__(
-        self, file: TextIO, recording: TabledRecording, labels: Sequence[str], top: int, _: Threshold
+        self,
+        file: TextIO,
+        recording: TabledRecording,
+        labels: Sequence[str],
+        top: int,
+        _: Threshold,
     ):
         self._writer, self._path = csv.writer(file, lineterminator="\n"), recording.path
         self._labels, self._top = labels, top
@@ -69,7 +74,12 @@ class _Json:
     """One object and line per window."""
 
     def __init__(
-        self, file: TextIO, recording: TabledRecording, labels: Sequence[str], top: int, _: Threshold
+        self,
+        file: TextIO,
+        recording: TabledRecording,
+        labels: Sequence[str],
+        top: int,
+        _: Threshold,
     ):
         self._file, self._path, self._labels, self._top = file, recording.path, labels, top
 

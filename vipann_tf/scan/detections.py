@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class Detector:
       hop_s: Time from one window to the next.
     """
 
-    def __init__(self, thresholds: NDArray[np.float64], hop_s: float):
+    def __init__(self, thresholds: NDArray[np.floating[Any]], hop_s: float):
         self._thresholds, self._hop_s = thresholds, hop_s
         self._runs: dict[int, _Run] = {}
         self._before_s: float | None = None

@@ -20,7 +20,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.saved_model.connection import Arrays, Connection, connect
 from vipann_tf.saved_model.server import RequestRefused
 from vipann_tf.scan.plan import Piece, Settings, Unit
-from vipann_tf.scan.store import MEASURES, Rows, write_unit
+from vipann_tf.scan.store import MEASURES, Begin, Rows, write_unit
 from vipann_tf.scan.windows import piece_windows
 
 __all__ = ["ScanJob"]
@@ -43,6 +43,7 @@ class ScanJob:
       settings: What determines the answers.
       keep: Indices of the labels to keep.
       time_expansion: How many times recordings are slowed down.
+      begins: When each recording began.
       units: Name -> unit, those that are not finished.
       server: Address of a TensorFlow Serving to ask instead of loading the model.
       deadline_s: Longest time for a request to it.
@@ -55,6 +56,7 @@ class ScanJob:
     settings: Settings
     keep: tuple[int, ...]
     time_expansion: float
+    begins: Mapping[str, Begin]
     units: Mapping[str, Unit]
     server: str | None = None
     deadline_s: float = 60.0
@@ -117,7 +119,7 @@ class _UnitScan:
     ):
         self._job, self._connection, self._unit, self._on_step = job, connection, unit, on_step
         paths = [piece.recording.path for piece in unit.pieces]
-        self._rows = Rows(paths, job.settings.labels)
+        self._rows = Rows(paths, [job.begins[path] for path in paths], job.settings.labels)
         self._outcomes = [PieceOutcome(path) for path in paths]
         # Windows that wait for others of their length.
         self._waiting: dict[int, list[tuple[int, float, NDArray[np.float32]]]] = {}

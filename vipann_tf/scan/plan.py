@@ -36,6 +36,8 @@ class Settings:
       channel: What to hear of several channels.
       labels: Labels to keep, in the model's order.
       embeddings: Whether embeddings are stored.
+      start: When the one recording began, as it was given; empty if it was not.
+      timezone: Zone of times without an offset, as it was given; empty if it was not.
     """
 
     model: str
@@ -46,6 +48,8 @@ class Settings:
     channel: str | int
     labels: tuple[str, ...]
     embeddings: bool
+    start: str = ""
+    timezone: str = ""
 
     def difference(self, other: dict[str, Any]) -> str:
         """Say in what an earlier scan, read from JSON, differs; empty if in nothing."""

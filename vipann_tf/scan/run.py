@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,107 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vipann_tf
-from vipann_tf.audio.channels import Channel
 from vipann_tf.errors import UserError
 from vipann_tf.files.atomic import write_text
 from vipann_tf.files.locking import locked
 from vipann_tf.files.paths import StrPath
-from vipann_tf.notices import Notice
 from vipann_tf.records import local_pool
 from vipann_tf.records.job import WorkerDied
 from vipann_tf.saved_model.metadata import (
-    ModelInfo,
-    check_draws,
-    read_labels,
-    read_model_info,
     version_directory,
 )
 from vipann_tf.scan import store
 from vipann_tf.scan.engine import ScanJob
-from vipann_tf.scan.plan import Settings, Unit, fingerprint, plan_units
-from vipann_tf.scan.recordings import Recording, find_recordings, measure
+from vipann_tf.scan.plan import fingerprint
+from vipann_tf.scan.planning import Scan
+from vipann_tf.scan.recordings import Recording
 from vipann_tf.scan.summary import ScanResult, write_results
 
-__all__ = ["Scan", "scan"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Scan:
-    """A scan that is planned.
-
-    Attributes:
-      recordings: All that were found, also those that can't be opened.
-      units: Their division.
-      settings: What determines the answers.
-      info: Metadata of the model.
-      keep: Indices of the labels that are kept.
-      notices: What is to be known beforehand.
-    """
-
-    recordings: list[Recording]
-    units: list[Unit]
-    settings: Settings
-    info: ModelInfo
-    keep: list[int]
-    notices: list[Notice]
-
-    @property
-    def seconds(self) -> float:
-        """Length of all recordings."""
-        return sum(recording.length_s for recording in self.recordings)
-
-    @property
-    def windows(self) -> int:
-        """Number of windows."""
-        return sum(piece.last - piece.first for unit in self.units for piece in unit.pieces)
-
-
-def plan_scan(
-    model: StrPath,
-    names: Iterable[str],
-    *,
-    window_s: float | None = None,
-    hop_s: float | None = None,
-    num_draws: int | None = None,
-    seed: int | None = None,
-    channel: Channel = "mix",
-    labels: Sequence[str] = (),
-    embeddings: bool = False,
-) -> Scan:
-    """Find the recordings and divide them; the arguments are those of `scan`."""
-    info = read_model_info(model)
-    trained_s = info.clip_seconds / info.time_expansion
-    notices = []
-    if window_s is None:
-        window_s = trained_s
-    elif window_s != trained_s:
-        detail = (
-            f"windows last {window_s:g} s, and the model was trained on clips of {trained_s:g} s"
-        )
-        notices.append(Notice(str(model), "", "window", detail))
-    hop_s = window_s / 2 if hop_s is None else hop_s
-    _check_lengths(info, window_s, hop_s)
-    num_draws = info.num_draws if num_draws is None else num_draws
-    seed = info.seed if seed is None else seed
-    check_draws(info, num_draws, seed, model)
-    every = read_labels(model)
-    unknown = [label for label in labels if label not in every]
-    if unknown:
-        raise UserError(f"label {unknown[0]!r} is unknown; the model has {', '.join(every)}")
-    keep = [i for i, label in enumerate(every) if not labels or label in labels]
-    recordings = [measure(path) for path in find_recordings(names)]
-    settings = Settings(
-        model=_model_fingerprint(model),
-        window_s=window_s,
-        hop_s=hop_s,
-        num_draws=num_draws,
-        seed=seed,
-        channel=channel,
-        labels=tuple(every[i] for i in keep),
-        embeddings=embeddings,
-    )
-    units = plan_units(recordings, window_s, hop_s)
-    return Scan(recordings, units, settings, info, keep, notices)
+__all__ = ["scan"]
 
 
 def scan(
@@ -124,7 +39,7 @@ def scan(
     planned: Scan,
     out: StrPath,
     *,
-    thresholds: NDArray[np.float64],
+    thresholds: NDArray[np.floating[Any]],
     workers: int = 1,
     server: str | None = None,
     deadline_s: float = 60.0,
@@ -173,6 +88,7 @@ def scan(
                 settings=planned.settings,
                 keep=tuple(planned.keep),
                 time_expansion=planned.info.time_expansion,
+                begins=planned.begins,
                 units={unit.name: unit for unit in todo},
                 server=server,
                 deadline_s=deadline_s,
@@ -195,37 +111,11 @@ def scan(
         ) from error
 
 
-def _check_lengths(info: ModelInfo, window_s: float, hop_s: float) -> None:
-    from vipann_tf.saved_model.metadata import MIN_SECONDS
-
-    slow = info.time_expansion
-    if info.fixed_seconds is not None and window_s * slow != info.fixed_seconds:
-        raise UserError(
-            f"window is {window_s:g} s; this model takes only {info.fixed_seconds / slow:g} s"
-        )
-    if not MIN_SECONDS <= window_s * slow < float("inf"):
-        raise UserError(f"window is {window_s:g} s; use {MIN_SECONDS / slow:g} s or more")
-    if not 0.01 <= hop_s < float("inf"):
-        raise UserError(f"hop is {hop_s:g} s; use 0.01 s or more")
-
-
 def _none_usable(recordings: Sequence[Recording]) -> str:
     first = next(recording for recording in recordings if recording.error)
     return (
         f"none of {len(recordings)} recordings is usable, for example {first.path}: {first.error}"
     )
-
-
-def _model_fingerprint(model: StrPath) -> str:
-    """Return a hash of the files that determine the answers of a model."""
-    directory = version_directory(model)
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory)
-        if path.is_file() and name.parts[0] in ("saved_model.pb", "variables", "assets"):
-            digest.update(str(name).encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _make_room(out: str, overwrite: bool) -> None:

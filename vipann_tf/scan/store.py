@@ -21,12 +21,14 @@ __all__ = [
     "RECORDINGS_FILE",
     "SCAN_FILE",
     "WINDOWS",
+    "Begin",
     "Rows",
     "column",
     "import_pyarrow",
     "is_done",
     "outcome",
     "parts",
+    "times",
     "write_table",
     "write_unit",
 ]
@@ -36,6 +38,8 @@ RECORDINGS_FILE = "recordings.parquet"
 WINDOWS, DETECTIONS = "windows", "detections"
 # Outcome of each unit; with it, the unit is finished.
 OUTCOMES = "outcomes"
+# When a recording began, in milliseconds since 1970 in UTC and by the recorder's clock.
+Begin = tuple[int | None, int | None]
 # Numbers of each label, and the start of their columns' names.
 MEASURES = ("probability", "aleatoric", "epistemic")
 
@@ -65,11 +69,12 @@ class Rows:
 
     Args:
       paths: Path of each recording of the unit.
+      begins: When each began.
       labels: Labels to keep.
     """
 
-    def __init__(self, paths: Sequence[str], labels: Sequence[str]):
-        self._paths, self._labels = list(paths), list(labels)
+    def __init__(self, paths: Sequence[str], begins: Sequence[Begin], labels: Sequence[str]):
+        self._paths, self._begins, self._labels = list(paths), list(begins), list(labels)
         self._places: list[tuple[int, float, float]] = []
         self._clips: list[NDArray[np.float32]] = []
         self._measures: list[NDArray[np.float32]] = []
@@ -113,6 +118,7 @@ class Rows:
             ),
             "start_s": np.array([place[1] for place in places], np.float64),
             "end_s": np.array([place[2] for place in places], np.float64),
+            **times([self._begins[place[0]] for place in places], [place[1] for place in places]),
             "total": clips[:, 0],
             "aleatoric": clips[:, 1],
             "epistemic": clips[:, 2],
@@ -126,6 +132,24 @@ class Rows:
                 rows.ravel(), rows.shape[1]
             )
         return pyarrow.table(columns)
+
+
+def times(begins: Sequence[Begin], starts_s: Sequence[float]) -> dict[str, Any]:
+    """Return the columns `time_utc` and `time_local`: null where they are not known.
+
+    Args:
+      begins: When the recording of each row began.
+      starts_s: Seconds of each row in its recording.
+    """
+    pyarrow = import_pyarrow()
+    columns = {}
+    for i, (name, zone) in enumerate({"time_utc": "UTC", "time_local": None}.items()):
+        values = [
+            None if begin[i] is None else begin[i] + round(1000 * start_s)  # type: ignore[operator]
+            for begin, start_s in zip(begins, starts_s, strict=True)
+        ]
+        columns[name] = pyarrow.array(values, pyarrow.timestamp("ms", tz=zone))
+    return columns
 
 
 def write_table(table: pa.Table, path: str) -> None:

@@ -6,24 +6,27 @@ import csv
 import dataclasses
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vipann_tf.datasets.selection_files import Detected, TabledRecording
 from vipann_tf.files.atomic import write_text
 from vipann_tf.notices import Notice
 from vipann_tf.scan import store
 from vipann_tf.scan.detections import Detection, Detector
+from vipann_tf.scan.tables import write_tables
 
 if TYPE_CHECKING:
-    from vipann_tf.scan.run import Scan
+    from vipann_tf.scan.planning import Scan
 
-__all__ = ["ScanResult", "write_results"]
+__all__ = ["ScanResult", "read_detections", "write_results", "write_scan_tables"]
 
 NOTICES_FILE = "notices.csv"
+TABLES = "tables"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +60,7 @@ class _Heard:
     findings: dict[tuple[str, str], None] = dataclasses.field(default_factory=dict)
 
 
-def write_results(out: str, planned: Scan, thresholds: NDArray[np.float64]) -> ScanResult:
+def write_results(out: str, planned: Scan, thresholds: NDArray[np.floating[Any]]) -> ScanResult:
     """Write detections, recordings and notices of a scan whose units are all finished.
 
     Args:
@@ -80,6 +83,9 @@ def write_results(out: str, planned: Scan, thresholds: NDArray[np.float64]) -> S
             "label": pyarrow.array([row[1] for row in rows], pyarrow.string()),
             "start_s": pyarrow.array([row[2].start_s for row in rows], pyarrow.float64()),
             "end_s": pyarrow.array([row[2].end_s for row in rows], pyarrow.float64()),
+            **store.times(
+                [planned.begins[row[0]] for row in rows], [row[2].start_s for row in rows]
+            ),
             "probability": pyarrow.array([row[2].probability for row in rows], single),
             "mean_probability": pyarrow.array([row[2].mean_probability for row in rows], single),
             "epistemic": pyarrow.array([row[2].epistemic for row in rows], single),
@@ -108,6 +114,50 @@ def write_results(out: str, planned: Scan, thresholds: NDArray[np.float64]) -> S
     )
 
 
+def read_detections(out: str) -> list[dict[str, Any]]:
+    """Read the detections of a finished scan, as dicts of their columns."""
+    pyarrow = store.import_pyarrow()
+    table = pyarrow.parquet.read_table(os.path.join(out, store.DETECTIONS), partitioning=None)
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def write_scan_tables(out: str, planned: Scan, styles: Sequence[str]) -> list[str]:
+    """Write the detections of a finished scan as tables, see `tables.write_tables`.
+
+    Returns:
+      For each style the combined table, or the first one if there is none.
+    """
+    by_recording: dict[str, list[Detected]] = {}
+    for row in read_detections(out):
+        time = row["time_utc"] or row["time_local"]
+        by_recording.setdefault(row["recording"], []).append(
+            Detected(
+                label=row["label"],
+                start_s=row["start_s"],
+                end_s=row["end_s"],
+                probability=row["probability"],
+                epistemic=row["epistemic"],
+                mean_probability=row["mean_probability"],
+                clock_time=time,
+            )
+        )
+    for rows in by_recording.values():
+        rows.sort(key=lambda found: (found.start_s, found.label))
+    slow = planned.info.time_expansion
+    recordings = [
+        TabledRecording(x.path, x.rate_hz, x.length_s, slow)
+        for x in planned.recordings
+        if not x.error
+    ]
+    first = []
+    for style in styles:
+        folder = os.path.join(out, TABLES, style)
+        written = write_tables(folder, style, recordings, lambda x: by_recording.get(x.path, []))
+        first.append(written[0])
+    return first
+
+
 def _heard(out: str, planned: Scan) -> dict[str, _Heard]:
     heard = {x.path: _Heard(error=x.error) for x in planned.recordings}
     for unit in planned.units:
@@ -121,7 +171,7 @@ def _heard(out: str, planned: Scan) -> dict[str, _Heard]:
 
 
 def _detections(
-    out: str, planned: Scan, thresholds: NDArray[np.float64]
+    out: str, planned: Scan, thresholds: NDArray[np.floating[Any]]
 ) -> Iterator[tuple[str, Detection]]:
     """Yield path and detection, recording by recording."""
     labels = planned.settings.labels
@@ -159,6 +209,7 @@ def _write_recordings(out: str, planned: Scan, heard: dict[str, _Heard]) -> None
             "recording": pyarrow.array([x.path for x in planned.recordings], pyarrow.string()),
             "rate_hz": pyarrow.array([x.rate_hz for x in planned.recordings], pyarrow.int32()),
             "length_s": pyarrow.array([x.length_s for x in planned.recordings], pyarrow.float64()),
+            **_begin_columns(planned),
             "heard_s": pyarrow.array([state.heard_s for state in states], pyarrow.float64()),
             "windows": pyarrow.array([state.windows for state in states], pyarrow.int64()),
             "error": pyarrow.array([state.error for state in states], pyarrow.string()),
@@ -170,6 +221,12 @@ def _write_recordings(out: str, planned: Scan, heard: dict[str, _Heard]) -> None
         }
     )
     store.write_table(table, os.path.join(out, store.RECORDINGS_FILE))
+
+
+def _begin_columns(planned: Scan) -> dict[str, Any]:
+    begins = [planned.begins[x.path] for x in planned.recordings]
+    found = store.times(begins, [0.0] * len(begins))
+    return {f"begin_{name.removeprefix('time_')}": column for name, column in found.items()}
 
 
 def _write_notices(out: str, notices: list[Notice]) -> None:
