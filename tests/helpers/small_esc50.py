@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from tests.helpers.dataset_layouts import text
@@ -23,14 +24,16 @@ CLASSES = {
 
 
 def write(folder: Path) -> None:
-    """Writes 50 recordings of at most 5 s, each a little shorter than that of the fold before."""
+    """Writes 50 recordings of 5 s, as ESC-50's are; those of a class begin a little later each."""
     (folder / "audio").mkdir(parents=True)
     rows = ["filename,fold,target,category,esc10,src_file,take"]
     for category, (target, sound) in CLASSES.items():
         samples, rate = soundfile.read(SOUNDS / f"{sound}.ogg", stop=5 * 32_000)
         for fold in range(1, 6):
             name = f"{fold}-{100 + target}-A-{target}.wav"
-            soundfile.write(folder / "audio" / name, samples[(fold - 1) * rate // 10 :], rate)
+            later = samples[(fold - 1) * rate // 10 :]
+            padded = np.pad(later, (0, 5 * rate - len(later)))
+            soundfile.write(folder / "audio" / name, padded, rate)
             rows.append(f"{name},{fold},{target},{category},True,{100 + target},A")
     text(folder / "meta" / "esc50.csv", *rows)
 

@@ -135,7 +135,9 @@ def same(first, second):
     assert first.keys() == second.keys()
     assert first["recording"] == second["recording"] and first["start_s"] == second["start_s"]
     for name in first:
-        if name != "recording":
+        if name.startswith("time"):
+            assert first[name] == second[name]
+        elif name != "recording":
             np.testing.assert_allclose(first[name], second[name], atol=1e-6)
 
 

@@ -143,10 +143,16 @@ def _begins(
         timezone=parse_timezone(zone) if zone else None,
     )
     begins: dict[str, Begin] = {}
+    every: list[Notice] = []
     for recording in recordings:
         started, said = clock.start_of(recording.path)
-        notices += said
+        every += said
         begins[recording.path] = (None, None) if started is None else _milliseconds(started)
+    if len(every) == len(recordings) > 1 and {notice.kind for notice in every} == {"no-time"}:
+        # Nobody kept the time of day; one line tells.
+        detail = "neither names nor metadata say when they began; times of day are empty"
+        every = [Notice(f"{len(recordings)} recordings", "", "no-time", detail)]
+    notices += every
     return begins
 
 
