@@ -22,10 +22,11 @@ if TYPE_CHECKING:  # these import NumPy
 
 @click.command(
     cls=Command,
+    context_settings={"ignore_unknown_options": True},
     example="vipann-tf scan models/mine recordings/ --out scans/may --workers 2",
 )
 @click.argument("model")
-@click.argument("recordings", nargs=-1, required=True, metavar="RECORDINGS...")
+@click.argument("recordings", nargs=-1, required=True, metavar="RECORDINGS... [BEAM OPTIONS]")
 @click.option("--out", required=True, metavar="DIR", help="Directory to make, or to go on with.")
 @click.option(
     "--window",
@@ -83,10 +84,14 @@ if TYPE_CHECKING:  # these import NumPy
 @click.option(
     "--workers",
     type=int,
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Processes; each loads the model, and they share the cores.",
+    help="Processes, by default 1; each loads the model, and they share the cores.",
+)
+@click.option(
+    "--runner",
+    metavar="NAME",
+    help="Scan on a cluster by Apache Beam: dask, or another of its runners, to which all options "
+    "go that are not listed here.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be scanned; answer nothing.")
 @common("num_draws", "seed", "channel", "trust", "server", "deadline")
@@ -105,7 +110,8 @@ def scan(
     timezone: str,
     labels: tuple[str, ...],
     embeddings: bool,
-    workers: int,
+    workers: int | None,
+    runner: str | None,
     dry_run: bool,
     num_draws: int | None,
     seed: int | None,
@@ -127,6 +133,8 @@ def scan(
     from vipann_tf.scan.run import scan as run
     from vipann_tf.scan.summary import read_detections, write_scan_tables
 
+    first = next((i for i, word in enumerate(recordings) if word.startswith("--")), len(recordings))
+    recordings, beam_options = recordings[:first], recordings[first:]
     planned = plan_scan(
         model,
         recordings,
@@ -164,6 +172,8 @@ def scan(
             out,
             thresholds=thresholds,
             workers=workers,
+            runner=runner,
+            beam_options=beam_options,
             server=server,
             deadline_s=deadline,
             trust=trust,

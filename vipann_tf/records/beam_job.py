@@ -101,7 +101,7 @@ def make_pipeline(runner: str, flags: Sequence[str]) -> beam.Pipeline:
     """
     if runner.lower() == _REFUSED:
         raise UserError(
-            f"runner {runner!r} is for tests of Beam; leave --runner out to prepare on this machine"
+            f"runner {runner!r} is for tests of Beam; leave --runner out to work on this machine"
         )
     for package in _PACKAGES if runner in _RUNNERS else ["apache_beam"]:
         if importlib.util.find_spec(package) is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import functools
 import json
 import os
 import pickle
@@ -17,9 +16,9 @@ from vipann_tf.files import storage
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.staging import WORK, resumable_directory
 from vipann_tf.notices import Notice
-from vipann_tf.records import beam_job, local_pool
 from vipann_tf.records.clip_reading import ClipReading
 from vipann_tf.records.empty_labels import empty_label_notices
+from vipann_tf.records.executors import Executor, choose_executor
 from vipann_tf.records.job import WorkerDied
 from vipann_tf.records.plan import Plan, ShardPlan, plan_shards
 from vipann_tf.records.schema import INFO_FILE, NOTICES_FILE, DatasetInfo
@@ -35,9 +34,6 @@ from vipann_tf.records.summary import none_usable, summarize, write_summary
 __all__ = ["prepare"]
 
 Progress = Callable[[int, int], None]
-# Writes all shards of a job, which has so many clips; may call a function with the number of clips
-# done.
-Executor = Callable[[ShardJob, int, Callable[[int], None]], None]
 
 # Part of every manifest, so that shards of an older layout are written again.
 MANIFEST_VERSION = 3
@@ -93,7 +89,7 @@ def prepare(
     """
     if workers is not None and workers < 1:
         raise UserError(f"workers is {workers}; use 1 or more")
-    executor = _executor(workers, runner, beam_options)
+    executor = choose_executor(workers, runner, beam_options)
     # A recording that is slowed down gives clips that last longer.
     slow = reading.time_expansion
     recorded_s = source.clip_seconds if seconds is None else seconds
@@ -118,22 +114,6 @@ def prepare(
             f"{_DISK_FULL}: {out} needs about {plan.size_bytes / 1e9:.1f} GB; make room, and the"
             " same command resumes where this one stopped"
         ) from error
-
-
-def _executor(workers: int | None, runner: str | None, beam_options: Sequence[str]) -> Executor:
-    if runner is None:
-        if beam_options:
-            raise UserError(
-                f"option {beam_options[0]} is unknown; other options than prepare's own go to"
-                " Apache Beam, which needs --runner, such as --runner dask"
-            )
-        return functools.partial(local_pool.run_job, workers)
-    if workers is not None:
-        raise UserError(
-            f"workers is {workers}, but the cluster of runner {runner!r} determines its workers;"
-            " leave one of them out"
-        )
-    return functools.partial(beam_job.run_job, beam_job.make_pipeline(runner, beam_options))
 
 
 def _prepare(

@@ -19,7 +19,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.files.atomic import write_text
 from vipann_tf.files.locking import locked
 from vipann_tf.files.paths import StrPath
-from vipann_tf.records import local_pool
+from vipann_tf.records.executors import choose_executor
 from vipann_tf.records.job import WorkerDied
 from vipann_tf.saved_model.metadata import (
     version_directory,
@@ -40,7 +40,9 @@ def scan(
     out: StrPath,
     *,
     thresholds: NDArray[np.floating[Any]],
-    workers: int = 1,
+    workers: int | None = None,
+    runner: str | None = None,
+    beam_options: Sequence[str] = (),
     server: str | None = None,
     deadline_s: float = 60.0,
     trust: bool = False,
@@ -54,7 +56,10 @@ def scan(
       planned: From `plan_scan`.
       out: Directory to make, or to go on with.
       thresholds: Least probability of a detection, float [labels kept]; NaN never detects.
-      workers: Processes; each loads the model.
+      workers: Processes, each of which loads the model; `None` is one.
+      runner: `None` scans on this machine; else a runner of Apache Beam, such as `dask`, whose
+        workers must see model, recordings and `out` under the same paths.
+      beam_options: Beam's own flags.
       server: Address of a TensorFlow Serving to ask instead of loading the model.
       deadline_s: Longest time for a request to it.
       trust: Whether the model may do more than compute.
@@ -65,8 +70,11 @@ def scan(
       UserError: An argument is wrong, `out` holds another scan, or a worker died.
     """
     store.import_pyarrow()
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise UserError(f"workers is {workers}; use 1 or more")
+    executor = choose_executor(
+        1 if workers is None and runner is None else workers, runner, beam_options
+    )
     if not planned.units:
         raise UserError(_none_usable(planned.recordings))
     out = os.path.abspath(out)
@@ -92,11 +100,11 @@ def scan(
                 units={unit.name: unit for unit in todo},
                 server=server,
                 deadline_s=deadline_s,
-                threads=max(1, joblib.cpu_count() // workers) if workers > 1 else None,
+                threads=max(1, joblib.cpu_count() // workers) if (workers or 1) > 1 else None,
                 trust=trust,
             )
             if todo:
-                local_pool.run_job(workers, job, left, on_steps)
+                executor(job, left, on_steps)
             result = write_results(out, planned, thresholds)
             _write_state(out, planned, complete=True)
             return result
