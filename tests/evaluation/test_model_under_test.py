@@ -1,5 +1,7 @@
 """A model applied to a data set: what it refuses, and in which precision it answers."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +15,7 @@ from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.models.loss import probabilities
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.prepare import prepare
+from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.uncertainty.decomposition import decompose
 
 
@@ -68,6 +71,24 @@ def test_other_labels_are_refused_unless_they_do_not_matter(made, tmp_path):
     with pytest.raises(UserError, match="does not answer the labels of .*'9 labels' against '10 l"):
         tested.check(made / "data")
     assert tested.check(made / "data", any_labels=True) == dataset
+
+
+@pytest.mark.parametrize("model, data", [(1, 10), (10, 1), (10, 12)])
+def test_recordings_slowed_otherwise_are_refused(made, tmp_path, model, data):
+    """A model of bats, slowed ten times, and data at another speed; also those of --ood."""
+    info = read_dataset_info(made / "data")
+    write_light_model(tmp_path / "model", info.model_copy(update={"time_expansion": model}))
+    shutil.copytree(made / "data", tmp_path / "data")
+    other = info.model_copy(update={"time_expansion": data})
+    (tmp_path / "data" / "dataset.json").write_text(other.model_dump_json())
+    tested = ModelUnderTest.open(tmp_path / "model")
+    assert tested.info.time_expansion == model
+    for any_labels in (False, True):
+        message = (
+            f"slowed {data:g} times, but .* slowed {model:g} times; .*--time-expansion {model:g}"
+        )
+        with pytest.raises(UserError, match=message):
+            tested.check(tmp_path / "data", any_labels=any_labels)
 
 
 def test_a_model_computes_in_the_precision_of_its_export(made):

@@ -53,7 +53,13 @@ def write_light_model(
         seed=4,
         precision=precision,
         variables=[],
-        data=TrainingData(dataset=dataset.name, splits=folds, held_out=["fold5"], clips=16),
+        data=TrainingData(
+            dataset=dataset.name,
+            splits=folds,
+            held_out=["fold5"],
+            clips=16,
+            time_expansion=dataset.time_expansion,
+        ),
         training={"steps": 0, "seconds": 0.0, "loss": 2.3},
     )
     light_version(network, path, info, dataset.labels)
