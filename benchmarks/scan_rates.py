@@ -1,0 +1,122 @@
+"""How fast recordings are scanned: against predict --window, a plain loop, and the network alone.
+
+    python -m benchmarks.scan_rates [MODEL] [--minutes N] [--files N] [--rounds N]
+
+All four answer the same windows of the same files, in turn, in one process that has loaded the
+model. The best of the rounds counts, since a machine can be disturbed but not hurried.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import shutil
+import tempfile
+import time
+
+import numpy as np
+import soundfile
+import soxr
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RATE_HZ = 44_100
+
+
+def write_recordings(folder: pathlib.Path, minutes: float, files: int) -> list[pathlib.Path]:
+    """Recordings of equal length, made of the example sounds."""
+    sounds = [
+        soxr.resample(samples, rate, RATE_HZ)
+        for samples, rate in map(soundfile.read, sorted((ROOT / "examples/sounds").glob("*.ogg")))
+    ]
+    length = round(minutes * 60 * RATE_HZ / files)
+    paths = []
+    for number in range(files):
+        turned = sounds[number % len(sounds) :] + sounds[: number % len(sounds)]
+        path = folder / f"{number:04d}.wav"
+        soundfile.write(path, np.resize(np.concatenate(turned), length), RATE_HZ, subtype="PCM_16")
+        paths.append(path)
+    return paths
+
+
+def main() -> None:
+    """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", nargs="?", default=str(ROOT / "saved_models/esc10-drop"))
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--files", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+
+    from vipann_tf.saved_model.connection import connect
+    from vipann_tf.saved_model.timeline import Listener
+    from vipann_tf.scan.engine import BATCH
+    from vipann_tf.scan.planning import plan_scan
+    from vipann_tf.scan.run import scan
+
+    connection = connect(args.model)
+    info = connection.info
+    window_s, hop_s = info.clip_seconds, info.clip_seconds / 2
+    size, step = round(window_s * 32_000), round(hop_s * 32_000)
+
+    def scanning(paths, folder):
+        planned = plan_scan(args.model, map(str, paths))
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        thresholds = np.full(len(planned.keep), 0.5)
+        return scan(args.model, planned, folder / "out", thresholds=thresholds).windows
+
+    def predicting(paths, folder):
+        listener = Listener(connection, window_s=window_s, hop_s=hop_s)
+        return sum(1 for path in paths for _ in listener.listen(path))
+
+    def looping(paths, folder):
+        """What one would write: read, resample, cut, ask, file after file."""
+        count = 0
+        for path in paths:
+            samples, rate = soundfile.read(path, dtype="float32")
+            waveform = soxr.resample(samples, rate, 32_000)
+            starts = range(0, len(waveform) - size + 1, step)
+            windows = np.stack([waveform[start : start + size] for start in starts])
+            for first in range(0, len(windows), 8):
+                connection.ask(windows[first : first + 8])
+            count += len(windows)
+        return count
+
+    def network(paths, folder):
+        """Forward passes alone, of as many windows as the scan has."""
+        batch = np.random.default_rng(0).normal(0, 0.1, [BATCH, size]).astype(np.float32)
+        count = plan_scan(args.model, map(str, paths)).windows
+        for _ in range(count // BATCH):
+            connection.ask(batch)
+        return count // BATCH * BATCH
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        paths = write_recordings(folder, args.minutes, args.files)
+        best: dict[str, tuple[float, int]] = {}
+        ways = {
+            "scan": scanning,
+            "predict --window": predicting,
+            "plain loop": looping,
+            "the network alone": network,
+        }
+        for way in ways.values():
+            way(paths[:2], folder)  # loaded and traced
+        for _ in range(args.rounds):
+            for name, way in ways.items():
+                began = time.perf_counter()
+                count = way(paths, folder)
+                seconds = time.perf_counter() - began
+                if name not in best or seconds / count < best[name][0] / best[name][1]:
+                    best[name] = (seconds, count)
+        rate = best["scan"][1] / best["scan"][0]
+        print(f"{args.files} files, {args.minutes:g} min, windows of {window_s:g} s")
+        for name, (seconds, count) in best.items():
+            print(
+                f"{name:<18} {count / seconds:6.1f} windows/s"
+                f"  {count * hop_s / seconds:6.0f} times real time"
+                f"  scan is {rate * seconds / count:.2f} times as fast"
+            )
+
+
+if __name__ == "__main__":
+    main()
