@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vipann_tf.cli import scanning
 from vipann_tf.cli.command import Command, typed_command
 from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_model
@@ -200,9 +201,10 @@ def calibrate(
 
 @click.command(
     cls=Command,
-    example="vipann-tf rank models/mine --data data/unlabelled --top 50 --diversity",
+    example="vipann-tf rank models/mine --data data/unlabelled --top 50 --diversity\n"
+    "vipann-tf rank scans/may --top 50 --format csv",
 )
-@click.argument("model")
+@click.argument("model", metavar="MODEL|SCAN")
 @click.option(
     "--by",
     type=click.Choice(["epistemic", "aleatoric", "total"]),
@@ -219,7 +221,12 @@ def calibrate(
     metavar="NAME",
     help="Split to choose from; by default all that the model was not trained on. May be repeated.",
 )
-@common("data", "num_draws", "seed")
+@click.option("--data", metavar="DIR", help="Dataset directory whose clips MODEL ranks.")
+@click.option("--label", metavar="NAME", help="SCAN: rank by the uncertainty of this label.")
+@click.option(
+    "--like", metavar="FILE", help="SCAN with embeddings: rank by likeness to this sound instead."
+)
+@common("num_draws", "seed")
 @click.option(
     "--format",
     "style",
@@ -234,12 +241,28 @@ def rank(
     top: int,
     diversity: bool,
     splits: tuple[str, ...],
-    data: str,
+    data: str | None,
+    label: str | None,
+    like: str | None,
     num_draws: int | None,
     seed: int | None,
     style: str,
 ) -> None:
-    """List the clips of a dataset that are most worth labelling."""
+    """List the clips of a dataset, or the windows of a scan, that are most worth labelling."""
+    from vipann_tf.scan.ranking import is_scan
+
+    if is_scan(model):
+        for name, given in {"--data": data, "--split": splits}.items():
+            if given:
+                raise UserError(f"{model} is a scan, which is ranked itself; leave {name} out")
+        scanning.rank_scan(model, by, top, diversity, label, like, style)
+        return
+    for name, given in {"--label": label, "--like": like}.items():
+        if given is not None:
+            raise UserError(f"{name} is for scans, and {model} is none; give a directory of scan")
+    if data is None:
+        raise UserError("rank needs --data DIR, the data set whose clips the model ranks")
+
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_ranking
     from vipann_tf.evaluation.rank import rank as run

@@ -23,7 +23,7 @@ from vipann_tf.scan.plan import Settings, Unit, plan_units
 from vipann_tf.scan.recordings import Recording, find_recordings, measure
 from vipann_tf.scan.store import Begin
 
-__all__ = ["Scan", "plan_scan"]
+__all__ = ["Scan", "model_fingerprint", "plan_scan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ def plan_scan(
     recordings = [measure(path) for path in find_recordings(names)]
     begins = _begins(recordings, start, timezone, notices)
     settings = Settings(
-        model=_model_fingerprint(model),
+        model=model_fingerprint(model),
         window_s=window_s,
         hop_s=hop_s,
         num_draws=num_draws,
@@ -177,7 +177,7 @@ def _check_lengths(info: ModelInfo, window_s: float, hop_s: float) -> None:
         raise UserError(f"hop is {hop_s:g} s; use 0.01 s or more")
 
 
-def _model_fingerprint(model: StrPath) -> str:
+def model_fingerprint(model: StrPath) -> str:
     """Return a hash of the files that determine the answers of a model."""
     directory = version_directory(model)
     digest = hashlib.blake2b(digest_size=16)

@@ -81,7 +81,7 @@ def scan(
     _make_room(out, overwrite)
     try:
         with locked(out):
-            _begin(out, planned)
+            _begin(out, model, planned)
             todo = [unit for unit in planned.units if not store.is_done(out, unit.name)]
             left = sum(piece.last - piece.first for unit in todo for piece in unit.pieces)
 
@@ -106,7 +106,7 @@ def scan(
             if todo:
                 executor(job, left, on_steps)
             result = write_results(out, planned, thresholds)
-            _write_state(out, planned, complete=True)
+            _write_state(out, model, planned, complete=True)
             return result
     except BlockingIOError as error:
         raise UserError(
@@ -138,11 +138,11 @@ def _make_room(out: str, overwrite: bool) -> None:
         os.makedirs(out)
 
 
-def _begin(out: str, planned: Scan) -> None:
+def _begin(out: str, model: StrPath, planned: Scan) -> None:
     """Write the state of a new scan; refuse to go on with another one."""
     path = os.path.join(out, store.SCAN_FILE)
     if not os.path.isfile(path):
-        _write_state(out, planned, complete=False)
+        _write_state(out, model, planned, complete=False)
         return
     with open(path, encoding="utf-8") as file:
         earlier = json.load(file)
@@ -169,10 +169,11 @@ def _changed(earlier: Sequence[Sequence[Any]], recordings: Sequence[Recording]) 
     return "it was planned by another version"
 
 
-def _write_state(out: str, planned: Scan, *, complete: bool) -> None:
+def _write_state(out: str, model: StrPath, planned: Scan, *, complete: bool) -> None:
     state = {
         "complete": complete,
         "created_by": f"vipann-tf {vipann_tf.__version__}",
+        "model": os.path.abspath(version_directory(model)),
         "settings": dataclasses.asdict(planned.settings),
         "time_expansion": planned.info.time_expansion,
         "plan": fingerprint(planned.units),

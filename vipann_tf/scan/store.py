@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DETECTIONS",
+    "MEASURES",
     "RECORDINGS_FILE",
     "SCAN_FILE",
     "WINDOWS",
