@@ -201,8 +201,7 @@ def calibrate(
 
 @click.command(
     cls=Command,
-    example="vipann-tf rank models/mine --data data/unlabelled --top 50 --diversity\n"
-    "vipann-tf rank scans/may --top 50 --format csv",
+    example="vipann-tf rank models/mine --data data/unlabelled --top 50 --diversity",
 )
 @click.argument("model", metavar="MODEL|SCAN")
 @click.option(
@@ -248,7 +247,10 @@ def rank(
     seed: int | None,
     style: str,
 ) -> None:
-    """List the clips of a dataset, or the windows of a scan, that are most worth labelling."""
+    """List clips of a dataset, or windows of a scan, to label next.
+
+    These are the ones that the model is most uncertain of: vipann-tf rank scans/may --top 50.
+    """
     from vipann_tf.scan.ranking import is_scan
 
     if is_scan(model):
