@@ -225,4 +225,26 @@ def _print_result(result: "ScanResult", out: str) -> None:
         click.echo(f"Error: {path}: {error}", err=True)
 
 
-COMMANDS = (scan,)
+@click.command(cls=Command, example="vipann-tf summary scans/may")
+@click.argument("scan", metavar="SCAN")
+@click.option("--out", metavar="FILE.html", help="File to write; by default SCAN/summary.html.")
+@click.option(
+    "--unknown-above",
+    type=float,
+    metavar="NATS",
+    help="Windows of more epistemic uncertainty are unknown to the model; by default the 95 % "
+    "quantile of the scan itself.",
+)
+def summary(scan: str, out: str | None, unknown_above: float | None) -> None:
+    """Write a finished scan's summary: one HTML page that works offline.
+
+    Detections by hour of the day, by day and by recorder, what the model does not know, and the
+    extracted clips.
+    """
+    from vipann_tf.scan.page import write_page
+
+    page = write_page(scan, out, unknown_above=unknown_above)
+    click.echo(f"Wrote {page.path} ({page.recordings} recordings, {page.detections} detections)")
+
+
+COMMANDS = (scan, summary)
