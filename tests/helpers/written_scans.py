@@ -3,11 +3,13 @@
 import dataclasses
 import datetime
 import json
+import random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 UTC = datetime.timezone.utc
+MAY = datetime.datetime(2023, 5, 1)
 
 
 @dataclasses.dataclass
@@ -108,3 +110,27 @@ def _times(recording, start_s):
         "time_utc": recording.utc and recording.utc + after,
         "time_local": recording.local and recording.local + after,
     }
+
+
+def season(seed, count=25):
+    """Recordings of three recorders; windows in whole seconds that overlap, touch or leave gaps."""
+    chance = random.Random(seed)
+    found = []
+    for i in range(count):
+        hop, length = chance.choice([1, 3, 400]), chance.choice([3, 5, 600])
+        total = chance.randrange(length, length + 40 * hop)
+        starts = [*range(0, total - length, hop), total - length]
+        begin = MAY + datetime.timedelta(seconds=chance.randrange(3 * 86400))
+        clock = chance.choice(["local", "utc", "both", "none"])
+        local = begin if clock in ("local", "both") else None
+        utc = (begin - datetime.timedelta(hours=2)).replace(tzinfo=UTC)
+        found.append(
+            Heard(
+                f"/data/{chance.choice(['north', 'south', 'deep/swamp'])}/{i}.wav",
+                [(float(s), float(s + length), chance.random() ** 2) for s in starts],
+                [(chance.choice("abc"), float(chance.choice(starts))) for _ in range(i % 6)],
+                local,
+                utc if clock in ("utc", "both") else None,
+            )
+        )
+    return found

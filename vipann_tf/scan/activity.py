@@ -62,7 +62,7 @@ class Activity:
     by_hour: collections.Counter[tuple[str, int]] = dataclasses.field(
         default_factory=collections.Counter
     )
-    by_day: collections.Counter[tuple[str, int | None]] = dataclasses.field(
+    by_day: collections.Counter[tuple[str, int]] = dataclasses.field(
         default_factory=collections.Counter
     )
     by_recorder: collections.Counter[tuple[str, str]] = dataclasses.field(

@@ -11,6 +11,8 @@ __all__ = ["Cell", "Heat", "date_of", "hours", "periods", "rate_map", "share_map
 HOUR_S = 3600
 # Columns of a map of days; a longer time is shown by month.
 MAP_DAYS = 400
+# Share of the most sound: seconds that run over into the next hour make no rate.
+ENOUGH_SOUND = 0.05
 _EPOCH = datetime.date(1970, 1, 1)
 
 
@@ -72,6 +74,8 @@ def rate_map(
 ) -> Heat:
     """Return a map of detections per hour of sound; the greatest rate of a row has full colour.
 
+    That of a column with less than `ENOUGH_SOUND` of the most sound is no measure for the others.
+
     Args:
       columns: Names of the columns.
       sound_s: Seconds of sound in each.
@@ -79,19 +83,20 @@ def rate_map(
       spans: What the titles call the columns; by default their names.
     """
     found = []
+    enough_s = ENOUGH_SOUND * max(sound_s, default=0.0)
     for name, counts in rows.items():
         rates = [
             counts.get(i, 0) * HOUR_S / seconds if seconds > 0 else None
             for i, seconds in enumerate(sound_s)
         ]
-        most = _most(rates)
+        most = _most([rate for i, rate in enumerate(rates) if sound_s[i] >= enough_s])
         cells = []
         for i, (rate, span) in enumerate(zip(rates, spans or columns, strict=True)):
             if rate is None:
                 cells.append(_silent(name, span))
             else:
                 title = f"{name}, {span}: {counts.get(i, 0)} in {hours(sound_s[i])} of sound"
-                cells.append(Cell(_short(rate), rate / most, title))
+                cells.append(Cell(_short(rate), min(rate / most, 1.0), title))
         found.append((name, cells))
     sound = [_short(seconds / HOUR_S) if seconds > 0 else "" for seconds in sound_s]
     return Heat(list(columns), sound, found)

@@ -114,7 +114,7 @@ def _maps(activity: Activity) -> dict[str, Any]:
     rows = [
         (name, *pair)
         for name, pair in zip(
-            ["all", *(x["name"] for x in shown_recorders)], counts.tolist(), strict=True
+            ["all recorders", *(x["name"] for x in shown_recorders)], counts.tolist(), strict=True
         )
     ]
     return {
@@ -172,7 +172,7 @@ def _recordings(scan: str) -> dict[str, Any]:
         "count": len(rows),
         "windows": sum(row["windows"] for row in rows),
         "errors": [(row["recording"], row["error"]) for row in rows if row["error"]],
-        "noticed": sum(bool(row["notices"]) for row in rows),
+        "noticed": sum(bool(row["notices"]) and not row["error"] for row in rows),
         "local": int(np.sum(heard & local)),
         "utc": int(np.sum(heard & timed & ~local)),
         "untimed": int(np.sum(heard & ~timed)),
