@@ -107,7 +107,7 @@ def test_which_clock_and_which_quantile_the_page_says(tmp_path):
     assert "Times are in UTC: no recording tells its local time" in texts[0]
     assert "local for 1 recording and in UTC for 1 whose local time is not known" in texts[1]
     assert "No recording tells when it began" in texts[2] and "By hour" not in texts[2]
-    assert "the 95 % quantile of this very scan. So 5 % of the windows" in texts[0]
+    assert "the 95 % quantile of this very scan. So at most 5 % of the windows" in texts[0]
     assert "5.0\N{NO-BREAK SPACE}%".replace("\N{NO-BREAK SPACE}", " ") in texts[0]
     assert "above 0.2 nats (--unknown-above)" in texts[3] and "by construction" not in texts[3]
     assert "47.5 %" in texts[3]  # 19 of 40 windows are above

@@ -29,6 +29,8 @@ PAGE_FILE = "summary.html"
 # Rows of a heat map, and of the errors; the page says what is left out.
 MAP_ROWS = 40
 TOP_LABELS = 3
+# Clips that are shown without being asked for.
+OPEN_CLIPS = 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +218,8 @@ def _clips(scan: str, out: str) -> dict[str, Any]:
                         "notes": row.get("notes") or "",
                     }
                 )
-    return {"groups": sorted(groups.items()), "missing": missing}
+    count = sum(map(len, groups.values()))
+    return {"groups": sorted(groups.items()), "missing": missing, "open": count <= OPEN_CLIPS}
 
 
 def _link(path: str, page: str) -> str:
