@@ -28,6 +28,8 @@ HOUR_S = 3600
 UNKNOWN_QUANTILE = 0.95
 # A bin holds the float32 numbers that agree in their 20 highest bits: 0.05 % wide.
 _BIN_BITS = 11
+# Number of the day of windows without a time.
+_NO_DAY = -(1 << 31)
 _TIMES = ("time_utc", "time_local")
 
 
@@ -88,7 +90,7 @@ class Bins:
         """Count numbers; those below 0 are 0, those that are none do not count."""
         single = np.maximum(values[~np.isnan(values)], 0).astype(np.float32) + np.float32(0)
         # The bits of floats from 0 upwards are in the floats' order.
-        self._counts += np.bincount(single.view(np.int32) >> _BIN_BITS, minlength=len(self._counts))
+        np.add.at(self._counts, single.view(np.int32) >> _BIN_BITS, 1)
 
     def quantile(self, share: float) -> float:
         """Return the greatest number of the bin that holds a quantile; 0 if nothing was counted.
@@ -210,15 +212,16 @@ def _add_windows(
     for _, hours, seconds in split_at_hours(origin_s + new_s[timed], origin_s + end_s[timed]):
         activity.hour_s += np.bincount(hours % 24, seconds, 24)
         days, where = np.unique(hours // 24, return_inverse=True)
-        for day, sum_s in zip(days, np.bincount(where.reshape(-1), seconds), strict=True):
+        for day, sum_s in zip(days, np.bincount(where, seconds), strict=True):
             if sum_s > 0:
                 activity.day_s[int(day)] = activity.day_s.get(int(day), 0.0) + float(sum_s)
     unknown = table["epistemic"].to_numpy() > np.float32(activity.unknown_above)
-    days = np.where(timed, np.nan_to_num(time_s) // (24 * HOUR_S), np.inf)
-    keys, where = np.unique(np.stack([recorder, days], 1), axis=0, return_inverse=True)
-    counts = np.bincount(where.reshape(-1), minlength=len(keys))
-    unknowns = np.bincount(where.reshape(-1), unknown, len(keys))
-    for (i, day), count, above in zip(keys, counts, unknowns, strict=True):
-        key = str(recorders[int(i)]), None if np.isinf(day) else int(day)
+    days = np.where(timed, np.nan_to_num(time_s) // (24 * HOUR_S), _NO_DAY).astype(np.int64)
+    keys, where = np.unique(days * len(recorders) + recorder, return_inverse=True)
+    counts = np.bincount(where, minlength=len(keys))
+    unknowns = np.bincount(where, unknown, len(keys))
+    for number, count, above in zip(keys.tolist(), counts, unknowns, strict=True):
+        day, i = divmod(number, len(recorders))
+        key = str(recorders[i]), None if day == _NO_DAY else day
         activity.windows[key] += int(count)
         activity.unknown[key] += int(above)
