@@ -1,6 +1,7 @@
 """The summary of a scan: a page that is whole, and says what it shows."""
 
 import collections
+import datetime
 import html.parser
 import json
 import re
@@ -49,6 +50,11 @@ class Parsed(html.parser.HTMLParser):
             self.text += data
             if {"td", "th"} & set(self.open):
                 self.tables[-1][-1][-1] += data.strip()
+
+
+def read(page):
+    with open(page.path, encoding="utf-8") as file:
+        return Parsed(file.read())
 
 
 def test_the_page_is_whole_and_escapes_names(tmp_path):
@@ -102,8 +108,7 @@ def test_which_clock_and_which_quantile_the_page_says(tmp_path):
         page = write_page(
             write_scan(tmp_path / str(i), recordings), unknown_above=0.2 if i == 3 else None
         )
-        with open(page.path, encoding="utf-8") as file:
-            texts.append(" ".join(Parsed(file.read()).text.split()))
+        texts.append(" ".join(read(page).text.split()))
     assert "Times are in UTC: no recording tells its local time" in texts[0]
     assert "local for 1 recording and in UTC for 1 whose local time is not known" in texts[1]
     assert "No recording tells when it began" in texts[2] and "By hour" not in texts[2]
@@ -115,8 +120,7 @@ def test_which_clock_and_which_quantile_the_page_says(tmp_path):
 
 def test_a_season_without_detections_or_doubt(tmp_path):
     scan = write_scan(tmp_path / "scan", [Heard("/r/1.wav", [(0.0, 2.0, 0.0)], local=MAY)])
-    with open(write_page(scan).path, encoding="utf-8") as file:
-        page = Parsed(file.read())
+    page = read(write_page(scan))
     assert "No label reached the threshold." in page.text
     assert "No share can be told." in page.text
 
@@ -165,7 +169,42 @@ def test_wrong_arguments(tmp_path):
     for value in (-1.0, float("nan"), float("inf")):
         with pytest.raises(UserError, match=f"unknown-above is {value}"):
             write_page(scan, unknown_above=value)
+
+
+def test_a_list_of_clips_that_a_spreadsheet_saved(tmp_path):
+    scan = write_scan(tmp_path / "scan", season(0))
     (scan / "clips").mkdir()
-    (scan / "clips" / "clips.csv").write_text("file,label\n")
-    with pytest.raises(UserError, match="has the columns file, label; it needs filename"):
-        write_page(scan)
+    (scan / "clips" / "x.wav").write_bytes(b"")
+    listed = scan / "clips" / "clips.csv"
+    listed.write_bytes("\ufefffilename;labels;group;notes\r\nx.wav;b\u00e4r;/a.wav;\r\n".encode())
+    page = read(write_page(scan))
+    assert "b\u00e4r (1)" in page.text and page.tags["audio"] == 1
+    for content, problem in (
+        (b"file,labels\nx.wav,a\n", "column 'file' is unknown"),
+        (b"labels\na\n", "has no column 'filename'; its columns are labels"),
+        (b"filename,labels\nx.wav,b\xe4r\n", "is not UTF-8 text (byte 23)"),
+    ):
+        listed.write_bytes(content)
+        page = read(write_page(scan))
+        assert "The list can't be read: " in page.text and problem in page.text
+
+
+def test_more_labels_recorders_and_days_than_a_map_holds(tmp_path):
+    recordings = [
+        Heard(
+            f"/r/site{i:02d}/1.wav",
+            [(0.0, 10.0 + i, 0.1 * i)],
+            [(f"label{k:02d}", 0.0) for k in range(i, 50)],
+            local=MAY + datetime.timedelta(days=31 * i),
+        )
+        for i in range(45)
+    ]
+    page = read(write_page(write_scan(tmp_path / "scan", recordings)))
+    assert "The days are too many for a map" in page.text
+    assert "Left out: label09 (10), label08 (9)" in page.text and "label00 (1)." in page.text
+    assert "The 40 recorders with most sound; the table below has all 45." in page.text
+    hour_map, month_map, labels, unknown_map, recorders = page.tables
+    assert len(hour_map) == len(month_map) == 42 and len(labels) == 41
+    assert month_map[0][:2] == ["label", "2023-05"]
+    assert [row[0] for row in unknown_map[1:4]] == ["all recorders", "site44", "site43"]
+    assert len(unknown_map) == 42 and len(recorders) == 46

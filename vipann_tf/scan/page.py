@@ -7,11 +7,14 @@ import csv
 import dataclasses
 import os
 import urllib.parse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vipann_tf.datasets.csv_file import COLUMNS
+from vipann_tf.datasets.table import Row, read_table
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.page_templates import page_environment
 from vipann_tf.evaluation.plain_numbers import percent
@@ -196,30 +199,39 @@ def _clips(scan: str, out: str) -> dict[str, Any]:
     folder = os.path.join(scan, CLIPS)
     path = os.path.join(folder, LIST_FILE)
     groups: dict[str, list[dict[str, str]]] = {}
-    missing = 0
-    if os.path.isfile(path):
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if not {"filename", "labels"} <= set(reader.fieldnames or ()):
-                raise UserError(
-                    f"{path} has the columns {', '.join(reader.fieldnames or ())}; it needs"
-                    " filename and labels"
-                )
-            for row in reader:
-                sound = os.path.join(folder, row["filename"])
-                if not os.path.isfile(sound):
-                    missing += 1
-                    continue
-                groups.setdefault(row["labels"] or "no label", []).append(
-                    {
-                        "link": _link(sound, out),
-                        "name": row["filename"],
-                        "recording": row.get("group") or "",
-                        "notes": row.get("notes") or "",
-                    }
-                )
-    count = sum(map(len, groups.values()))
-    return {"groups": sorted(groups.items()), "missing": missing, "open": count <= OPEN_CLIPS}
+    missing, problem = 0, ""
+    try:
+        rows = _listed(path) if os.path.isfile(path) else []
+    except UserError as error:  # people edit the list; the page has more to show
+        rows, problem = [], str(error)
+    for row in rows:
+        sound = os.path.join(folder, row["filename"])
+        if not os.path.isfile(sound):
+            missing += 1
+            continue
+        clip = {"link": _link(sound, out), "name": row["filename"]}
+        clip |= {"recording": row["group"], "notes": row["notes"]}
+        groups.setdefault(row["labels"] or row["label"] or "no label", []).append(clip)
+    return {
+        "groups": sorted(groups.items()),
+        "missing": missing,
+        "problem": problem,
+        "open": sum(map(len, groups.values())) <= OPEN_CLIPS,
+    }
+
+
+def _listed(path: str) -> Sequence[Row]:
+    """Read the list of clips, as `prepare csv` would."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it so") from error
+    table = read_table(path, text, known=(*COLUMNS, "notes"))
+    if "filename" not in table.columns:
+        raise UserError(
+            f"{path} has no column 'filename'; its columns are {', '.join(table.columns)}"
+        )
+    return table.rows
 
 
 def _link(path: str, page: str) -> str:
