@@ -54,11 +54,13 @@ def write_scan(folder, recordings, *, rows_per_file=7, complete=True):
         table = pa.Table.from_pylist(part, schema=schema)
         pq.write_table(table, folder / "windows" / f"part-{i:06d}.parquet")
     found = [
-        {"recording": x.path, "label": label, **_times(x, start_s)}
+        {"recording": x.path, "label": label, "threshold": 0.25, **_times(x, start_s)}
         for x in recordings
         for label, start_s in x.detections
     ]
-    schema = pa.schema([("recording", pa.string()), ("label", pa.string()), *times])
+    schema = pa.schema(
+        [("recording", pa.string()), ("label", pa.string()), ("threshold", pa.float32()), *times]
+    )
     pq.write_table(
         pa.Table.from_pylist(found, schema=schema), folder / "detections" / "part-000000.parquet"
     )

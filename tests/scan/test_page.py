@@ -95,6 +95,7 @@ def test_the_page_is_whole_and_escapes_names(tmp_path):
     rows = {row[0]: row[1:] for row in hour_map[2:]}
     assert rows[bad][0] == "327" and set(rows[bad][1:]) == {"no sound"}  # 3600 / 11
     assert rows["plain"][0] == "0"  # its recording has no time
+    assert ["plain", "1", "276.92", "0.25"] in page.tables[2]  # in 13 s
     assert f"{bad}, 00:00 to 01:00: 1 in 11\N{NO-BREAK SPACE}s of sound" in page.titles
 
 

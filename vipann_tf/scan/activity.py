@@ -48,6 +48,7 @@ class Activity:
       by_hour: Label and hour of the day -> number of detections.
       by_day: Label and day -> number of detections.
       by_recorder: Recorder and label -> number of detections, also without times.
+      thresholds: Label with detections -> least probability of one.
     """
 
     unknown_above: float
@@ -70,6 +71,8 @@ class Activity:
     by_recorder: collections.Counter[tuple[str, str]] = dataclasses.field(
         default_factory=collections.Counter
     )
+
+    thresholds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def labels(self) -> dict[str, int]:
@@ -176,8 +179,10 @@ def measure_activity(scan: str, unknown_above: float | None = None) -> Activity:
             reached_s = reached_s if paths[numbers[0]] == last else 0.0
             _add_windows(activity, table, numbers, paths, reached_s)
             last, reached_s = paths[numbers[-1]], float(table["end_s"][-1].as_py())
-    for table in read_batches(scan, store.DETECTIONS, ["recording", "label", *_TIMES]):
+    columns = ["recording", "label", "threshold", *_TIMES]
+    for table in read_batches(scan, store.DETECTIONS, columns):
         labels = table["label"].to_pylist()
+        activity.thresholds.update(zip(labels, table["threshold"].to_pylist(), strict=True))
         times_s = row_times_s(table)
         for path, label, time_s in zip(
             table["recording"].to_pylist(), labels, times_s, strict=True
