@@ -46,6 +46,7 @@ PROMISES = [
     "saved_model.thresholds",
     "saved_model.versions",
     "scan.clock",
+    "scan.page",
     "study.arms",
     "study.directory",
     "study.grid",

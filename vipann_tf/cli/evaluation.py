@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vipann_tf.cli import scanning
 from vipann_tf.cli.command import Command, typed_command
 from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_model
+from vipann_tf.cli.scan_ranking import rank_scan
 from vipann_tf.errors import UserError
 
 if TYPE_CHECKING:  # it takes a second to import
@@ -257,7 +257,7 @@ def rank(
         for name, given in {"--data": data, "--split": splits}.items():
             if given:
                 raise UserError(f"{model} is a scan, which is ranked itself; leave {name} out")
-        scanning.rank_scan(model, by, top, diversity, label, like, style)
+        rank_scan(model, by, top, diversity, label, like, style)
         return
     for name, given in {"--label": label, "--like": like}.items():
         if given is not None:

@@ -1,6 +1,5 @@
 """scan: a model's answers for many long recordings, and what became of them."""
 
-import csv
 import datetime
 import sys
 import time
@@ -12,7 +11,6 @@ from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import ThresholdChoice, common
 from vipann_tf.cli.printing import terminal
 from vipann_tf.cli.printing.notices import print_notices
-from vipann_tf.errors import UserError
 
 if TYPE_CHECKING:  # these import NumPy
     from vipann_tf.audio.channels import Channel
@@ -227,45 +225,26 @@ def _print_result(result: "ScanResult", out: str) -> None:
         click.echo(f"Error: {path}: {error}", err=True)
 
 
-def rank_scan(
-    path: str,
-    by: str,
-    top: int,
-    diversity: bool,
-    label: str | None,
-    like: str | None,
-    style: str,
-) -> None:
-    """Print the windows of a scan that are worth to be heard; the arguments are those of `rank`."""
-    from vipann_tf.scan.ranking import rank_windows, similar_windows
+@click.command(cls=Command, example="vipann-tf summary scans/may")
+@click.argument("scan", metavar="SCAN")
+@click.option("--out", metavar="FILE.html", help="File to write; by default SCAN/summary.html.")
+@click.option(
+    "--unknown-above",
+    type=float,
+    metavar="NATS",
+    help="Windows of more epistemic uncertainty are unknown to the model; by default the 95 % "
+    "quantile of the scan itself.",
+)
+def summary(scan: str, out: str | None, unknown_above: float | None) -> None:
+    """Write a finished scan's summary: one HTML page that works offline.
 
-    if like is None:
-        ranked = rank_windows(path, by=by, top=top, label=label, diversity=diversity)
-    else:
-        if diversity or label is not None:
-            raise UserError("--like ranks by likeness alone; leave --diversity and --label out")
-        from vipann_tf.scan.example import embed_example
+    Detections by hour of the day, by day and by recorder, what the model does not know, and the
+    extracted clips.
+    """
+    from vipann_tf.scan.page import write_page
 
-        by, ranked = "likeness", similar_windows(path, embed_example(path, like), top=top)
-    if style == "csv":
-        # The columns of `prepare csv`; the label is the model's, to be corrected.
-        rows = csv.writer(sys.stdout, lineterminator="\n")
-        rows.writerow(["filename", "start_s", "end_s", "labels", "notes"])
-        for x in ranked:
-            notes = f"probability {x.probability:.3f}, {by} {x.score:.4f}"
-            rows.writerow([x.recording, f"{x.start_s:.3f}", f"{x.end_s:.3f}", x.answer, notes])
-        return
-    columns = {"rank": "right", "from": "right", "answer": "left", "probability": "right"}
-    terminal.table(
-        {**columns, by: "right", "recording": "left"},
-        [
-            (
-                *(str(number), f"{x.start_s:.1f} s", x.answer),
-                *(f"{x.probability:.3f}", f"{x.score:.3f}", x.recording),
-            )
-            for number, x in enumerate(ranked, start=1)
-        ],
-    )
+    page = write_page(scan, out, unknown_above=unknown_above)
+    click.echo(f"Wrote {page.path} ({page.recordings} recordings, {page.detections} detections)")
 
 
-COMMANDS = (scan,)
+COMMANDS = (scan, summary)

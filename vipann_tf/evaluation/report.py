@@ -6,7 +6,6 @@ SVG in the reader's light or dark theme, sounds are data URIs.
 
 from collections.abc import Mapping
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -14,6 +13,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.clip_cards import clip_cards
 from vipann_tf.evaluation.figures import risk_coverage_figure, uncertainty_figure
 from vipann_tf.evaluation.headline import headline_cards
+from vipann_tf.evaluation.page_templates import page_environment
 from vipann_tf.evaluation.plain_numbers import interval_text, percent
 from vipann_tf.evaluation.plain_words import in_short
 from vipann_tf.evaluation.plots import reliability_figure
@@ -72,21 +72,13 @@ def render_report(
             f"the summary has {summary['clips']} clips and {len(summary['labels'])} labels, the "
             f"results have {len(results.truth)} and {len(results.labels)}; give summarise(results)"
         )
-    loader = jinja2.PackageLoader("vipann_tf.evaluation", "templates")
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters.update(
         percent=percent, number=_number, interval_text=interval_text, sentence=_sentence
     )
     return environment.get_template("report.html").render(
         results=results,
         summary=summary,
-        style=Markup(loader.get_source(environment, "report.css")[0]),
         in_short=in_short(summary),
         cards=headline_cards(summary),
         charts=_charts(results),

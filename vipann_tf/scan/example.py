@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import numpy as np
@@ -13,7 +12,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.hearing import Hearing
-from vipann_tf.scan import store
+from vipann_tf.scan.finished import read_state
 from vipann_tf.scan.planning import model_fingerprint
 
 __all__ = ["embed_example"]
@@ -29,8 +28,7 @@ def embed_example(scan: StrPath, path: StrPath) -> NDArray[np.float32]:
     Raises:
       UserError: The sound can't be read, or the model is gone or another one by now.
     """
-    with open(os.path.join(scan, store.SCAN_FILE), encoding="utf-8") as file:
-        state = json.load(file)
+    state = read_state(os.fspath(scan))
     model = state["model"]
     if not os.path.isdir(model) or model_fingerprint(model) != state["settings"]["model"]:
         raise UserError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.rank import diverse_order
 from vipann_tf.files.paths import StrPath
 from vipann_tf.scan import store
+from vipann_tf.scan.finished import read_state
 
 __all__ = ["RankedWindow", "is_scan", "rank_windows", "similar_windows"]
 
@@ -82,7 +82,7 @@ def rank_windows(
     Raises:
       UserError: An argument is not allowed, or the scan is unfinished or has no embeddings.
     """
-    state = _read_state(scan)
+    state = read_state(os.fspath(scan))
     if label is not None and by == "total":
         raise UserError("--by total is of a whole window; with a label, use epistemic or aleatoric")
     column = by if label is None else store.column(by, _known(state, label))
@@ -109,7 +109,7 @@ def similar_windows(
     Raises:
       UserError: The scan is unfinished or has no embeddings of that size.
     """
-    state = _read_state(scan)
+    state = read_state(os.fspath(scan))
     unit = example / max(float(np.linalg.norm(example)), 1e-12)
 
     def cosines(table: dict[str, Any]) -> NDArray[np.float64]:
@@ -121,14 +121,6 @@ def similar_windows(
 
     found = _best(scan, state, cosines, top, embeddings=True)
     return _ranked(found, np.argsort(-found.scores, kind="stable"), top)
-
-
-def _read_state(scan: StrPath) -> dict[str, Any]:
-    with open(os.path.join(scan, store.SCAN_FILE), encoding="utf-8") as file:
-        state: dict[str, Any] = json.load(file)
-    if not state["complete"]:
-        raise UserError(f"{scan} is not finished; the command that began it goes on with it")
-    return state
 
 
 def _known(state: dict[str, Any], label: str) -> str:

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import jinja2
-from markupsafe import Markup
-
+from vipann_tf.evaluation.page_templates import page_environment
 from vipann_tf.evaluation.svg import themed_svg
 from vipann_tf.study.figures import Picture
 from vipann_tf.study.table import Table
@@ -31,22 +29,9 @@ def render_page(
       wanted: Number of all cells.
       hardware: Hardware on which it ran.
     """
-    loader = jinja2.ChoiceLoader(
-        [
-            jinja2.PackageLoader("vipann_tf.study", "templates"),
-            jinja2.PackageLoader("vipann_tf.evaluation", "templates"),
-        ]
-    )
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("vipann_tf.study")
     return environment.get_template("study.html").render(
         title=title,
-        style=Markup(loader.get_source(environment, "report.css")[0]),
         tables=tables,
         pictures=pictures,
         charts={x.name: themed_svg(x.figure, x.name, f"{x.title}. {x.note}") for x in pictures},
