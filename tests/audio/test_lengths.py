@@ -135,6 +135,17 @@ def test_a_header_that_lies_of_every_format(tmp_path, subtype):
     assert len(repaired) == len(good) and "length" in dict(found)
 
 
+@pytest.mark.parametrize("subtype", ["MS_ADPCM", "IMA_ADPCM", "GSM610"])
+def test_compressed_wav_whole_and_truncated(tmp_path, subtype):
+    """Its bytes are blocks of samples, which libsndfile fills up."""
+    content = wav(SOUND, subtype=subtype)
+    waveform, found, _ = read(tmp_path, content)
+    assert 0 <= len(waveform) - len(SOUND) < 4096 and found == []
+    half, found, _ = read(tmp_path, content[: len(content) // 2])
+    assert len(half) == pytest.approx(len(SOUND) / 2, abs=4096)
+    assert [kind for kind, _ in found] == ["length"]
+
+
 @pytest.mark.parametrize("container", ["W64", "RF64", "AIFF", "AU", "CAF"])
 def test_other_containers_whole_and_truncated(tmp_path, container):
     content = wav(SOUND, format=container)

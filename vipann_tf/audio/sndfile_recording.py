@@ -126,7 +126,10 @@ class SndfileRecording:
 
     def _believe(self, header: PcmHeader) -> None:
         declared = header.declared
-        self.declared_s = None if declared is None else header.seconds(declared)
+        if header.subtype is None:  # compressed: bytes are not samples
+            self._compare(None if declared is None else (declared, header.present))
+        else:
+            self.declared_s = None if declared is None else header.seconds(declared)
         if header.behind:
             self.findings.append(
                 ("unread", f"behind its samples is {header.behind}, which is not read")
