@@ -1,11 +1,13 @@
 """Every format: the event lies where it lay, and a window is the slice of the whole."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
 
 from tests.helpers.recordings import RATE, encode, events, shift, wav
+from vipann_tf.audio.av_recording import AvRecording
 from vipann_tf.audio.decoding import DecodeError, Decoder, read_audio
 from vipann_tf.audio.recording import HEADERLESS
 
@@ -76,6 +78,38 @@ def test_a_window_is_the_slice_of_the_whole(coded, kind):
             assert np.sqrt(np.mean((window - expected) ** 2)) < 0.3 * loud
 
 
+@pytest.mark.parametrize("kind", ["flac", "mp3", "m4a", "wv"])
+def test_windows_of_files_that_are_larger_than_any_buffer(tmp_path, kind):
+    """A seek looks at the front of the file first, and then goes on where it was."""
+    codec, container, _ = CODED[kind]
+    path = tmp_path / "long.bin"
+    sound = np.random.default_rng(4).normal(0, 0.1, 40 * RATE).astype(np.float32)
+    path.write_bytes(encode(sound, codec, container))
+    whole = read_audio(path, RATE)
+    for offset_s in (2.1, 2.9, 20.0):
+        window = read_audio(path, RATE, offset_s, 15.0)
+        expected = whole[round(offset_s * RATE) :][: len(window)]
+        assert len(window) == 15 * RATE
+        for part in (slice(0, RATE), slice(-RATE, None)):
+            assert shift(window[part], expected[part]) == 0
+
+
+def test_a_seek_that_lands_too_late_begins_anew(coded, monkeypatch):
+    """Then the file is decoded from its front, and the window is the same."""
+    expected = read_audio(coded("flac"), RATE, 6.0, 1.0)
+    real = AvRecording._left_to_skip
+    called = []
+
+    def late(recording, start_s):
+        called.append(start_s)
+        real(recording, start_s)
+        return -1
+
+    monkeypatch.setattr(AvRecording, "_left_to_skip", late)
+    np.testing.assert_array_equal(read_audio(coded("flac"), RATE, 6.0, 1.0), expected)
+    assert called == [6.0]
+
+
 def test_several_streams_are_said(tmp_path):
     import av
 
@@ -141,8 +175,7 @@ def test_a_pipe_is_called_a_pipe(tmp_path):
 
 
 def test_without_pyav_a_coded_file_names_its_format_and_the_fix(coded, monkeypatch):
-    import sys
-
+    path = coded("m4a")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(DecodeError, match=r"MP4 \(AAC.*needs PyAV.*pip install av.*ffmpeg -i"):
-        read_audio(coded("m4a"), RATE)
+        read_audio(path, RATE)

@@ -110,6 +110,23 @@ def test_damage_in_the_middle_is_said(tmp_path, made, kind):
     assert np.abs(waveform).max() < 1.2 * np.abs(SOUND).max()
 
 
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_damage_in_an_ogg_repeats_nothing(tmp_path, share):
+    """What is left is the sound, in its order, once; the page is found by its checksum."""
+    sound = np.random.default_rng(8).normal(0, 0.1, 20 * RATE).astype(np.float32)
+    good, _, _ = read(tmp_path, wav(sound, subtype="VORBIS", format="OGG"))
+    found = damaged(wav(sound, subtype="VORBIS", format="OGG"), share, 3)
+    waveform, findings, _ = read(tmp_path, found)
+    assert {"length", "damaged"} <= set(dict(findings))
+    assert len(good) - 2 * RATE < len(waveform) < len(good)
+    places = [
+        int(np.argmax(np.correlate(good, waveform[first : first + 2048], "valid")))
+        for first in range(0, len(waveform) - 2048, RATE)
+    ]
+    steps = np.diff(places)
+    assert np.all(steps >= RATE) and np.count_nonzero(steps > RATE) == 1
+
+
 def test_padding_and_chunks_behind_the_samples_are_not_sound(tmp_path, made):
     content = made["wav"]
     for behind in (bytes(100_000), b"LIST\x06\0\0\0INFOxx", b"junk\x03\0\0\0abc\0"):

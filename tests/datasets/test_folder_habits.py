@@ -182,7 +182,7 @@ def test_every_file_is_a_clip_or_a_rejection_or_counted(tmp_path):
 
 def test_no_readable_sound_says_why(tmp_path):
     text(tmp_path / "dog/x.raw", "x")
-    with pytest.raises(UserError, match="found dog/; .*x.raw: samples without a header"):
+    with pytest.raises(UserError, match="found dog/; .*x.raw: headerless audio"):
         datasets.load("folder", tmp_path)
 
 

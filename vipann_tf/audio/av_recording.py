@@ -51,6 +51,8 @@ class AvRecording:
         except (av.FFmpegError, ValueError, EOFError) as error:
             raise DecodeError("undecodable", f"{words}, damaged: {first_line(error)}") from error
         self._file, self._words = file, words
+        self._frame: Any = None  # the last one that was decoded
+        self._origin = 0  # time of the first sample
         self._errors = (av.FFmpegError, ValueError)
         if not self._container.streams.audio:
             self._container.close()
@@ -60,9 +62,8 @@ class AvRecording:
         if codec is None or not codec.sample_rate or not codec.channels:
             self._container.close()
             raise DecodeError("undecodable", f"{words}, whose sound has no known coding")
-        codec.options = {
-            "err_detect": "crccheck+explode"
-        }  # FLAC: damage becomes an error, not noise
+        # FLAC: damage becomes an error, and not noise.
+        codec.options = {"err_detect": "crccheck+explode"}
         codec.thread_count = 1
         self.rate_hz: int = codec.sample_rate
         self.channels: int = codec.channels
@@ -80,12 +81,20 @@ class AvRecording:
 
     def blocks(self, start_s: float) -> Iterator[NDArray[np.float32]]:
         """Yield float32 [samples, channels] from a time on."""
-        skip = self._seek(start_s)
+        yield from self._blocks(start_s, self._seek(start_s))
+
+    def _blocks(self, start_s: float, skip: int | None) -> Iterator[NDArray[np.float32]]:
+        """Yield blocks from a time on, which is so many samples behind the next frame's begin."""
         waiting: list[NDArray[np.float32]] = []
         total, count, wanted = round(start_s * self.rate_hz), 0, BLOCK_SAMPLES // self.channels
         for samples in self._frames():
             if skip is None:
                 skip = self._left_to_skip(start_s)
+                if skip < 0:  # the seek went too far, or nobody knows where
+                    with self._another() as again:
+                        yield from again._blocks(start_s, round(start_s * self.rate_hz))
+                        self.findings += again.findings
+                    return
             if skip:
                 samples, skip = samples[skip:], max(0, skip - len(samples))
             if count >= wanted:  # the last frame is always kept, for `_padding`
@@ -110,7 +119,7 @@ class AvRecording:
         measured_s = float(ticks * self._stream.time_base)
         if declared_s and not timeless and abs(measured_s - declared_s) <= margin_s:
             return declared_s
-        with contextlib.closing(AvRecording(self._file, self._words)) as again:
+        with self._another() as again:
             return sum(len(samples) for samples in again.blocks(0)) / self.rate_hz
 
     def close(self) -> None:
@@ -152,18 +161,28 @@ class AvRecording:
 
     def _first_pts(self) -> int | None:
         """Return the time of the first sample behind what the encoder put in front."""
-        with contextlib.closing(AvRecording(self._file, self._words)) as again:
+        with self._another() as again:
             for _ in again._frames():
                 return None if again._frame.pts is None else int(again._frame.pts)
         return None
 
+    @contextlib.contextmanager
+    def _another(self) -> Iterator[AvRecording]:
+        """Open the file once more, from its front; then put it back where FFmpeg left it."""
+        place = self._file.tell()
+        try:
+            with contextlib.closing(AvRecording(self._file, self._words)) as again:
+                yield again
+        finally:
+            self._file.seek(place)
+
     def _left_to_skip(self, start_s: float) -> int:
-        """Return the samples from the first frame after a seek to a time."""
+        """Return the samples from the first frame after a seek to a time; negative: it is late."""
         frame = self._frame
         if frame.pts is None:
-            raise DecodeError("undecodable", f"{self._words}: a frame after a seek has no time")
+            return -1
         at_s = float((frame.pts - self._origin) * frame.time_base)
-        return max(0, round((start_s - at_s) * self.rate_hz))
+        return round((start_s - at_s) * self.rate_hz)
 
     def _frames(self) -> Iterator[NDArray[np.float32]]:
         """Yield the samples of each frame; damaged ones are counted in `findings`."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vipann_tf.audio.channels import Channel, Mixer
 from vipann_tf.audio.checked_blocks import CheckedBlocks
-from vipann_tf.audio.errors import MIN_DURATION_S, REASONS, DecodeError, first_line
+from vipann_tf.audio.errors import MIN_DURATION_S, REASONS, DecodeError, decode_errors
 from vipann_tf.audio.recording import Recording, open_recording
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.storage import ReadableFile
@@ -143,7 +143,7 @@ class Decoder:
             wanted = round(duration_s * self.samples_per_second)
         count = 0
         with (
-            _decode_errors(),
+            decode_errors(),
             open_recording(file) as recording,
             contextlib.closing(self._pieces(recording, offset_s)) as pieces,
         ):
@@ -240,22 +240,10 @@ def duration_s(path: StrPath | ReadableFile) -> float:
     Raises:
       DecodeError: It can't be read, for the reason in the error.
     """
-    with _decode_errors(), open_recording(path) as recording:
+    with decode_errors(), open_recording(path) as recording:
         return recording.measure_s()
 
 
 def padded(sound_s: float, zeros_s: float) -> tuple[str, str]:
     """Return the finding that a waveform was padded at its end."""
     return "padded", f"{sound_s:.2f} s of sound, then {zeros_s:.2f} s of zeros"
-
-
-@contextlib.contextmanager
-def _decode_errors() -> Iterator[None]:
-    """Make whatever a decoder raises a `DecodeError`: one bad file must not stop the others."""
-    try:
-        yield
-    except (DecodeError, AssertionError, MemoryError):
-        raise
-    except Exception as error:
-        text = first_line(error)
-        raise DecodeError("undecodable", f"{type(error).__name__}: {text}") from error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["MIN_DURATION_S", "REASONS", "DecodeError", "first_line"]
+import contextlib
+from collections.abc import Iterator
+
+__all__ = ["MIN_DURATION_S", "REASONS", "DecodeError", "decode_errors", "first_line"]
 
 # Ten hops of the log-mel frontend; anything shorter holds no usable sound event.
 MIN_DURATION_S = 0.1
@@ -42,3 +45,15 @@ def first_line(error: BaseException) -> str:
     if isinstance(words, str) and words:  # of the system's and FFmpeg's errors
         return words
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@contextlib.contextmanager
+def decode_errors() -> Iterator[None]:
+    """Make whatever a decoder raises a `DecodeError`: one bad file must not stop the others."""
+    try:
+        yield
+    except (DecodeError, AssertionError, MemoryError):
+        raise
+    except Exception as error:
+        text = first_line(error)
+        raise DecodeError("undecodable", f"{type(error).__name__}: {text}") from error

@@ -1,12 +1,13 @@
-"""The pages of an Ogg file: whether it is one stream, and whether it has its end.
+"""The pages of an Ogg file: whether it is one stream, undamaged, and whether it has its end.
 
-libsndfile reads the first of several streams that lie one behind the other, and takes the last page
-that there is for the end.
+libsndfile reads the first of several streams that lie one behind the other, repeats what lies
+before damage, and takes the last page that there is for the end.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import zlib
 
 from vipann_tf.files.storage import ReadableFile
 
@@ -14,6 +15,8 @@ __all__ = ["OggPages", "read_ogg_pages"]
 
 _HEAD = 27  # bytes of a page before its table of segments
 _FIRST, _LAST = 2, 4  # flags of a page
+# Each byte with its bits in the other order.
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +26,30 @@ class OggPages:
     Attributes:
       streams: Number of streams that begin, at the front or later.
       ended: Whether the last page is marked as its stream's end.
-      damage: Offset of the first bytes that are not a page, or where a page is missing; `None` if
-        there are none.
+      damage: Offset of the first page that is missing or has another checksum, or of the first
+        bytes that are no page; `None` if there are none.
     """
 
     streams: int
     ended: bool
     damage: int | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is one stream without damage, which may lack its end."""
+        return self.streams <= 1 and self.damage is None
+
+    @property
+    def findings(self) -> list[tuple[str, str]]:
+        """Kind and detail of what the user should know."""
+        found = []
+        if self.damage is not None:
+            detail = f"bytes are missing or overwritten from byte {self.damage} on"
+            found.append(("damaged", detail))
+        if not self.ended:
+            detail = "its last page is not marked as the end of the stream; it may have been longer"
+            found.append(("truncated", detail))
+        return found
 
 
 def read_ogg_pages(file: ReadableFile, size: int) -> OggPages:
@@ -58,8 +78,25 @@ def read_ogg_pages(file: ReadableFile, size: int) -> OggPages:
             damage = place
         numbers[serial] = number
         ended = bool(head[5] & _LAST)
-        place += _HEAD + head[26] + sum(file.read(head[26]))
-    return OggPages(streams, ended and place <= size, damage)
+        table = file.read(head[26])
+        page = head + table + file.read(sum(table))
+        if len(table) < head[26] or len(page) < _HEAD + head[26] + sum(table):
+            ended = False  # the last page is cut
+            break
+        if _checksum(page) != head[22:26] and damage is None:
+            damage = place
+        place += len(page)
+    return OggPages(streams, ended, damage)
+
+
+def _checksum(page: bytes) -> bytes:
+    """Return the checksum of a page (RFC 3533, section 6).
+
+    It is the CRC-32 of `zlib` with all bits in the other order, and without its inversions.
+    """
+    blank = page[:22] + bytes(4) + page[26:]
+    mirrored = zlib.crc32(blank.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return mirrored.to_bytes(4, "big").translate(_MIRRORED)
 
 
 def _next_page(file: ReadableFile, place: int) -> int | None:

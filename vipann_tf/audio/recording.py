@@ -12,17 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vipann_tf.audio.errors import DecodeError, first_line
+from vipann_tf.audio.ogg_pages import read_ogg_pages
 from vipann_tf.audio.pcm_header import declared_bytes
 from vipann_tf.audio.signatures import HEAD_BYTES, Signature, identify
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.storage import ReadableFile
 
-__all__ = ["BLOCK_SAMPLES", "HEADERLESS", "Recording", "open_recording"]
+__all__ = ["BLOCK_SAMPLES", "HEADERLESS", "HEADERLESS_DETAIL", "Recording", "open_recording"]
 
 # Samples over all channels in one block: 1 MiB of float32.
 BLOCK_SAMPLES = 262_144
 # Suffixes of samples without a header.
-HEADERLESS = frozenset([".raw", ".pcm", ".sln", ".s16", ".s16le", ".s24", ".s32", ".f32", ".gsm"])
+HEADERLESS = frozenset(
+    [
+        *(".raw", ".pcm", ".sln", ".vox", ".gsm", ".lpc", ".ul", ".ulaw", ".al", ".alaw"),
+        *(".s8", ".u8", ".s16", ".s16le", ".s24", ".s24le", ".s32", ".s32le", ".f32", ".f32le"),
+    ]
+)
+HEADERLESS_DETAIL = (
+    "headerless audio, which does not say its rate and format; convert it, such as"
+    " `ffmpeg -f s16le -ar 48000 -ac 1 -i IN OUT.wav`"
+)
 
 
 class Recording(Protocol):
@@ -81,11 +91,12 @@ def open_recording(file: StrPath | ReadableFile) -> Iterator[Recording]:
 
 
 def _open(path: str | None, file: ReadableFile, size: int, signature: Signature) -> Recording:
+    pages = read_ogg_pages(file, size) if signature.family == "ogg" else None
     if signature.family != "coded":
         from vipann_tf.audio.sndfile_recording import NotForLibsndfile, open_sndfile
 
         try:
-            return open_sndfile(path, file, size, signature.family)
+            return open_sndfile(path, file, size, signature.family, pages)
         except NotForLibsndfile as error:
             if signature.family == "unknown":
                 raise DecodeError("undecodable", _unknown_format(path)) from error
@@ -93,6 +104,8 @@ def _open(path: str | None, file: ReadableFile, size: int, signature: Signature)
 
     sizes = declared_bytes(file, size) if signature.family == "pcm" else None
     recording = AvRecording(file, signature.words)
+    if pages is not None:
+        recording.findings += pages.findings
     if sizes is not None and sizes[1] < sizes[0]:
         recording.findings.append(
             ("truncated", f"it holds {sizes[1]} of the {sizes[0]} bytes that its header declares")
@@ -104,10 +117,7 @@ def _unknown_format(path: str | None) -> str:
     """Return the message for a file that no decoder knows."""
     suffix = os.path.splitext(path)[1].lower() if path is not None else ""
     if suffix in HEADERLESS:
-        return (
-            "headerless audio, which does not say its rate and format; convert it, such as"
-            " `ffmpeg -f s16le -ar 48000 -ac 1 -i IN OUT.wav`"
-        )
+        return HEADERLESS_DETAIL
     return "Format not recognised; if it is audio, convert it: `ffmpeg -i IN OUT.wav`"
 
 

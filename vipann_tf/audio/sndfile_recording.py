@@ -11,7 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from vipann_tf.audio.errors import first_line
-from vipann_tf.audio.ogg_pages import OggPages, read_ogg_pages
+from vipann_tf.audio.ogg_pages import OggPages
 from vipann_tf.audio.pcm_header import PcmHeader, declared_bytes, read_pcm_header
 from vipann_tf.audio.recording import BLOCK_SAMPLES
 from vipann_tf.audio.signatures import Family
@@ -29,7 +29,7 @@ class NotForLibsndfile(Exception):
 
 
 def open_sndfile(
-    path: str | None, file: ReadableFile, size: int, family: Family
+    path: str | None, file: ReadableFile, size: int, family: Family, pages: OggPages | None
 ) -> SndfileRecording:
     """Open a file.
 
@@ -38,12 +38,12 @@ def open_sndfile(
       file: The same file, open.
       size: Its length in bytes.
       family: `pcm`, `ogg` or `unknown`.
+      pages: Its pages, if it is an Ogg file.
 
     Raises:
-      NotForLibsndfile: libsndfile can't open it, or would read only a part of it.
+      NotForLibsndfile: libsndfile can't open it, or would not read it in one piece.
     """
-    pages = read_ogg_pages(file, size) if family == "ogg" else None
-    if pages is not None and pages.streams > 1:
+    if pages is not None and not pages.whole:
         raise NotForLibsndfile
     header = read_pcm_header(file, size) if family == "pcm" else None
     try:
@@ -57,12 +57,23 @@ def open_sndfile(
                 format="RAW",
             )
         else:
-            # By some names libsndfile takes whatever is in a file for samples.
-            known = path is not None and family != "unknown" and not path.lower().endswith(".raw")
-            sound = soundfile.SoundFile(path if known else _Section(file, 0, size))
+            by_name = path is not None and family != "unknown" and _is_harmless(path)
+            sound = soundfile.SoundFile(path if by_name else _Section(file, 0, size))
     except soundfile.SoundFileError as error:
         raise NotForLibsndfile(first_line(error)) from error
     return SndfileRecording(sound, file, size, header, pages)
+
+
+def _is_harmless(path: str) -> bool:
+    """Return whether soundfile can be given a path, and decides nothing by it.
+
+    It takes what is in a file called `.raw` for samples, and encodes names as Unicode.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return not path.lower().endswith(".raw")
 
 
 class SndfileRecording:
@@ -96,7 +107,7 @@ class SndfileRecording:
         elif pages is None:
             self._compare(declared_bytes(file, size))
         if pages is not None:
-            self._doubt(pages)
+            self.findings += pages.findings
 
     def blocks(self, start_s: float) -> Iterator[NDArray[np.float32]]:
         """Yield float32 [samples, channels] from a time on."""
@@ -139,20 +150,6 @@ class SndfileRecording:
         """Take the declared length from bytes of samples declared and present."""
         if sizes is not None and sizes[1]:
             self.declared_s = self._sound.frames / self.rate_hz * max(1.0, sizes[0] / sizes[1])
-
-    def _doubt(self, pages: OggPages) -> None:
-        if pages.damage is not None:
-            self.findings.append(
-                ("damaged", f"bytes are missing or overwritten from byte {pages.damage} on")
-            )
-        if not pages.ended:
-            self.findings.append(
-                (
-                    "truncated",
-                    "its last page is not marked as the end of the stream; it may have been longer"
-                    f" than its {self.measure_s():.3f} s",
-                )
-            )
 
 
 class _Section(io.RawIOBase):

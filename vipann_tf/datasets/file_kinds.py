@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 
+from vipann_tf.audio.recording import HEADERLESS, HEADERLESS_DETAIL
 from vipann_tf.datasets.base import Rejection
 
 __all__ = ["AUDIO_SUFFIXES", "count_suffixes", "is_companion", "is_hidden", "suffix", "unusable"]
@@ -23,15 +24,12 @@ AUDIO_SUFFIXES = _suffixes(
     " svx sph nist voc ircam paf pvf htk sds avr xi sd2"
     # FFmpeg
     " m4a m4b m4r mp4 m4v aac adts ac3 eac3 wma asf wv ape tta tak mpc shn spx amr awb 3gp 3gpp 3g2"
-    " mka mkv webm weba dsf dff dts ra rm gsm oma qcp"
+    " mka mkv webm weba dsf dff dts ra rm oma qcp"
     # sound in films
     " mov avi flv mpg mpeg mts m2ts wmv ogv f4v"
     # compressed recordings of wildlife recorders
     " w4v wac"
 )
-
-# Samples without a header: their rate, width and channels stand nowhere.
-_HEADERLESS = _suffixes("raw pcm sln vox s8 u8 s16 s16le s24le s32le f32 f32le ul ulaw al alaw lpc")
 
 # They may hold sounds.
 _ARCHIVES = _suffixes("zip 7z rar tar gz tgz bz2 xz zst iso aup3 band logicx")
@@ -99,14 +97,8 @@ def unusable(path: str, name: str) -> Rejection | None:
     kind = suffix(name)
     if kind in AUDIO_SUFFIXES or is_companion(name):
         return None
-    if kind in _HEADERLESS:
-        return Rejection(
-            path,
-            name,
-            "headerless",
-            "samples without a header; say how they were recorded, such as"
-            " ffmpeg -f s16le -ar 16000 -ac 1 -i IN OUT.wav",
-        )
+    if kind in HEADERLESS:
+        return Rejection(path, name, "headerless", HEADERLESS_DETAIL)
     if kind in _ARCHIVES:
         return Rejection(path, name, "archive", "unpack it, or export its sound")
     fix = "give it that of its format, such as .wav, or convert it: ffmpeg -i IN OUT.wav"
