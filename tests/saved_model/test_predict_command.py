@@ -19,6 +19,9 @@ from vipann_tf.saved_model.metadata import TrainingData
 from vipann_tf.saved_model.predict import Answer, Predictor, Refusal
 from vipann_tf.saved_model.server import RequestRefused
 
+# A name in another encoding, where the system has such names.
+LATIN = os.fsdecode(b"caf\xe9") if sys.platform == "linux" else "caf\u00e9"
+
 
 @pytest.fixture(scope="module")
 def model(exported):
@@ -80,14 +83,13 @@ def test_channels_are_chosen(model, tmp_path):
 def test_one_bad_file_does_not_silence_the_others(model, tmp_path):
     """Whatever is wrong with it: one line, exit status 1, and everything else is answered."""
     good = wav(events(1.0))
-    undecodable = tmp_path / os.fsdecode(b"caf\xe9.wav") if os.name == "posix" else tmp_path / "x"
     bad = [
         write(tmp_path / "raw.RAW", good[44:]),
         write(tmp_path / "page.wav", b"<html></html>"),
         write(tmp_path / "scale.wav", wav(30_000 * events(1.0), subtype="FLOAT")),
         str(tmp_path),
         str(tmp_path / "missing.wav"),
-        write(undecodable, b"nothing"),
+        write(tmp_path / f"{LATIN}.wav", b"nothing"),
     ]
     files = [write(tmp_path / f"{i}.wav", wav(events(1.0 + 0.01 * i))) for i in range(3)]
     result = run(model, files[0], *bad, *files[1:], "--format", "csv", "--top", "1")
@@ -98,6 +100,15 @@ def test_one_bad_file_does_not_silence_the_others(model, tmp_path):
     assert "ffmpeg -f s16le" in errors[0]
     assert "divide 16-bit integers by 32768" in errors[2]
     assert f"a directory; name its files: {tmp_path}/*.wav" in errors[3]
+
+
+def test_names_in_other_encodings_are_answered(model, tmp_path):
+    """By both decoders: what a system can name, it can open."""
+    contents = {"wav": wav(events(1.0)), "ogg": wav(events(1.0), subtype="VORBIS", format="OGG")}
+    contents["mp3"] = encode(events(1.0), "libmp3lame", "mp3")
+    files = [write(tmp_path / f"{LATIN}.{x}", content) for x, content in contents.items()]
+    answers = Predictor(connect(model)).answer(files)
+    assert [type(answer) for answer in answers] == 3 * [Answer], answers
 
 
 def test_answers_come_before_all_files_are_read(model, tmp_path):

@@ -14,7 +14,6 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.load import load_signatures
 from vipann_tf.saved_model.metadata import (
     MAX_DRAWS,
-    MIN_SECONDS,
     ModelInfo,
     check_draws,
     read_labels,
@@ -97,9 +96,38 @@ class Connection:
             or the server refuses them.
           UserError: No server answers.
         """
+        inputs: Arrays = {"waveform": self._fitted(waveforms)}
+        exported = (self.num_draws, self.seed) == (self.info.num_draws, self.info.seed)
+        # `serving_default` uses stored draws, and has no scalar inputs, which a batching server
+        # would refuse.
+        if exported and not each_draw:
+            return self.endpoint.ask("serving_default", inputs)
+        inputs["num_samples"] = np.array(self.num_draws, np.int32)
+        inputs["seed"] = np.array(self.seed, np.int64)
+        return self.endpoint.ask("monte_carlo", inputs)
+
+    def embed(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the embeddings of waveforms of one length by the posterior-mean network.
+
+        Args:
+          waveforms: As in `ask`; those that are too short are padded in the same way.
+
+        Returns:
+          float32 `[batch, size]`.
+
+        Raises:
+          RequestRefused: As in `ask`.
+          UserError: As in `ask`.
+        """
+        found: NDArray[np.float32] = self.endpoint.ask(
+            "embed", {"waveform": self._fitted(waveforms)}
+        )["embedding"]
+        return found
+
+    def _fitted(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Pad waveforms that are too short for the model; refuse those that it can't take."""
         sample_rate_hz, fixed_s = self.info.sample_rate_hz, self.info.fixed_seconds
-        least = round((fixed_s or MIN_SECONDS) * sample_rate_hz)
-        missing = least - waveforms.shape[1]
+        missing = round(self.info.least_seconds * sample_rate_hz) - waveforms.shape[1]
         if fixed_s and missing < 0:
             raise RequestRefused(
                 f"it is {waveforms.shape[1] / sample_rate_hz:g} s long, and this model was "
@@ -109,15 +137,7 @@ class Connection:
             check_scale(waveforms)  # models of earlier versions don't
         except ValueError as error:
             raise RequestRefused(str(error)) from error
-        inputs: Arrays = {"waveform": np.pad(waveforms, [(0, 0), (0, max(missing, 0))])}
-        exported = (self.num_draws, self.seed) == (self.info.num_draws, self.info.seed)
-        # `serving_default` uses stored draws, and has no scalar inputs, which a batching server
-        # would refuse.
-        if exported and not each_draw:
-            return self.endpoint.ask("serving_default", inputs)
-        inputs["num_samples"] = np.array(self.num_draws, np.int32)
-        inputs["seed"] = np.array(self.seed, np.int64)
-        return self.endpoint.ask("monte_carlo", inputs)
+        return np.pad(waveforms, [(0, 0), (0, max(missing, 0))])
 
 
 def connect(

@@ -11,7 +11,7 @@ from vipann_tf.audio.windows import sliding_windows
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.notices import Notice
-from vipann_tf.saved_model.metadata import MIN_SECONDS, ModelInfo
+from vipann_tf.saved_model.metadata import ModelInfo
 
 __all__ = ["Hearing"]
 
@@ -23,6 +23,10 @@ class Hearing:
       info: Metadata of the model.
       channel: What to hear of several channels.
       time_expansion: How many times to slow recordings down; by default as the model was trained.
+
+    Attributes:
+      decoder: What reads the recordings; its findings are those of this object.
+      time_expansion: How many times recordings are slowed down.
 
     Raises:
       UserError: The model was trained on recordings of another time expansion.
@@ -39,10 +43,9 @@ class Hearing:
                 " data that was prepared with it"
             )
         self.time_expansion = trained
-        # A connection pads what is shorter.
-        self._least_s = (info.fixed_seconds or MIN_SECONDS) / trained
+        self._least_s = info.least_seconds / trained
         self._found: list[tuple[str, str]] = []
-        self._decoder = Decoder(
+        self.decoder = Decoder(
             info.sample_rate_hz,
             channel=channel,
             time_expansion=trained,
@@ -56,10 +59,8 @@ class Hearing:
           DecodeError: There is no usable waveform.
         """
         self._found.clear()
-        waveform = self._decoder.read(path)
-        missing_s = self._least_s - len(waveform) / self._decoder.samples_per_second
-        if missing_s > NEGLIGIBLE_S:
-            self._found.append(padded(self._least_s - missing_s, missing_s))
+        waveform = self.decoder.read(path)
+        self.note_padding(waveform)
         return waveform
 
     def windows(
@@ -71,7 +72,20 @@ class Hearing:
           DecodeError: The recording can't be read to its end.
         """
         self._found.clear()
-        return sliding_windows(self._decoder, path, window_s, hop_s)
+        for start_s, waveform in sliding_windows(self.decoder, path, window_s, hop_s):
+            self.note_padding(waveform)
+            yield start_s, waveform
+
+    def note_padding(self, waveform: NDArray[np.float32]) -> None:
+        """Note that a waveform is so short that a connection pads it, if it is."""
+        missing_s = self._least_s - len(waveform) / self.decoder.samples_per_second
+        if missing_s > NEGLIGIBLE_S:
+            self._found.append(padded(self._least_s - missing_s, missing_s))
+
+    @property
+    def findings(self) -> list[tuple[str, str]]:
+        """Kind and detail of what is to be known of the recording, once it was read."""
+        return list(self._found)
 
     def notices(self, path: StrPath) -> tuple[Notice, ...]:
         """Return what is to be known of the recording that was read last, once it was read."""

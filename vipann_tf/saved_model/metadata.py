@@ -100,6 +100,11 @@ class ModelInfo(pydantic.BaseModel):
     licence: str | None = None
 
     @property
+    def least_seconds(self) -> float:
+        """Length to which shorter waveforms are padded before the network hears them."""
+        return self.fixed_seconds or MIN_SECONDS
+
+    @property
     def time_expansion(self) -> float:
         """How many times recordings are slowed down before the model hears them."""
         return self.data.time_expansion if self.data else 1.0
