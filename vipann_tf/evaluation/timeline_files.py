@@ -33,45 +33,8 @@ class Timeline(Protocol):
         """Write what can only be written at the end."""
 
 
-class _Csv:
-    """One row per window and label."""
-
-    def __init__(
-        self,
-        file: TextIO,
-        recording: TabledRecording,
-        labels: Sequence[str],
-        top: int,
-        _: Threshold,
-    ):
-        self._writer, self._path = csv.writer(file, lineterminator="\n"), recording.path
-        self._labels, self._top = labels, top
-        self._writer.writerow(
-            [
-                "file",
-                "start_s",
-                "end_s",
-                "label",
-                *_WINDOW_COLUMNS,
-                "total",
-                "aleatoric",
-                "epistemic",
-            ]
-        )
-
-    def add(self, window: Window) -> None:
-        start = [self._path, f"{window.start_s:.3f}", f"{window.end_s:.3f}"]
-        clip = [f"{x:.6f}" for x in (window.total, window.aleatoric, window.epistemic)]
-        for label in _top(window, self._top):
-            numbers = [f"{x:.6f}" for x in _numbers(window, label)]
-            self._writer.writerow([*start, self._labels[label], *numbers, *clip])
-
-    def close(self) -> None:
-        pass
-
-
-class _Json:
-    """One object and line per window."""
+class _EveryWindow:
+    """All windows, as they come."""
 
     def __init__(
         self,
@@ -82,6 +45,33 @@ class _Json:
         _: Threshold,
     ):
         self._file, self._path, self._labels, self._top = file, recording.path, labels, top
+        self._begin()
+
+    def _begin(self) -> None:
+        """Write what is before the first window."""
+
+    def close(self) -> None:
+        pass
+
+
+class _Csv(_EveryWindow):
+    """One row per window and label."""
+
+    def _begin(self) -> None:
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        columns = ["file", "start_s", "end_s", "label", *_WINDOW_COLUMNS]
+        self._writer.writerow([*columns, "total", "aleatoric", "epistemic"])
+
+    def add(self, window: Window) -> None:
+        start = [self._path, f"{window.start_s:.3f}", f"{window.end_s:.3f}"]
+        clip = [f"{x:.6f}" for x in (window.total, window.aleatoric, window.epistemic)]
+        for label in _top(window, self._top):
+            numbers = [f"{x:.6f}" for x in _numbers(window, label)]
+            self._writer.writerow([*start, self._labels[label], *numbers, *clip])
+
+
+class _Json(_EveryWindow):
+    """One object and line per window."""
 
     def add(self, window: Window) -> None:
         document = {
@@ -100,9 +90,6 @@ class _Json:
             ],
         }
         self._file.write(json.dumps(document) + "\n")
-
-    def close(self) -> None:
-        pass
 
 
 class _Stretches:

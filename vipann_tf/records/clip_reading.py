@@ -17,7 +17,7 @@ from vipann_tf.files import storage
 from vipann_tf.files.storage import ReadableFile
 from vipann_tf.notices import Notice
 
-__all__ = ["CROPS", "ClipReader", "ClipReading", "Crop"]
+__all__ = ["AS_RECORDED", "CROPS", "ClipReader", "ClipReading", "Crop"]
 
 # Which part of a recording that is longer than a clip becomes the clip.
 Crop = Literal["first", "center", "loudest"]
@@ -25,6 +25,14 @@ CROPS: tuple[Crop, ...] = get_args(Crop)
 
 # Step between the beginnings that are compared to find the loudest part, in seconds of the clip.
 _LOUDEST_STEP_S = 0.1
+
+
+def check_expansion(time_expansion: float) -> None:
+    """Raise a `UserError` for a time expansion that is not allowed."""
+    if not 1 <= time_expansion <= 100:
+        raise UserError(
+            f"time expansion is {time_expansion:g}; use 1 (none) to 100, usually 10 for bats"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +58,8 @@ class ClipReading:
             raise UserError(f"crop is {self.crop!r}; use one of {', '.join(CROPS)}")
 
 
-def check_expansion(time_expansion: float) -> None:
-    """Raise a `UserError` for a time expansion that is not allowed."""
-    if not 1 <= time_expansion <= 100:
-        raise UserError(
-            f"time expansion is {time_expansion:g}; use 1 (none) to 100, usually 10 for bats"
-        )
+# As it was recorded: all channels, from the front, at its own speed.
+AS_RECORDED = ClipReading()
 
 
 class ClipReader:

@@ -16,7 +16,7 @@ from vipann_tf.files import storage
 from vipann_tf.files.paths import StrPath
 from vipann_tf.files.staging import WORK, resumable_directory
 from vipann_tf.notices import Notice
-from vipann_tf.records.clip_reading import ClipReading
+from vipann_tf.records.clip_reading import AS_RECORDED, ClipReading
 from vipann_tf.records.empty_labels import empty_label_notices
 from vipann_tf.records.executors import Executor, choose_executor
 from vipann_tf.records.job import WorkerDied
@@ -51,7 +51,7 @@ def prepare(
     workers: int | None = None,
     overwrite: bool = False,
     strict: bool = False,
-    reading: ClipReading = ClipReading(),  # noqa: B008  it is frozen
+    reading: ClipReading = AS_RECORDED,
     runner: str | None = None,
     beam_options: Sequence[str] = (),
     on_progress: Progress | None = None,
@@ -96,7 +96,7 @@ def prepare(
     plan = plan_shards(
         source, seconds=recorded_s * slow, sample_rate_hz=sample_rate_hz, shards=shards
     )
-    if source.decode is not None and reading != ClipReading():
+    if source.decode is not None and reading != AS_RECORDED:
         raise UserError(f"dataset {source.name} is not read from files; leave options of files out")
     if not plan.clips:
         raise UserError(none_usable(source, plan.rejected))

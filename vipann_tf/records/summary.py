@@ -24,7 +24,7 @@ from vipann_tf.records.schema import (
 )
 from vipann_tf.records.shards import ShardResult
 
-__all__ = ["none_usable", "read_notices", "summarize", "write_summary"]
+__all__ = ["none_usable", "read_notices", "summarize", "table_csv", "write_summary"]
 
 
 def summarize(
@@ -58,9 +58,9 @@ def write_summary(
 ) -> None:
     """Write all files of a dataset directory but the shards, dataset.json last."""
     with storage.open_write(storage.join(directory, REJECTED_FILE)) as file:
-        file.write(_csv(Rejection, rejected))
+        file.write(table_csv(Rejection, rejected))
     with storage.open_write(storage.join(directory, NOTICES_FILE)) as file:
-        file.write(_csv(Notice, notices))
+        file.write(table_csv(Notice, notices))
     if info.task == "multilabel":
         sets = {
             split: merge_label_sets(shard.label_sets for shard in shards)
@@ -119,7 +119,8 @@ def _split_info(shards: Sequence[ShardResult]) -> SplitInfo:
     )
 
 
-def _csv(kind: type[Rejection | Notice], rows: Iterable[Rejection | Notice]) -> bytes:
+def table_csv(kind: type[Rejection | Notice], rows: Iterable[Rejection | Notice]) -> bytes:
+    """Return rejections or notices as a CSV file, sorted, with a header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in dataclasses.fields(kind)])
