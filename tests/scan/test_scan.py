@@ -16,6 +16,7 @@ import pytest
 
 from tests.helpers.recordings import encode, events, wav
 from vipann_tf.cli import main
+from vipann_tf.files.locking import locked
 from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.timeline import Listener
 from vipann_tf.scan import plan as plan_module
@@ -103,7 +104,8 @@ def test_what_became_of_the_recordings(season, scanned):
     state = {name: table[str(season / name)] for name in names}
     assert [state[name]["windows"] for name in names[:3]] == [18, 1, 5]
     assert state["a/long.wav"]["heard_s"] == pytest.approx(18.3, abs=1e-3)
-    assert 3 <= state["b/damaged.wav"]["heard_s"] <= 6
+    # It is damaged at 6 s; the unit behind it is answered from 7 s on.
+    assert state["b/damaged.wav"]["heard_s"] < 8
     assert "non-finite" in state["b/damaged.wav"]["error"]
     assert "length: it holds" in state["b/half.wav"]["notices"]
     assert "not audio but text" in state["b/text.wav"]["error"]
@@ -176,6 +178,16 @@ def test_killed_again_and_again_it_ends_with_the_same_rows(model, season, scanne
     assert not list(out.rglob("*.draft*"))
 
 
+def test_half_written_files_of_a_killed_run_are_removed(model, season, scanned, tmp_path):
+    copy = pathlib.Path(shutil.copytree(scanned[0], tmp_path / "copy"))
+    (copy / "windows/part-000000.parquet.draft17").write_bytes(b"half")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_module, "UNIT_S", 8.0)
+        run(model, season, "--out", copy)
+    assert not list(copy.rglob("*.draft*"))
+    same(scanned[0], copy)
+
+
 class TestRefusals:
     @pytest.fixture
     def copy(self, scanned, tmp_path):
@@ -216,6 +228,18 @@ class TestRefusals:
         result = run(model, season / "a", "--out", copy, "--overwrite", "--hop", "2")
         assert result.exit_code == 0, result.output
         assert len(rows(copy)["start_s"]) == 11
+
+    def test_nothing_is_removed_from_a_run_that_is_alive(self, model, season, copy):
+        with locked(copy):
+            result = run(model, season, "--out", copy, "--overwrite")
+        assert result.exit_code == 1 and "another run is making" in result.stderr
+        assert len(list(copy.glob("windows/*.parquet"))) > 1
+
+    @pytest.mark.parametrize("content", ["", "{}", '{"settings": 1}', "[1, 2]"])
+    def test_a_damaged_state_is_one_line(self, model, season, copy, content):
+        (copy / "scan.json").write_text(content)
+        result = run(model, season, "--out", copy)
+        assert result.exit_code == 1 and "--overwrite" in result.stderr, result.output
 
     def test_another_directory_is_left_alone(self, model, season, tmp_path):
         (tmp_path / "mine").write_text("")

@@ -184,14 +184,13 @@ def scan(
     for path in write_scan_tables(out, planned, styles):
         click.echo(f"Wrote {path}")
     if extract is not None:
-        keys = ("recording", "label", "start_s", "end_s", "probability", "epistemic")
         count, notices = clips.extract(
             out,
-            [tuple(row[key] for key in keys) for row in read_detections(out)],
+            read_detections(out),
+            planned.recordings,
             count=extract,
             choice=extract_by,
             window_s=settings.window_s,
-            sample_rate_hz=info.sample_rate_hz,
             channel=channel,
         )
         print_notices(notices)

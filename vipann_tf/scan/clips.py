@@ -7,20 +7,21 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from vipann_tf.audio.channels import Channel
 from vipann_tf.audio.decoding import Decoder
 from vipann_tf.audio.errors import DecodeError
 from vipann_tf.errors import UserError
-from vipann_tf.files import storage
 from vipann_tf.notices import Notice
+from vipann_tf.scan.recordings import Recording, opened
 
-__all__ = ["CHOICES", "CLIPS", "Choice", "FoundClip", "extract"]
+__all__ = ["CHOICES", "CLIPS", "Choice", "extract"]
 
 CLIPS = "clips"
 LIST_FILE = "clips.csv"
@@ -28,33 +29,34 @@ LIST_FILE = "clips.csv"
 Choice = Literal["best", "random", "uncertain"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 
-# recording, label, begin, end, probability, epistemic
-FoundClip = tuple[str, str, float, float, float, float]
+# A detection, by the columns of its Parquet file.
+Row = Mapping[str, Any]
 
 
 def extract(
     out: str,
-    found: Sequence[FoundClip],
+    detections: Iterable[Row],
+    recordings: Iterable[Recording],
     *,
     count: int,
     choice: Choice,
     window_s: float,
-    sample_rate_hz: int,
     channel: Channel,
 ) -> tuple[int, list[Notice]]:
     """Cut the chosen detections of each label out, a window long, around their middles.
 
-    Writes `clips/LABEL/NAME_BEGIN.wav` (16-bit, mono, at the model's sample rate, at the speed of
-    the recording) and `clips/clips.csv`, with the columns `filename`, `labels` (what was detected:
-    correct it), `group` (the recording) and `notes`. Clips of an earlier call are removed.
+    Writes `clips/LABEL/NAME_BEGIN.wav` (16-bit, mono, at the rate and speed of the recording, so
+    that nothing of ultrasound is lost) and `clips/clips.csv`, with the columns `filename`, `labels`
+    (what was detected: correct it), `group` (the recording) and `notes`. Clips of an earlier call
+    are removed.
 
     Args:
       out: Directory of the scan.
-      found: All detections.
+      detections: All detections, see `summary.read_detections`.
+      recordings: Those of the scan.
       count: Clips of each label, at most.
       choice: Which detections.
-      window_s: Length of a clip.
-      sample_rate_hz: Sample rate of the clips.
+      window_s: Length of a clip, in seconds.
       channel: What to hear of several channels.
 
     Returns:
@@ -68,51 +70,54 @@ def extract(
     folder = os.path.join(out, CLIPS)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    by_label: dict[str, list[FoundClip]] = {}
-    for detection in found:
-        by_label.setdefault(detection[1], []).append(detection)
-    decoder = Decoder(sample_rate_hz, channel=channel)
-    rows, notices, names = [], [], set()
-    for label, detections in sorted(by_label.items()):
-        for recording, _, begin_s, end_s, probability, epistemic in _chosen(
-            detections, count, choice
-        ):
-            start_s = max(0.0, (begin_s + end_s - window_s) / 2)
+    named = {recording.name: recording for recording in recordings}
+    by_label: dict[str, list[Row]] = {}
+    for row in detections:
+        by_label.setdefault(row["label"], []).append(row)
+    listed: list[list[str]] = []
+    notices: list[Notice] = []
+    names: set[str] = set()
+    for label, rows in sorted(by_label.items()):
+        for row in sorted(rows, key=lambda row: _rank(row, choice))[:count]:
+            recording = named[row["recording"]]
+            start_s = max(0.0, (row["start_s"] + row["end_s"] - window_s) / 2)
             try:
-                waveform = _read(decoder, recording, start_s, window_s)
+                waveform = _read(recording, start_s, window_s, channel)
             except DecodeError as error:
-                notices.append(Notice(recording, "", "no-clip", f"at {start_s:.3f} s: {error}"))
+                detail = f"at {start_s:.3f} s: {error}"
+                notices.append(Notice(recording.name, "", "no-clip", detail))
                 continue
-            name = f"{_plain(label)}/{_plain(_stem(recording))}_{start_s:.3f}.wav"
+            name = f"{_plain(label)}/{_plain(_stem(recording.name))}_{start_s:.3f}.wav"
             while name in names:  # two recordings of one name
                 name = f"{name[:-4]}_.wav"
             names.add(name)
             path = os.path.join(folder, name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            soundfile.write(path, np.clip(waveform, -1, 1), sample_rate_hz, subtype="PCM_16")
-            notes = f"probability {probability:.3f}, epistemic {epistemic:.3f} nats"
-            rows.append([name, label, recording, notes])
+            soundfile.write(path, np.clip(waveform, -1, 1), recording.rate_hz, subtype="PCM_16")
+            notes = f"probability {row['probability']:.3f}, epistemic {row['epistemic']:.3f} nats"
+            listed.append([name, label, recording.name, notes])
     with open(os.path.join(folder, LIST_FILE), "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["filename", "labels", "group", "notes"])
-        writer.writerows(rows)
-    return len(rows), notices
+        writer.writerows(listed)
+    return len(listed), notices
 
 
-def _chosen(detections: list[FoundClip], count: int, choice: Choice) -> list[FoundClip]:
+def _rank(row: Row, choice: Choice) -> tuple[Any, ...]:
+    """Return what a choice sorts by; the same detections come first in every run."""
+    place = (row["recording"], row["start_s"])
     if choice == "best":
-        key = lambda x: (-x[4], x)  # noqa: E731
-    elif choice == "uncertain":
-        key = lambda x: (-x[5], x)  # noqa: E731
-    else:  # the same ones in every run
-        key = lambda x: (hashlib.blake2b(repr(x[:3]).encode()).digest(), x)  # noqa: E731
-    return sorted(detections, key=key)[:count]
+        return -row["probability"], *place
+    if choice == "uncertain":
+        return -row["epistemic"], *place
+    return hashlib.blake2b(repr(place).encode()).digest(), *place
 
 
-def _read(decoder: Decoder, recording: str, start_s: float, window_s: float) -> np.ndarray:
-    if not storage.is_remote(recording):
-        return decoder.read(recording, offset_s=start_s, duration_s=window_s)
-    with storage.RemoteFile(recording) as file:
+def _read(
+    recording: Recording, start_s: float, window_s: float, channel: Channel
+) -> NDArray[np.float32]:
+    decoder = Decoder(recording.rate_hz, channel=channel)
+    with opened(recording.path) as file:
         return decoder.read(file, offset_s=start_s, duration_s=window_s)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 import queue
 import threading
 import time
@@ -14,12 +15,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vipann_tf.audio.decoding import Decoder
 from vipann_tf.audio.errors import DecodeError
 from vipann_tf.errors import UserError
-from vipann_tf.saved_model.connection import Arrays, Connection, connect
+from vipann_tf.saved_model.connection import Connection, connect
+from vipann_tf.saved_model.hearing import Hearing
 from vipann_tf.saved_model.server import RequestRefused
-from vipann_tf.scan.plan import Piece, Settings, Unit
+from vipann_tf.scan.plan import Settings, Unit
 from vipann_tf.scan.store import MEASURES, Begin, Rows, write_unit
 from vipann_tf.scan.windows import piece_windows
 
@@ -42,7 +43,6 @@ class ScanJob:
       out: Directory of the scan.
       settings: What determines the answers.
       keep: Indices of the labels to keep.
-      time_expansion: How many times recordings are slowed down.
       begins: When each recording began.
       units: Name -> unit, those that are not finished.
       server: Address of a TensorFlow Serving to ask instead of loading the model.
@@ -55,7 +55,6 @@ class ScanJob:
     out: str
     settings: Settings
     keep: tuple[int, ...]
-    time_expansion: float
     begins: Mapping[str, Begin]
     units: Mapping[str, Unit]
     server: str | None = None
@@ -78,7 +77,7 @@ class ScanJob:
         _share_cores(self.threads)
         connection = _connection(
             *(self.model, self.settings.num_draws, self.settings.seed),
-            *(self.server, self.deadline_s, self.trust),
+            *(self.server, self.deadline_s, self.trust, self.settings.model),
         )
         unit = self.units[name]
         began = time.monotonic()
@@ -98,15 +97,17 @@ class PieceOutcome:
 
     Attributes:
       recording: Path of the recording.
+      start_s: Start of the first window that was answered.
       windows: Number of windows that were answered.
-      heard_s: End of the last of them, in seconds.
+      end_s: End of the last of them, in seconds.
       error: Why there are no more; empty if all were answered.
       findings: Kind and detail of what is to be known.
     """
 
     recording: str
+    start_s: float = math.inf
     windows: int = 0
-    heard_s: float = 0.0
+    end_s: float = 0.0
     error: str = ""
     findings: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
@@ -118,9 +119,10 @@ class _UnitScan:
         self, job: ScanJob, connection: Connection, unit: Unit, on_step: Callable[[str], None]
     ):
         self._job, self._connection, self._unit, self._on_step = job, connection, unit, on_step
-        paths = [piece.recording.path for piece in unit.pieces]
-        self._rows = Rows(paths, [job.begins[path] for path in paths], job.settings.labels)
-        self._outcomes = [PieceOutcome(path) for path in paths]
+        recordings = [piece.recording for piece in unit.pieces]
+        begins = [job.begins[recording.path] for recording in recordings]
+        self._rows = Rows([x.name for x in recordings], begins, job.settings.labels)
+        self._outcomes = [PieceOutcome(x.path) for x in recordings]
         # Windows that wait for others of their length.
         self._waiting: dict[int, list[tuple[int, float, NDArray[np.float32]]]] = {}
 
@@ -145,32 +147,28 @@ class _UnitScan:
         settings = self._job.settings
         for number, piece in enumerate(self._unit.pieces):
             outcome = self._outcomes[number]
-            decoder = self._decoder(piece, outcome)
+            hearing = Hearing(self._connection.info, channel=settings.channel)
             try:
                 for start_s, waveform in piece_windows(
-                    decoder, piece, settings.window_s, settings.hop_s
+                    hearing.decoder, piece, settings.window_s, settings.hop_s
                 ):
+                    hearing.note_padding(waveform)
                     yield number, start_s, waveform
             except DecodeError as error:
                 outcome.error = str(error)
-
-    def _decoder(self, piece: Piece, outcome: PieceOutcome) -> Decoder:
-        return Decoder(
-            self._connection.info.sample_rate_hz,
-            channel=self._job.settings.channel,  # type: ignore[arg-type]
-            time_expansion=self._job.time_expansion,
-            on_finding=lambda kind, detail: outcome.findings.append((kind, detail)),
-        )
+            outcome.findings = hearing.findings
 
     def _answer(self, windows: Sequence[tuple[int, float, NDArray[np.float32]]]) -> None:
         batch = np.stack([waveform for _, _, waveform in windows])
         try:
             answers = self._connection.ask(batch)
-            embeddings = self._embeddings(batch)
+            wanted = self._job.settings.embeddings
+            embeddings = self._connection.embed(batch) if wanted else None
         except RequestRefused as error:
             raise UserError(f"the windows of {self._unit.name} were refused: {error}") from error
         keep = list(self._job.keep)
-        length_s = batch.shape[1] / self._connection.info.sample_rate_hz / self._job.time_expansion
+        info = self._connection.info
+        length_s = batch.shape[1] / info.sample_rate_hz / info.time_expansion
         names = ("probabilities", "label_aleatoric", "label_epistemic")
         assert len(names) == len(MEASURES)
         for row, (number, start_s, _) in enumerate(windows):
@@ -182,14 +180,9 @@ class _UnitScan:
             )
             outcome = self._outcomes[number]
             outcome.windows += 1
-            outcome.heard_s = max(outcome.heard_s, start_s + length_s)
+            outcome.start_s = min(outcome.start_s, start_s)
+            outcome.end_s = max(outcome.end_s, start_s + length_s)
             self._on_step("ok")
-
-    def _embeddings(self, batch: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        if not self._job.settings.embeddings:
-            return None
-        found: Arrays = self._connection.endpoint.ask("embed", {"waveform": batch})
-        return found["embedding"]
 
 
 @functools.lru_cache(maxsize=1)
@@ -200,8 +193,9 @@ def _connection(
     server: str | None,
     deadline_s: float,
     trust: bool,
+    fingerprint: str,
 ) -> Connection:
-    """Connect once per process."""
+    """Connect once per process, and again if the model's files have changed."""
     return connect(
         model,
         num_draws=num_draws,

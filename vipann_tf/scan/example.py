@@ -39,9 +39,5 @@ def embed_example(scan: StrPath, path: StrPath) -> NDArray[np.float32]:
         waveform = Hearing(connection.info).read(path)
     except DecodeError as error:
         raise UserError(f"{path}: {error}") from error
-    least = round((connection.info.fixed_seconds or 1.0) * connection.info.sample_rate_hz)
-    padded = np.pad(waveform, (0, max(0, least - len(waveform))))
-    found: NDArray[np.float32] = connection.endpoint.ask("embed", {"waveform": padded[None]})[
-        "embedding"
-    ][0]
-    return found
+    embedding: NDArray[np.float32] = connection.embed(waveform[None])[0]
+    return embedding

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from vipann_tf.audio.channels import Channel
 from vipann_tf.scan.recordings import Recording
 
 __all__ = ["Piece", "Settings", "Unit", "plan_units", "window_count", "window_start"]
@@ -45,7 +46,7 @@ class Settings:
     hop_s: float
     num_draws: int
     seed: int
-    channel: str | int
+    channel: Channel
     labels: tuple[str, ...]
     embeddings: bool
     start: str = ""

@@ -111,7 +111,9 @@ def plan_scan(
     if unknown:
         raise UserError(f"label {unknown[0]!r} is unknown; the model has {', '.join(every)}")
     keep = [i for i, label in enumerate(every) if not labels or label in labels]
-    recordings = [measure(path) for path in find_recordings(names)]
+    paths, left_out = find_recordings(names)
+    notices += left_out
+    recordings = [measure(path) for path in paths]
     begins = _begins(recordings, start, timezone, notices)
     settings = Settings(
         model=model_fingerprint(model),

@@ -21,9 +21,7 @@ from vipann_tf.files.locking import locked
 from vipann_tf.files.paths import StrPath
 from vipann_tf.records.executors import choose_executor
 from vipann_tf.records.job import WorkerDied
-from vipann_tf.saved_model.metadata import (
-    version_directory,
-)
+from vipann_tf.saved_model.metadata import version_directory
 from vipann_tf.scan import store
 from vipann_tf.scan.engine import ScanJob
 from vipann_tf.scan.plan import fingerprint
@@ -32,6 +30,8 @@ from vipann_tf.scan.recordings import Recording
 from vipann_tf.scan.summary import ScanResult, write_results
 
 __all__ = ["scan"]
+
+_LOCK = ".lock"
 
 
 def scan(
@@ -78,10 +78,13 @@ def scan(
     if not planned.units:
         raise UserError(_none_usable(planned.recordings))
     out = os.path.abspath(out)
-    _make_room(out, overwrite)
+    _check_place(out)
     try:
-        with locked(out):
+        with locked(out, name=_LOCK):
+            if overwrite:
+                _empty(out)
             _begin(out, model, planned)
+            store.remove_drafts(out)
             todo = [unit for unit in planned.units if not store.is_done(out, unit.name)]
             left = sum(piece.last - piece.first for unit in todo for piece in unit.pieces)
 
@@ -95,7 +98,6 @@ def scan(
                 out=out,
                 settings=planned.settings,
                 keep=tuple(planned.keep),
-                time_expansion=planned.info.time_expansion,
                 begins=planned.begins,
                 units={unit.name: unit for unit in todo},
                 server=server,
@@ -126,16 +128,28 @@ def _none_usable(recordings: Sequence[Recording]) -> str:
     )
 
 
-def _make_room(out: str, overwrite: bool) -> None:
-    if not os.path.isdir(out) or not os.listdir(out):
-        os.makedirs(out, exist_ok=True)
-    elif not os.path.isfile(os.path.join(out, store.SCAN_FILE)):
+def _check_place(out: str) -> None:
+    """Make the directory, unless it is somebody else's."""
+    if not os.path.lexists(out):
+        os.makedirs(out)
+    if not os.path.isdir(out) or (
+        set(os.listdir(out)) - {_LOCK} and not os.path.isfile(os.path.join(out, store.SCAN_FILE))
+    ):
         raise UserError(
             f"{out} exists and is no scan's directory (it has no {store.SCAN_FILE}); choose another"
         )
-    elif overwrite:
-        shutil.rmtree(out)
-        os.makedirs(out)
+
+
+def _empty(out: str) -> None:
+    """Remove an earlier scan; the lock is ours."""
+    for name in os.listdir(out):
+        path = os.path.join(out, name)
+        if name == _LOCK:
+            continue
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.remove(path)
 
 
 def _begin(out: str, model: StrPath, planned: Scan) -> None:
@@ -144,11 +158,17 @@ def _begin(out: str, model: StrPath, planned: Scan) -> None:
     if not os.path.isfile(path):
         _write_state(out, model, planned, complete=False)
         return
-    with open(path, encoding="utf-8") as file:
-        earlier = json.load(file)
-    difference = planned.settings.difference(earlier["settings"])
-    if not difference and earlier["plan"] != fingerprint(planned.units):
-        difference = _changed(earlier["recordings"], planned.recordings)
+    try:
+        with open(path, encoding="utf-8") as file:
+            earlier = json.load(file)
+        difference = planned.settings.difference(earlier["settings"])
+        if not difference and earlier["plan"] != fingerprint(planned.units):
+            difference = _changed(earlier["recordings"], planned.recordings)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}); choose another directory, or add"
+            " --overwrite to start anew"
+        ) from error
     if difference:
         raise UserError(
             f"{out} holds a scan that differs: {difference}; choose another directory, or add"

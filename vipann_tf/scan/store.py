@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
     "is_done",
     "outcome",
     "parts",
+    "remove_drafts",
     "times",
     "write_table",
     "write_unit",
@@ -39,6 +41,7 @@ RECORDINGS_FILE = "recordings.parquet"
 WINDOWS, DETECTIONS = "windows", "detections"
 # Outcome of each unit; with it, the unit is finished.
 OUTCOMES = "outcomes"
+_DRAFT = ".draft"
 # When a recording began, in milliseconds since 1970 in UTC and by the recorder's clock.
 Begin = tuple[int | None, int | None]
 # Numbers of each label, and the start of their columns' names.
@@ -145,9 +148,10 @@ def times(begins: Sequence[Begin], starts_s: Sequence[float]) -> dict[str, Any]:
     pyarrow = import_pyarrow()
     columns = {}
     for i, (name, zone) in enumerate({"time_utc": "UTC", "time_local": None}.items()):
+        known = [begin[i] for begin in begins]
         values = [
-            None if begin[i] is None else begin[i] + round(1000 * start_s)  # type: ignore[operator]
-            for begin, start_s in zip(begins, starts_s, strict=True)
+            None if begin is None else begin + round(1000 * start_s)
+            for begin, start_s in zip(known, starts_s, strict=True)
         ]
         columns[name] = pyarrow.array(values, pyarrow.timestamp("ms", tz=zone))
     return columns
@@ -157,7 +161,7 @@ def write_table(table: pa.Table, path: str) -> None:
     """Write a Parquet file as a whole or not at all."""
     pyarrow = import_pyarrow()
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with replacing(path, f"{path}.draft{os.getpid()}") as file:
+    with replacing(path, f"{path}{_DRAFT}{os.getpid()}") as file:
         pyarrow.parquet.write_table(table, file, compression="zstd")
 
 
@@ -166,8 +170,15 @@ def write_unit(out: str, name: str, table: pa.Table, found: dict[str, Any]) -> N
     write_table(table, os.path.join(out, WINDOWS, f"{name}.parquet"))
     path = _outcome_path(out, name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with replacing(path, f"{path}.draft{os.getpid()}") as file:
+    with replacing(path, f"{path}{_DRAFT}{os.getpid()}") as file:
         file.write(json.dumps(found).encode())
+
+
+def remove_drafts(out: str) -> None:
+    """Remove what a killed run left half written, which others would take for a part of it all."""
+    for folder in (WINDOWS, DETECTIONS, OUTCOMES):
+        for draft in Path(out, folder).glob(f"*{_DRAFT}*"):
+            draft.unlink(missing_ok=True)
 
 
 def is_done(out: str, name: str) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from vipann_tf.datasets.selection_files import Detected, TabledRecording
 from vipann_tf.files.atomic import write_text
 from vipann_tf.notices import Notice
+from vipann_tf.records.summary import table_csv
 from vipann_tf.scan import store
 from vipann_tf.scan.detections import Detection, Detector
 from vipann_tf.scan.tables import write_tables
@@ -52,10 +51,11 @@ class ScanResult:
 
 @dataclasses.dataclass
 class _Heard:
-    """What became of a recording."""
+    """What became of a recording: `heard_s` seconds of it were answered, the last until `end_s`."""
 
     windows: int = 0
     heard_s: float = 0.0
+    end_s: float = 0.0
     error: str = ""
     findings: dict[tuple[str, str], None] = dataclasses.field(default_factory=dict)
 
@@ -71,10 +71,11 @@ def write_results(out: str, planned: Scan, thresholds: NDArray[np.floating[Any]]
     heard = _heard(out, planned)
     counts: dict[str, int] = {}
     rows = []
-    for path, found in _detections(out, planned, thresholds):
+    begins = {x.name: planned.begins[x.path] for x in planned.recordings}
+    for name, found in _detections(out, planned, thresholds):
         label = planned.settings.labels[found.label]
         counts[label] = counts.get(label, 0) + 1
-        rows.append((path, label, found, float(thresholds[found.label])))
+        rows.append((name, label, found, float(thresholds[found.label])))
     pyarrow = store.import_pyarrow()
     single = pyarrow.float32()
     table = pyarrow.table(
@@ -83,9 +84,7 @@ def write_results(out: str, planned: Scan, thresholds: NDArray[np.floating[Any]]
             "label": pyarrow.array([row[1] for row in rows], pyarrow.string()),
             "start_s": pyarrow.array([row[2].start_s for row in rows], pyarrow.float64()),
             "end_s": pyarrow.array([row[2].end_s for row in rows], pyarrow.float64()),
-            **store.times(
-                [planned.begins[row[0]] for row in rows], [row[2].start_s for row in rows]
-            ),
+            **store.times([begins[row[0]] for row in rows], [row[2].start_s for row in rows]),
             "probability": pyarrow.array([row[2].probability for row in rows], single),
             "mean_probability": pyarrow.array([row[2].mean_probability for row in rows], single),
             "epistemic": pyarrow.array([row[2].epistemic for row in rows], single),
@@ -103,7 +102,8 @@ def write_results(out: str, planned: Scan, thresholds: NDArray[np.floating[Any]]
             for kind, detail in state.findings
         ),
     ]
-    _write_notices(out, notices)
+    content = table_csv(Notice, notices).decode()
+    write_text(Path(out) / NOTICES_FILE, content)
     return ScanResult(
         recordings=len(planned.recordings),
         heard_s=sum(state.heard_s for state in heard.values()),
@@ -146,7 +146,7 @@ def write_scan_tables(out: str, planned: Scan, styles: Sequence[str]) -> list[st
         rows.sort(key=lambda found: (found.start_s, found.label))
     slow = planned.info.time_expansion
     recordings = [
-        TabledRecording(x.path, x.rate_hz, x.length_s, slow)
+        TabledRecording(x.name, x.rate_hz, x.length_s, slow)
         for x in planned.recordings
         if not x.error
     ]
@@ -164,7 +164,10 @@ def _heard(out: str, planned: Scan) -> dict[str, _Heard]:
         for piece in store.outcome(out, unit.name)["pieces"]:
             state = heard[piece["recording"]]
             state.windows += piece["windows"]
-            state.heard_s = max(state.heard_s, piece["heard_s"])
+            if piece["windows"]:  # pieces overlap by what windows do
+                begin_s = max(piece["start_s"], state.end_s)
+                state.heard_s += max(0.0, piece["end_s"] - begin_s)
+                state.end_s = max(state.end_s, piece["end_s"])
             state.error = state.error or piece["error"]
             state.findings.update(dict.fromkeys(map(tuple, piece["findings"])))
     return heard
@@ -173,7 +176,7 @@ def _heard(out: str, planned: Scan) -> dict[str, _Heard]:
 def _detections(
     out: str, planned: Scan, thresholds: NDArray[np.floating[Any]]
 ) -> Iterator[tuple[str, Detection]]:
-    """Yield path and detection, recording by recording."""
+    """Yield name and detection, recording by recording."""
     labels = planned.settings.labels
     columns = [
         *("recording", "start_s", "end_s"),
@@ -206,7 +209,7 @@ def _write_recordings(out: str, planned: Scan, heard: dict[str, _Heard]) -> None
     states = [heard[x.path] for x in planned.recordings]
     table = pyarrow.table(
         {
-            "recording": pyarrow.array([x.path for x in planned.recordings], pyarrow.string()),
+            "recording": pyarrow.array([x.name for x in planned.recordings], pyarrow.string()),
             "rate_hz": pyarrow.array([x.rate_hz for x in planned.recordings], pyarrow.int32()),
             "length_s": pyarrow.array([x.length_s for x in planned.recordings], pyarrow.float64()),
             **_begin_columns(planned),
@@ -227,11 +230,3 @@ def _begin_columns(planned: Scan) -> dict[str, Any]:
     begins = [planned.begins[x.path] for x in planned.recordings]
     found = store.times(begins, [0.0] * len(begins))
     return {f"begin_{name.removeprefix('time_')}": column for name, column in found.items()}
-
-
-def _write_notices(out: str, notices: list[Notice]) -> None:
-    text = io.StringIO()
-    writer: Any = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in dataclasses.fields(Notice)])
-    writer.writerows(dataclasses.astuple(notice) for notice in notices)
-    write_text(Path(out) / NOTICES_FILE, text.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -12,10 +11,8 @@ from numpy.typing import NDArray
 
 from vipann_tf.audio.decoding import Decoder
 from vipann_tf.audio.errors import DecodeError
-from vipann_tf.files import storage
-from vipann_tf.files.paths import StrPath
-from vipann_tf.files.storage import ReadableFile
 from vipann_tf.scan.plan import Piece, window_start
+from vipann_tf.scan.recordings import opened
 
 __all__ = ["piece_windows"]
 
@@ -55,7 +52,7 @@ def piece_windows(
     ]
     kept = np.zeros(0, np.float32)
     done = 0
-    with _opened(recording.path) as file:
+    with opened(recording.path) as file:
         for block in decoder.blocks(file, offset_s=offset_s):
             kept = np.concatenate([kept, block])
             while done < len(begins) and first + len(kept) >= begins[done] + samples:
@@ -94,15 +91,3 @@ def _aligned(rate_hz: int, second: float, start_s: float) -> tuple[float, int]:
     step = ratio.denominator
     begin = math.floor(max(0.0, start_s - _RUN_UP_S) * rate_hz) // step * step
     return begin / rate_hz, int(begin * ratio)
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[StrPath | ReadableFile]:
-    if not storage.is_remote(path):
-        yield path
-        return
-    with storage.RemoteFile(path) as file:
-        try:
-            yield file
-        finally:
-            file.check()
