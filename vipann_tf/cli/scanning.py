@@ -82,6 +82,12 @@ if TYPE_CHECKING:  # these import NumPy
 )
 @click.option("--embeddings", is_flag=True, help="Store the embedding of each window, too.")
 @click.option(
+    "--keep-draws",
+    "draws",
+    is_flag=True,
+    help="Store the probabilities of every draw, too: for presence.",
+)
+@click.option(
     "--workers",
     type=int,
     metavar="N",
@@ -110,6 +116,7 @@ def scan(
     timezone: str,
     labels: tuple[str, ...],
     embeddings: bool,
+    draws: bool,
     workers: int | None,
     runner: str | None,
     dry_run: bool,
@@ -145,6 +152,7 @@ def scan(
         channel=channel,
         labels=labels,
         embeddings=embeddings,
+        draws=draws,
         start=start,
         timezone=timezone,
     )
@@ -160,11 +168,16 @@ def scan(
 
     with terminal.progress("Scanning") as show:
 
-        def on_progress(done: int, total: int) -> None:
+        def on_progress(done: int, total: int, detected: int) -> None:
             nonlocal before
             before = done if before is None else before  # of an earlier run
             speed = (done - before) * hop_s / max(time.monotonic() - began, 1e-3)
-            show(done, total, f"windows, {done * hop_s / 3600:.2f} h, {speed:.0f} times real time")
+            show(
+                done,
+                total,
+                f"windows, {done * hop_s / 3600:.2f} h, {speed:.0f} times real time,"
+                f" {detected} with detections",
+            )
 
         result = run(
             model,
@@ -224,26 +237,4 @@ def _print_result(result: "ScanResult", out: str) -> None:
         click.echo(f"Error: {path}: {error}", err=True)
 
 
-@click.command(cls=Command, example="vipann-tf summary scans/may")
-@click.argument("scan", metavar="SCAN")
-@click.option("--out", metavar="FILE.html", help="File to write; by default SCAN/summary.html.")
-@click.option(
-    "--unknown-above",
-    type=float,
-    metavar="NATS",
-    help="Windows of more epistemic uncertainty are unknown to the model; by default the 95 % "
-    "quantile of the scan itself.",
-)
-def summary(scan: str, out: str | None, unknown_above: float | None) -> None:
-    """Write a finished scan's summary: one HTML page that works offline.
-
-    Detections by hour of the day, by day and by recorder, what the model does not know, and the
-    extracted clips.
-    """
-    from vipann_tf.scan.page import write_page
-
-    page = write_page(scan, out, unknown_above=unknown_above)
-    click.echo(f"Wrote {page.path} ({page.recordings} recordings, {page.detections} detections)")
-
-
-COMMANDS = (scan, summary)
+COMMANDS = (scan,)

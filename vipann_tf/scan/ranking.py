@@ -15,7 +15,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.rank import diverse_order
 from vipann_tf.files.paths import StrPath
 from vipann_tf.scan import store
-from vipann_tf.scan.finished import read_state
+from vipann_tf.scan.finished import list_rows, read_state
 
 __all__ = ["RankedWindow", "is_scan", "rank_windows", "similar_windows"]
 
@@ -180,8 +180,7 @@ def _tables(scan: StrPath, state: dict[str, Any], embeddings: bool) -> Iterator[
         found: dict[str, Any] = {name: table.column(name).to_pylist() for name in lists}
         found.update({name: table.column(name).to_numpy() for name in numbers})
         if embeddings:
-            rows = table.column("embedding").combine_chunks()
-            found["embedding"] = rows.flatten().to_numpy().reshape(len(rows), -1)
+            found["embedding"] = list_rows(table, "embedding")
         yield found
 
 
