@@ -99,7 +99,11 @@ if TYPE_CHECKING:  # these import NumPy
     help="Scan on a cluster by Apache Beam: dask, or another of its runners, to which all options "
     "go that are not listed here.",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be scanned; answer nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what would be scanned, and how long it would take; write nothing.",
+)
 @common("num_draws", "seed", "channel", "trust", "server", "deadline")
 @click.option("--overwrite", is_flag=True, help="Start anew, if --out holds a scan.")
 def scan(
@@ -136,6 +140,7 @@ def scan(
     from vipann_tf.saved_model.metadata import read_labels
     from vipann_tf.saved_model.thresholds import label_thresholds, threshold_notices
     from vipann_tf.scan import clips
+    from vipann_tf.scan.estimate import estimate_seconds
     from vipann_tf.scan.planning import plan_scan
     from vipann_tf.scan.run import scan as run
     from vipann_tf.scan.summary import read_detections, write_scan_tables
@@ -162,6 +167,12 @@ def scan(
     print_notices(threshold_notices(info, threshold, read_labels(model), model, window_s=length_s))
     if dry_run:
         _print_plan(planned, out)
+        if planned.units and runner is None:
+            seconds = estimate_seconds(
+                model, planned, server=server, deadline_s=deadline, trust=trust
+            )
+            took = datetime.timedelta(seconds=max(1, round(seconds)))
+            click.echo(f"Estimated time, from one batch on this machine: {took}")
         return
     began, before = time.monotonic(), None
     hop_s = settings.hop_s
