@@ -223,6 +223,9 @@ def calibrate(
 @click.option("--data", metavar="DIR", help="Dataset directory whose clips MODEL ranks.")
 @click.option("--label", metavar="NAME", help="SCAN: rank by the uncertainty of this label.")
 @click.option(
+    "--by-recorder", is_flag=True, help="SCAN: K windows of each recorder, which are folders."
+)
+@click.option(
     "--like", metavar="FILE", help="SCAN with embeddings: rank by likeness to this sound instead."
 )
 @common("num_draws", "seed")
@@ -242,6 +245,7 @@ def rank(
     splits: tuple[str, ...],
     data: str | None,
     label: str | None,
+    by_recorder: bool,
     like: str | None,
     num_draws: int | None,
     seed: int | None,
@@ -257,11 +261,11 @@ def rank(
         for name, given in {"--data": data, "--split": splits}.items():
             if given:
                 raise UserError(f"{model} is a scan, which is ranked itself; leave {name} out")
-        rank_scan(model, by, top, diversity, label, like, style)
+        rank_scan(model, by, top, diversity, label, by_recorder, like, style)
         return
-    for name, given in {"--label": label, "--like": like}.items():
-        if given is not None:
-            raise UserError(f"{name} is for scans, and {model} is none; give a directory of scan")
+    of_scans = {"--label": label, "--by-recorder": by_recorder, "--like": like}
+    for name in (name for name, value in of_scans.items() if value):
+        raise UserError(f"{name} is for scans, and {model} is none; give a directory of scan")
     if data is None:
         raise UserError("rank needs --data DIR, the data set whose clips the model ranks")
 

@@ -13,6 +13,7 @@ def rank_scan(
     top: int,
     diversity: bool,
     label: str | None,
+    by_recorder: bool,
     like: str | None,
     style: str,
 ) -> None:
@@ -20,10 +21,14 @@ def rank_scan(
     from vipann_tf.scan.ranking import rank_windows, similar_windows
 
     if like is None:
-        ranked = rank_windows(path, by=by, top=top, label=label, diversity=diversity)
+        ranked = rank_windows(
+            path, by=by, top=top, label=label, diversity=diversity, by_recorder=by_recorder
+        )
     else:
-        if diversity or label is not None:
-            raise UserError("--like ranks by likeness alone; leave --diversity and --label out")
+        if diversity or label is not None or by_recorder:
+            raise UserError(
+                "--like ranks by likeness alone; leave --diversity, --label and --by-recorder out"
+            )
         from vipann_tf.scan.example import embed_example
 
         by, ranked = "likeness", similar_windows(path, embed_example(path, like), top=top)
