@@ -42,12 +42,21 @@ def check_scale(waveform: np.ndarray[Any, Any]) -> None:
     ValueError: samples must be floats with full scale 1, and these are not: their peak is 23456; \
 divide 16-bit integers by 32768, 24-bit ones by 8388608, and 32-bit ones by 2147483648
     """
-    known = waveform[waveform == waveform]
-    if not known.size:
+    if not waveform.size:
         return
-    peak = max(float(known.max()), -float(known.min()))
-    if peak > FULL_SCALE_LIMIT or (peak > 1 and bool((known % 1 == 0).all())):
+    peak = _peak(waveform)
+    if peak != peak:  # NaN is looked for only then, since that makes a copy
+        waveform = waveform[waveform == waveform]
+        if not waveform.size:
+            return
+        peak = _peak(waveform)
+    if peak > FULL_SCALE_LIMIT or (peak > 1 and bool((waveform.round() == waveform).all())):
         raise ValueError(scale_error(peak))
+
+
+def _peak(waveform: np.ndarray[Any, Any]) -> float:
+    """Return the greatest magnitude; NaN if there is one. It makes no copy."""
+    return max(float(waveform.max()), -float(waveform.min()))
 
 
 def scale_error(peak: float) -> str:

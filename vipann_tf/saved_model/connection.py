@@ -137,7 +137,7 @@ class Connection:
             check_scale(waveforms)  # models of earlier versions don't
         except ValueError as error:
             raise RequestRefused(str(error)) from error
-        return np.pad(waveforms, [(0, 0), (0, max(missing, 0))])
+        return np.pad(waveforms, [(0, 0), (0, missing)]) if missing > 0 else waveforms
 
 
 def connect(
