@@ -124,9 +124,9 @@ def test_the_command(scanned, windows, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--data", "x"], "is a scan, which is ranked itself; leave --data out"),
+        (["--data", "x"], "is a scan, which is ranked itself; leave data out"),
         (["--like", "none.wav"], "none.wav: missing-file"),
-        (["--like", "x", "--diversity"], "--like ranks by likeness alone"),
+        (["--like", "x", "--diversity"], "like ranks by likeness alone"),
         (["--label", "nothing"], "label 'nothing' is unknown; the scan has"),
         (["--label", "nothing", "--by", "total"], "--by total is of a whole window"),
         (["--top", "0"], "top is 0; use 1 or more"),
@@ -138,8 +138,8 @@ def test_wrong_arguments(scanned, arguments, message):
 
 
 def test_a_model_needs_data_and_no_options_of_scans(model):
-    assert "rank needs --data DIR" in run("rank", model).stderr
-    assert "--like is for scans" in run("rank", model, "--like", "x", "--data", "y").stderr
+    assert "rank needs data, the dataset directory" in run("rank", model).stderr
+    assert "like is for scans" in run("rank", model, "--like", "x", "--data", "y").stderr
 
 
 def test_scans_without_embeddings_or_an_end(scanned, tmp_path):
