@@ -139,7 +139,8 @@ def d_prime(auc: float) -> float | None:
 
 def _scorable(labels: BoolArray) -> BoolArray:
     clips = labels.sum(axis=0)
-    return (clips > 0) & (clips < len(labels))
+    scorable: BoolArray = (clips > 0) & (clips < len(labels))
+    return scorable
 
 
 def _by_label(score: Callable[..., float], probs: ArrayLike, labels: ArrayLike) -> FloatArray:

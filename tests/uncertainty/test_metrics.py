@@ -10,7 +10,7 @@ import scipy.stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation import metrics as m
+from vipann_tf.uncertainty import metrics as m
 
 
 def test_multiclass_by_hand():
