@@ -14,7 +14,10 @@ MAY = datetime.datetime(2023, 5, 1)
 
 @dataclasses.dataclass
 class Heard:
-    """A recording: path, windows (start, end, epistemic), detections (label, start), begins."""
+    """A recording: path, windows (start, end, epistemic), detections (label, start), begins.
+
+    `draws` has the probabilities of the label "a" in each window, by draw.
+    """
 
     path: str
     windows: list[tuple[float, float, float]]
@@ -23,6 +26,7 @@ class Heard:
     utc: datetime.datetime | None = None
     error: str = ""
     notices: str = ""
+    draws: list[list[float]] = dataclasses.field(default_factory=list)
 
 
 def write_scan(folder, recordings, *, rows_per_file=7, complete=True):
@@ -36,9 +40,10 @@ def write_scan(folder, recordings, *, rows_per_file=7, complete=True):
             "end_s": end_s,
             **_times(x, start_s),
             "epistemic": epistemic,
+            "draws.a": x.draws[i] if x.draws else None,
         }
         for x in recordings
-        for start_s, end_s, epistemic in x.windows
+        for i, (start_s, end_s, epistemic) in enumerate(x.windows)
     ]
     times = [("time_utc", pa.timestamp("ms", tz="UTC")), ("time_local", pa.timestamp("ms"))]
     schema = pa.schema(
@@ -47,6 +52,7 @@ def write_scan(folder, recordings, *, rows_per_file=7, complete=True):
             *(("start_s", pa.float64()), ("end_s", pa.float64())),
             *times,
             ("epistemic", pa.float32()),
+            ("draws.a", pa.list_(pa.float32(), 3)),
         ]
     )
     parts = [rows[i : i + rows_per_file] for i in range(0, len(rows), rows_per_file)]
@@ -94,6 +100,7 @@ def write_scan(folder, recordings, *, rows_per_file=7, complete=True):
         "hop_s": 1.0,
         "num_draws": 3,
         "seed": 0,
+        "draws": any(x.draws for x in recordings),
         "labels": sorted({label for x in recordings for label, _ in x.detections}),
     }
     state = {

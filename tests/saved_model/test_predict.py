@@ -1,16 +1,14 @@
 """Answers about files: from the SavedModel in this process, and from a server over gRPC."""
 
-import concurrent.futures
 import runpy
-import threading
 
 import click.testing
 import numpy as np
 import pytest
 import soundfile
-import tensorflow as tf
 
 from tests.helpers.exported_models import NUM_DRAWS
+from tests.helpers.model_service import serving
 from tests.helpers.paths import CLIENT
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
@@ -142,49 +140,8 @@ class TestServer:
 
     @pytest.fixture
     def serve(self, exported):
-        grpc = pytest.importorskip("grpc", reason="needs grpcio (the extra `serving`)")
-        apis = "tensorflow_serving.apis"
-        pytest.importorskip(apis, reason="needs tensorflow-serving-api (the extra `serving`)")
-        from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-
-        class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-            def __init__(self):
-                self.failures = []  # (code, text) of the next answers
-                self.requests = []
-                self.silent, self.released = threading.Event(), threading.Event()
-
-            def Predict(self, request, context):  # noqa: N802 (gRPC names it)
-                self.requests.append(request)
-                if self.failures:
-                    context.abort(*self.failures.pop(0))
-                if self.silent.is_set():
-                    self.released.wait(20)
-                if request.model_spec.name != "det-flip":
-                    context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request")
-                signature = exported("det-flip").signatures[request.model_spec.signature_name]
-                inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
-                response = predict_pb2.PredictResponse()
-                try:
-                    answer = signature(**inputs)
-                except tf.errors.InvalidArgumentError as error:
-                    context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
-                for name, value in answer.items():
-                    response.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
-                return response
-
-        service = Service()
-        server = grpc.server(
-            concurrent.futures.ThreadPoolExecutor(4),
-            options=[("grpc.max_receive_message_length", -1)],
-        )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
-        port = server.add_insecure_port("localhost:0")
-        server.start()
-        service.address = f"localhost:{port}"
-        service.codes = grpc.StatusCode
-        yield service
-        service.released.set()
-        server.stop(None).wait()
+        with serving("det-flip", lambda: exported("det-flip").signatures) as service:
+            yield service
 
     def test_as_the_local_model(self, serve, exported, waveforms, sounds):
         model = exported("det-flip")

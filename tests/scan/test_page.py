@@ -7,12 +7,17 @@ import json
 import re
 
 import click.testing
+import numpy as np
 import pytest
 
+from tests.helpers.evaluation_examples import example_results
 from tests.helpers.written_scans import MAY, UTC, Heard, season, write_scan
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
+from vipann_tf.evaluation.results import write_clip_csv
+from vipann_tf.evaluation.summary import summarise
 from vipann_tf.scan.page import write_page
+from vipann_tf.scan.unknown import epistemic_limit
 
 VOID = {"meta", "link", "rect", "br"}
 
@@ -115,7 +120,7 @@ def test_which_clock_and_which_quantile_the_page_says(tmp_path):
     assert "No recording tells when it began" in texts[2] and "By hour" not in texts[2]
     assert "the 95 % quantile of this very scan. So at most 5 % of the windows" in texts[0]
     assert "5.0\N{NO-BREAK SPACE}%".replace("\N{NO-BREAK SPACE}", " ") in texts[0]
-    assert "above 0.2 nats (--unknown-above)" in texts[3] and "by construction" not in texts[3]
+    assert "above 0.2 nats: it was given" in texts[3] and "by construction" not in texts[3]
     assert "47.5 %" in texts[3]  # 19 of 40 windows are above
 
 
@@ -170,6 +175,35 @@ def test_wrong_arguments(tmp_path):
     for value in (-1.0, float("nan"), float("inf")):
         with pytest.raises(UserError, match=f"unknown-above is {value}"):
             write_page(scan, unknown_above=value)
+
+
+def test_what_is_unknown_by_the_results_of_an_evaluation(tmp_path):
+    results = example_results("multiclass", 40)
+    path = tmp_path / "results"
+    path.mkdir()
+    (path / "metrics.json").write_text(json.dumps(summarise(results, resamples=5)))
+    write_clip_csv(results, path / "predictions.csv")
+    labels = list(results.labels)
+    windows = [(float(i), i + 1.0, 0.0) for i in range(4)]
+    heard = Heard("/r/1.wav", windows, [(labels[0], 0.0)], local=MAY)
+    scan = write_scan(tmp_path / "scan", [heard])
+    state = json.loads((scan / "scan.json").read_text())
+    settings = state["settings"] | {"num_draws": results.num_draws}
+    limit, words = epistemic_limit(settings, str(path))
+    # Half a unit of the sixth place, with which predictions.csv writes it.
+    values = results.answers.epistemic
+    assert limit == pytest.approx(np.quantile(values, 0.95, method="higher"), abs=1e-6)
+    assert words.startswith("the 95 % quantile of 40 clips that the model knows")
+    (scan / "scan.json").write_text(json.dumps(state | {"settings": settings}))
+    assert "clips that the model knows" in read(write_page(scan, unknown_above=str(path))).text
+    for wrong, message in (
+        ({"labels": ["zebra"]}, "of another model: it has no label 'zebra'"),
+        ({"num_draws": 99}, "draws and the scan 99; .* evaluate with --num-draws 99"),
+    ):
+        with pytest.raises(UserError, match=message):
+            epistemic_limit(settings | wrong, str(path))
+    with pytest.raises(UserError, match="neither a number nor a directory of results"):
+        epistemic_limit(settings, "0,3")
 
 
 def test_a_list_of_clips_that_a_spreadsheet_saved(tmp_path):

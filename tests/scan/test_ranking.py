@@ -100,6 +100,23 @@ def test_likeness_is_an_exact_search(scanned, windows):
     assert [x.score for x in ranked] == pytest.approx([x["cosine"] for x in nearest], abs=1e-5)
 
 
+def test_of_each_recorder(model, tmp_path):
+    for i, site in enumerate(("north", "south", "south")):
+        (tmp_path / site).mkdir(exist_ok=True)
+        (tmp_path / site / f"{i}.wav").write_bytes(wav(events(8.0 + i, seed=i)))
+    out = tmp_path / "scan"
+    assert run("scan", model, tmp_path, "--out", out).exit_code == 0
+    ranked = rank_windows(out, by="total", top=3, by_recorder=True)
+    rows = sorted(pq.read_table(out / "windows").to_pylist(), key=lambda row: -row["total"])
+    expected = []
+    for site in ("north", "south"):
+        expected += apart([row for row in rows if f"/{site}/" in row["recording"]], 3)
+    assert found_places(ranked) == places(expected)
+    result = run("rank", out, "--by-recorder", "--top", "1", "--format", "csv")
+    assert result.exit_code == 0 and len(result.stdout.splitlines()) == 3
+    assert "by_recorder out" in run("rank", out, "--by-recorder", "--like", "x").stderr
+
+
 def test_the_command(scanned, windows, tmp_path):
     result = run("rank", scanned, "--by", "total", "--top", "3", "--format", "csv")
     assert result.exit_code == 0, result.output

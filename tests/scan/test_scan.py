@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -287,6 +288,7 @@ def test_recordings_by_pattern_list_and_name(model, season, tmp_path):
         assert result.exit_code == 0, result.output
         found = result.stderr.count("Error: ")
         assert f"of {count - found} recordings" in result.stdout
+        assert re.search(r"^Estimated time, .*: 0:00:\d\d$", result.stdout, re.M)
     listed.unlink()
     assert not (tmp_path / "x").exists()
 

@@ -6,9 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import LocalCluster
 
+from tests.helpers.model_service import serving
 from tests.helpers.paths import ROOT
 from tests.helpers.recordings import events, wav
 from vipann_tf.cli import main
+from vipann_tf.saved_model.load import load_signatures
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +28,44 @@ def scan(model, season, out, *arguments):
     return pq.read_table(out / "windows").to_pydict()
 
 
-def test_two_dask_workers_give_the_same_rows(model, season, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    expected = scan(model, season, tmp_path / "here")
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        found = scan(
-            *(model, season, tmp_path / "there", "--runner", "dask"),
-            *("--dask-client-address", cluster.scheduler_address),
-        )
+def same(found, expected):
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         if isinstance(values[0], float):
             np.testing.assert_allclose(found[name], values, atol=1e-6)
         else:
             assert found[name] == values
+
+
+@pytest.fixture(scope="module")
+def here(model, season, tmp_path_factory):
+    return scan(model, season, tmp_path_factory.mktemp("here") / "out")
+
+
+def test_two_dask_workers_give_the_same_rows(model, season, here, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        found = scan(
+            *(model, season, tmp_path / "there", "--runner", "dask"),
+            *("--dask-client-address", cluster.scheduler_address),
+        )
+    same(found, here)
+
+
+def test_a_server_gives_the_same_rows(model, season, here, tmp_path):
+    signatures = load_signatures(model).signatures
+    with serving("det", lambda: signatures) as service:
+        found = scan(model, season, tmp_path / "served", "--server", service.address)
+        same(found, here)
+        assert len(service.requests) == 1  # windows of several recordings share it
+        # What passes does no harm; what does not is one line, and the scan goes on later.
+        service.failures += [(service.codes.UNAVAILABLE, "starting")]
+        command = ["scan", model, str(season), "--out", str(tmp_path / "later"), "--server"]
+        run = click.testing.CliRunner().invoke
+        result = run(main, [*command, f"{service.address}/other"])
+        assert result.exit_code == 1 and "has no model 'other'" in result.stderr
+        assert run(main, [*command, service.address]).exit_code == 0
+    same(pq.read_table(tmp_path / "later/windows").to_pydict(), here)
 
 
 def test_options_that_belong_to_nobody(model, season, tmp_path):

@@ -15,6 +15,7 @@ from vipann_tf.cli import (
     models,
     prediction,
     quickstart,
+    scan_results,
     scanning,
     study,
     training,
@@ -34,7 +35,8 @@ _SECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "Data": (download, data),
     "Training": (training, study),
     "Evaluation": (evaluation,),
-    "Models": (prediction, scanning, models),
+    "Recordings": (scanning, scan_results),
+    "Models": (prediction, models),
 }
 
 

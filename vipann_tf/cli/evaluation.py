@@ -207,6 +207,9 @@ def calibrate(
 @click.option("--data", metavar="DIR", help="Dataset directory whose clips MODEL ranks.")
 @click.option("--label", metavar="NAME", help="SCAN: rank by the uncertainty of this label.")
 @click.option(
+    "--by-recorder", is_flag=True, help="SCAN: K windows of each recorder, which are folders."
+)
+@click.option(
     "--like", metavar="FILE", help="SCAN with embeddings: rank by likeness to this sound instead."
 )
 @common("num_draws", "seed")
@@ -226,6 +229,7 @@ def rank(
     splits: tuple[str, ...],
     data: str | None,
     label: str | None,
+    by_recorder: bool,
     like: str | None,
     num_draws: int | None,
     seed: int | None,
@@ -247,6 +251,7 @@ def rank(
         "diversity": diversity,
         "splits": splits,
         "label": label,
+        "by_recorder": by_recorder,
         "like": like,
         "num_draws": num_draws,
         "seed": seed,

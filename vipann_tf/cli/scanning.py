@@ -82,6 +82,12 @@ if TYPE_CHECKING:  # these import NumPy
 )
 @click.option("--embeddings", is_flag=True, help="Store the embedding of each window, too.")
 @click.option(
+    "--keep-draws",
+    "draws",
+    is_flag=True,
+    help="Store the probabilities of every draw, too: for presence.",
+)
+@click.option(
     "--workers",
     type=int,
     metavar="N",
@@ -93,7 +99,11 @@ if TYPE_CHECKING:  # these import NumPy
     help="Scan on a cluster by Apache Beam: dask, or another of its runners, to which all options "
     "go that are not listed here.",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be scanned; answer nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what would be scanned, and how long it would take; write nothing.",
+)
 @common("num_draws", "seed", "channel", "trust", "server", "deadline")
 @click.option("--overwrite", is_flag=True, help="Start anew, if --out holds a scan.")
 def scan(
@@ -110,6 +120,7 @@ def scan(
     timezone: str,
     labels: tuple[str, ...],
     embeddings: bool,
+    draws: bool,
     workers: int | None,
     runner: str | None,
     dry_run: bool,
@@ -129,6 +140,7 @@ def scan(
     from vipann_tf.saved_model.metadata import read_labels
     from vipann_tf.saved_model.thresholds import label_thresholds, threshold_notices
     from vipann_tf.scan import clips
+    from vipann_tf.scan.estimate import estimate_seconds
     from vipann_tf.scan.planning import plan_scan
     from vipann_tf.scan.run import scan as run
     from vipann_tf.scan.summary import read_detections, write_scan_tables
@@ -145,6 +157,7 @@ def scan(
         channel=channel,
         labels=labels,
         embeddings=embeddings,
+        draws=draws,
         start=start,
         timezone=timezone,
     )
@@ -154,17 +167,28 @@ def scan(
     print_notices(threshold_notices(info, threshold, read_labels(model), model, window_s=length_s))
     if dry_run:
         _print_plan(planned, out)
+        if planned.units and runner is None:
+            seconds = estimate_seconds(
+                model, planned, server=server, deadline_s=deadline, trust=trust
+            )
+            took = datetime.timedelta(seconds=max(1, round(seconds)))
+            click.echo(f"Estimated time, from one batch on this machine: {took}")
         return
     began, before = time.monotonic(), None
     hop_s = settings.hop_s
 
     with terminal.progress("Scanning") as show:
 
-        def on_progress(done: int, total: int) -> None:
+        def on_progress(done: int, total: int, detected: int) -> None:
             nonlocal before
             before = done if before is None else before  # of an earlier run
             speed = (done - before) * hop_s / max(time.monotonic() - began, 1e-3)
-            show(done, total, f"windows, {done * hop_s / 3600:.2f} h, {speed:.0f} times real time")
+            show(
+                done,
+                total,
+                f"windows, {done * hop_s / 3600:.2f} h, {speed:.0f} times real time,"
+                f" {detected} with detections",
+            )
 
         result = run(
             model,
@@ -224,26 +248,4 @@ def _print_result(result: "ScanResult", out: str) -> None:
         click.echo(f"Error: {path}: {error}", err=True)
 
 
-@click.command(cls=Command, example="vipann-tf summary scans/may")
-@click.argument("scan", metavar="SCAN")
-@click.option("--out", metavar="FILE.html", help="File to write; by default SCAN/summary.html.")
-@click.option(
-    "--unknown-above",
-    type=float,
-    metavar="NATS",
-    help="Windows of more epistemic uncertainty are unknown to the model; by default the 95 % "
-    "quantile of the scan itself.",
-)
-def summary(scan: str, out: str | None, unknown_above: float | None) -> None:
-    """Write a finished scan's summary: one HTML page that works offline.
-
-    Detections by hour of the day, by day and by recorder, what the model does not know, and the
-    extracted clips.
-    """
-    from vipann_tf.scan.page import write_page
-
-    page = write_page(scan, out, unknown_above=unknown_above)
-    click.echo(f"Wrote {page.path} ({page.recordings} recordings, {page.detections} detections)")
-
-
-COMMANDS = (scan, summary)
+COMMANDS = (scan,)

@@ -149,6 +149,7 @@ def rank(
     top: int = ...,
     diversity: bool = ...,
     label: str | None = ...,
+    by_recorder: bool = ...,
     like: StrPath | None = ...,
 ) -> list[RankedWindow]: ...
 
@@ -163,6 +164,7 @@ def rank(
     diversity: bool = ...,
     splits: Sequence[str] = ...,
     label: str | None = ...,
+    by_recorder: bool = ...,
     like: StrPath | None = ...,
     num_draws: int | None = ...,
     seed: int | None = ...,
@@ -179,6 +181,7 @@ def rank(
     diversity: bool = False,
     splits: Sequence[str] = (),
     label: str | None = None,
+    by_recorder: bool = False,
     like: StrPath | None = None,
     num_draws: int | None = None,
     seed: int | None = None,
@@ -194,6 +197,7 @@ def rank(
       diversity: Whether to prefer clips unlike those ranked before.
       splits: Dataset: splits to choose from; by default all that the model was not trained on.
       label: Scan: rank by the uncertainty of this label.
+      by_recorder: Scan: whether to list `top` windows of each recorder, which are folders.
       like: Scan with embeddings: rank by likeness to this sound instead.
       num_draws: Dataset: number of draws; by default that of the export.
       seed: Dataset: seed of the draws; by default that of the export.
@@ -211,14 +215,19 @@ def rank(
             if given is not None and given != ():
                 raise UserError(f"{model} is a scan, which is ranked itself; leave {name} out")
         if like is None:
-            return rank_windows(model, by=by, top=top, label=label, diversity=diversity)
-        if diversity or label is not None:
-            raise UserError("like ranks by likeness alone; leave diversity and label out")
+            return rank_windows(
+                model, by=by, top=top, label=label, diversity=diversity, by_recorder=by_recorder
+            )
+        if diversity or label is not None or by_recorder:
+            raise UserError(
+                "like ranks by likeness alone; leave diversity, label and by_recorder out"
+            )
         from vipann_tf.scan.example import embed_example
 
         return similar_windows(model, embed_example(model, like), top=top)
-    for name, given in {"label": label, "like": like}.items():
-        if given is not None:
+    of_scans = {"label": label, "by_recorder": by_recorder or None, "like": like}
+    for name, value in of_scans.items():
+        if value is not None:
             raise UserError(f"{name} is for scans, and {model} is none; give a directory of scan")
     if data is None:
         raise UserError("rank needs data, the dataset directory whose clips the model ranks")

@@ -51,6 +51,7 @@ def scan(
     timezone: str = "",
     labels: Sequence[str] = (),
     embeddings: bool = False,
+    keep_draws: bool = False,
     workers: int | None = None,
     runner: str | None = None,
     beam_options: Sequence[str] = (),
@@ -61,7 +62,7 @@ def scan(
     server: str | None = None,
     deadline_s: float = 60.0,
     overwrite: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int, int], None] | None = None,
 ) -> Scanned:
     """Answer every window of many recordings, into Parquet files.
 
@@ -83,6 +84,7 @@ def scan(
       timezone: Zone of recorders' times without an offset.
       labels: Labels to keep; by default all.
       embeddings: Whether to store the embedding of each window, too.
+      keep_draws: Whether to store the probabilities of every draw, too.
       workers: Processes, each of which loads the model; by default one.
       runner: Runner of Apache Beam, such as `dask`, to scan on a cluster.
       beam_options: Beam's own flags.
@@ -93,7 +95,8 @@ def scan(
       server: `HOST:PORT` of a TensorFlow Serving to ask instead of loading the model.
       deadline_s: Longest time for a request to it, in seconds.
       overwrite: Whether to replace an earlier scan.
-      on_progress: Called with the number of windows done and their total.
+      on_progress: Called with the number of windows done, their total, and the number of those done
+        in this call in which a label reaches its threshold.
 
     Raises:
       UserError: An argument is wrong, no recording is usable, `out` holds another scan, or a worker
@@ -119,6 +122,7 @@ def scan(
         channel=channel,
         labels=labels,
         embeddings=embeddings,
+        draws=keep_draws,
         start=start,
         timezone=timezone,
     )

@@ -11,11 +11,11 @@ import functools
 import importlib.util
 import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vipann_tf.errors import UserError
-from vipann_tf.records.job import Job, WorkerDied
+from vipann_tf.records.job import Job, OnSteps, WorkerDied
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -30,7 +30,7 @@ _PACKAGES = {"apache_beam": "'vipann-tf[beam]'", "distributed": "dask distribute
 _REFUSED = "directrunner"
 
 
-def run_job(pipeline: beam.Pipeline, job: Job, steps: int, on_steps: Callable[[int], None]) -> None:
+def run_job(pipeline: beam.Pipeline, job: Job, steps: int, on_steps: OnSteps) -> None:
     """Do the tasks of a job on the workers of a pipeline's runner.
 
     Args:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 from vipann_tf.errors import UserError
 from vipann_tf.records import beam_job, local_pool
-from vipann_tf.records.job import Job
+from vipann_tf.records.job import Job, OnSteps
 
 __all__ = ["Executor", "choose_executor"]
 
 # Does a job, which has so many steps; may call a function with the number of steps done.
-Executor = Callable[[Job, int, Callable[[int], None]], None]
+Executor = Callable[[Job, int, OnSteps], None]
 
 
 def choose_executor(

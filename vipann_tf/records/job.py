@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-__all__ = ["Job", "WorkerDied"]
+__all__ = ["Job", "OnSteps", "WorkerDied"]
+
+# Called with the number of steps that are done, and of those with the job's `counted` outcome.
+OnSteps = Callable[[int, int], None]
 
 
 class WorkerDied(RuntimeError):
@@ -18,6 +21,10 @@ class Job(Protocol):
     @property
     def names(self) -> Sequence[str]:
         """Names of the tasks."""
+
+    @property
+    def counted(self) -> str:
+        """The outcome whose steps are counted apart."""
 
     def run(self, name: str, on_step: Callable[[str], None]) -> None:
         """Do a task. It reads and writes files alone.

@@ -13,14 +13,14 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from multiprocessing.process import BaseProcess
 
 import joblib
 
 from vipann_tf.files import storage
-from vipann_tf.records.job import Job, WorkerDied
+from vipann_tf.records.job import Job, OnSteps, WorkerDied
 
 __all__ = ["run_job"]
 
@@ -41,10 +41,11 @@ class _Counters:
     def __init__(self, tasks: int):
         context = multiprocessing.get_context("spawn")
         self.steps = context.RawArray(ctypes.c_int64, tasks)  # done, of each task
+        self.counted = context.RawArray(ctypes.c_int64, tasks)  # and with the counted outcome
         self.doers = context.RawArray(ctypes.c_int64, tasks)  # process id, 0 for nobody
 
 
-def run_job(workers: int | None, job: Job, steps: int, on_steps: Callable[[int], None]) -> None:
+def run_job(workers: int | None, job: Job, steps: int, on_steps: OnSteps) -> None:
     """Do the tasks of a job, several at a time.
 
     An interrupt or an error ends the workers at once; what finished tasks wrote stays.
@@ -53,7 +54,7 @@ def run_job(workers: int | None, job: Job, steps: int, on_steps: Callable[[int],
       workers: Number of processes; `None` chooses.
       job: Its tasks.
       steps: Number of steps in all tasks.
-      on_steps: Called with the number of steps done.
+      on_steps: Called with the steps done, and those of them with the counted outcome.
 
     Raises:
       WorkerDied: A worker process died.
@@ -65,20 +66,19 @@ def run_job(workers: int | None, job: Job, steps: int, on_steps: Callable[[int],
     if workers > 1:
         _run_in_processes(job, names, workers, on_steps)
         return
-    done = 0
+    done = counted = 0
 
-    def on_step(_: str) -> None:
-        nonlocal done
+    def on_step(outcome: str) -> None:
+        nonlocal done, counted
         done += 1
-        on_steps(done)
+        counted += outcome == job.counted
+        on_steps(done, counted)
 
     for name in names:
         job.run(name, on_step)
 
 
-def _run_in_processes(
-    job: Job, names: Sequence[str], workers: int, on_steps: Callable[[int], None]
-) -> None:
+def _run_in_processes(job: Job, names: Sequence[str], workers: int, on_steps: OnSteps) -> None:
     counters = _Counters(len(names))
     context = multiprocessing.get_context("spawn")  # threads do not survive a fork
     others = set(multiprocessing.active_children())
@@ -94,7 +94,7 @@ def _run_in_processes(
             )
             for future in done:
                 future.result()
-            on_steps(sum(counters.steps))
+            on_steps(sum(counters.steps), sum(counters.counted))
     except BrokenProcessPool as error:
         executor.shutdown()  # waits for the exit statuses
         raise WorkerDied(_obituary(processes, names, counters)) from error
@@ -167,8 +167,9 @@ def _end() -> None:
 def _run(number: int, name: str) -> None:
     _counters.doers[number] = os.getpid()
 
-    def on_step(_: str) -> None:
+    def on_step(outcome: str) -> None:
         _counters.steps[number] += 1
+        _counters.counted[number] += outcome == _job.counted
 
     _job.run(name, on_step)
     _counters.doers[number] = 0

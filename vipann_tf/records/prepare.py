@@ -145,7 +145,7 @@ def _prepare(
             ),
         )
 
-        def on_clips(done: int) -> None:
+        def on_clips(done: int, _: int = 0) -> None:
             if on_progress is not None:
                 on_progress(plan.clips - left + done, plan.clips)
 

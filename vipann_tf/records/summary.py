@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from vipann_tf.datasets.base import Rejection, Source
 from vipann_tf.files import storage
@@ -119,8 +120,8 @@ def _split_info(shards: Sequence[ShardResult]) -> SplitInfo:
     )
 
 
-def table_csv(kind: type[Rejection | Notice], rows: Iterable[Rejection | Notice]) -> bytes:
-    """Return rejections or notices as a CSV file, sorted, with a header."""
+def table_csv(kind: type[Any], rows: Iterable[Any]) -> bytes:
+    """Return rows of a dataclass as a CSV file, sorted, with a header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in dataclasses.fields(kind)])

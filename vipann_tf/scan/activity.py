@@ -39,7 +39,7 @@ class Activity:
 
     Attributes:
       unknown_above: Windows of more epistemic uncertainty, in nats, are unknown to the model.
-      is_given: Whether the user gave this; else it is the `UNKNOWN_QUANTILE` of the scan.
+      source: Where this comes from, in words; empty if it is the `UNKNOWN_QUANTILE` of the scan.
       hour_s: Seconds of sound in each hour of the day, float64 [24].
       day_s: Day -> seconds of sound.
       recorder_s: Recorder -> seconds of sound, also without times.
@@ -52,7 +52,7 @@ class Activity:
     """
 
     unknown_above: float
-    is_given: bool
+    source: str
     hour_s: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros(24))
     day_s: dict[int, float] = dataclasses.field(default_factory=dict)
     recorder_s: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -153,13 +153,14 @@ def split_at_hours(
         rows, hours = rows[more], hours[more] + 1
 
 
-def measure_activity(scan: str, unknown_above: float | None = None) -> Activity:
+def measure_activity(scan: str, unknown_above: float | None = None, source: str = "") -> Activity:
     """Count what a finished scan heard, in memory that does not grow with the windows.
 
     Args:
       scan: Its directory, see `read_state`.
       unknown_above: Epistemic uncertainty, in nats, above which the model does not know a window;
         by default the `UNKNOWN_QUANTILE` of the scan's windows, rounded up by at most 0.05 %.
+      source: Where this comes from, in words.
 
     Raises:
       UserError: A file can't be read.
@@ -170,7 +171,7 @@ def measure_activity(scan: str, unknown_above: float | None = None) -> Activity:
         for table in read_batches(scan, store.WINDOWS, ["epistemic"]):
             bins.add(table.column(0).to_numpy())
         threshold = bins.quantile(UNKNOWN_QUANTILE)
-    activity = Activity(threshold, unknown_above is not None)
+    activity = Activity(threshold, source)
     last, reached_s = "", 0.0
     columns = ["recording", "start_s", "end_s", "epistemic", *_TIMES]
     for table in read_batches(scan, store.WINDOWS, columns):

@@ -45,6 +45,7 @@ class ScanJob:
       keep: Indices of the labels to keep.
       begins: When each recording began.
       units: Name -> unit, those that are not finished.
+      thresholds: Least probability of a detection of each label that is kept, for the progress.
       server: Address of a TensorFlow Serving to ask instead of loading the model.
       deadline_s: Longest time for a request to it.
       threads: Threads of the network in each process; `None` for all cores.
@@ -57,6 +58,7 @@ class ScanJob:
     keep: tuple[int, ...]
     begins: Mapping[str, Begin]
     units: Mapping[str, Unit]
+    thresholds: NDArray[np.floating[Any]]
     server: str | None = None
     deadline_s: float = 60.0
     threads: int | None = None
@@ -67,12 +69,18 @@ class ScanJob:
         """Names of the units."""
         return list(self.units)
 
+    @property
+    def counted(self) -> str:
+        """Windows in which a label reaches its threshold."""
+        return "detected"
+
     def run(self, name: str, on_step: Callable[[str], None]) -> None:
         """Answer the windows of a unit, and write them.
 
         Args:
           name: Its name.
-          on_step: Called after each window with "ok", or "lost" if it could not be read.
+          on_step: Called after each window: "detected" if a label reaches its threshold, else
+            "ok", or "lost" if it could not be read.
         """
         _share_cores(self.threads)
         connection = _connection(
@@ -159,11 +167,11 @@ class _UnitScan:
             outcome.findings = hearing.findings
 
     def _answer(self, windows: Sequence[tuple[int, float, NDArray[np.float32]]]) -> None:
+        settings = self._job.settings
         batch = np.stack([waveform for _, _, waveform in windows])
         try:
-            answers = self._connection.ask(batch)
-            wanted = self._job.settings.embeddings
-            embeddings = self._connection.embed(batch) if wanted else None
+            answers = self._connection.ask(batch, each_draw=settings.draws)
+            embeddings = self._connection.embed(batch) if settings.embeddings else None
         except RequestRefused as error:
             raise UserError(f"the windows of {self._unit.name} were refused: {error}") from error
         keep = list(self._job.keep)
@@ -177,12 +185,14 @@ class _UnitScan:
                 np.array([answers[x][row] for x in ("total", "aleatoric", "epistemic")]),
                 np.stack([answers[x][row][keep] for x in names]),
                 None if embeddings is None else embeddings[row],
+                answers["sample_probabilities"][row][:, keep] if settings.draws else None,
             )
             outcome = self._outcomes[number]
             outcome.windows += 1
             outcome.start_s = min(outcome.start_s, start_s)
             outcome.end_s = max(outcome.end_s, start_s + length_s)
-            self._on_step("ok")
+            detected = np.any(answers["probabilities"][row][keep] >= self._job.thresholds)
+            self._on_step("detected" if detected else "ok")
 
 
 @functools.lru_cache(maxsize=1)

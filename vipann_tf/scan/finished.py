@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "dictionary",
+    "list_rows",
     "read_batches",
     "read_recordings",
     "read_state",
@@ -111,6 +112,13 @@ def dictionary(table: pa.Table, name: str) -> tuple[NDArray[np.integer[Any]], li
     if not hasattr(column, "dictionary"):
         column = column.dictionary_encode()
     return column.indices.to_numpy(), column.dictionary.to_pylist()
+
+
+def list_rows(table: pa.Table, name: str) -> NDArray[np.float32]:
+    """Return a column of lists of one length as float32 [rows, length]."""
+    column = table[name].combine_chunks()
+    values: NDArray[np.float32] = column.flatten().to_numpy()
+    return values.reshape(len(column), -1)
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from vipann_tf.scan.clips import CLIPS, LIST_FILE
 from vipann_tf.scan.finished import read_recordings, read_state, row_times_s
 from vipann_tf.scan.maps import date_of, hours, periods, rate_map, share_map, short_names
 from vipann_tf.scan.summary import NOTICES_FILE
+from vipann_tf.scan.unknown import epistemic_limit
 
 __all__ = ["Page", "write_page"]
 
@@ -52,14 +53,15 @@ class Page:
 
 
 def write_page(
-    scan: StrPath, out: StrPath | None = None, *, unknown_above: float | None = None
+    scan: StrPath, out: StrPath | None = None, *, unknown_above: float | StrPath | None = None
 ) -> Page:
     """Write the summary of a finished scan as one HTML file, which works offline.
 
     Args:
       scan: Directory of the scan.
       out: File to write; by default `summary.html` in the directory.
-      unknown_above: See `measure_activity`.
+      unknown_above: Nats, or results of `evaluate` on sounds that the model knows, see
+        `unknown.epistemic_limit`; by default a quantile of the scan itself.
 
     Raises:
       UserError: The directory is no finished scan, or an argument is wrong.
@@ -68,10 +70,9 @@ def write_page(
     out = os.path.join(scan, PAGE_FILE) if out is None else os.fspath(out)
     if os.path.isdir(out):
         raise UserError(f"out is {out}, a directory; give a file, such as {out}/{PAGE_FILE}")
-    if unknown_above is not None and not 0 <= unknown_above < float("inf"):
-        raise UserError(f"unknown-above is {unknown_above}; use a number of nats from 0")
     state = read_state(scan)
-    activity = measure_activity(scan, unknown_above)
+    limit, source = epistemic_limit(state["settings"], unknown_above)
+    activity = measure_activity(scan, limit, source)
     recordings = _recordings(scan)
     environment = page_environment("vipann_tf.scan")
     environment.filters.update(percent=percent, hours=hours, many=lambda count: f"{count:,}")

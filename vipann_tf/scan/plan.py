@@ -37,6 +37,7 @@ class Settings:
       channel: What to hear of several channels.
       labels: Labels to keep, in the model's order.
       embeddings: Whether embeddings are stored.
+      draws: Whether the probabilities of every draw are stored.
       start: When the one recording began, as it was given; empty if it was not.
       timezone: Zone of times without an offset, as it was given; empty if it was not.
     """
@@ -49,6 +50,7 @@ class Settings:
     channel: Channel
     labels: tuple[str, ...]
     embeddings: bool
+    draws: bool = False
     start: str = ""
     timezone: str = ""
 

@@ -70,6 +70,7 @@ def plan_scan(
     channel: Channel = "mix",
     labels: Sequence[str] = (),
     embeddings: bool = False,
+    draws: bool = False,
     start: str = "",
     timezone: str = "",
 ) -> Scan:
@@ -85,6 +86,7 @@ def plan_scan(
       channel: What to hear of several channels.
       labels: Labels to keep; by default all.
       embeddings: Whether to store embeddings.
+      draws: Whether to store the probabilities of every draw.
       start: When the one recording began.
       timezone: Zone of times that come without an offset.
 
@@ -124,6 +126,7 @@ def plan_scan(
         channel=channel,
         labels=tuple(every[i] for i in keep),
         embeddings=embeddings,
+        draws=draws,
         start=start,
         timezone=timezone,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.rank import diverse_order
 from vipann_tf.files.paths import StrPath
 from vipann_tf.scan import store
-from vipann_tf.scan.finished import read_state
+from vipann_tf.scan.finished import list_rows, read_state, recorder_of
 
 __all__ = ["RankedWindow", "is_scan", "rank_windows", "similar_windows"]
 
@@ -47,13 +47,52 @@ class RankedWindow:
     score: float
 
 
-@dataclasses.dataclass(frozen=True)
 class _Candidates:
-    """Windows in memory: those with the best scores."""
+    """Windows in memory: those with the best scores.
 
-    places: list[dict[str, Any]]
-    scores: NDArray[np.float64]
-    embeddings: NDArray[np.float32] | None
+    Args:
+      most: How many to keep at least, if there are so many.
+    """
+
+    def __init__(self, most: int):
+        self._most = most
+        self.places: list[dict[str, Any]] = []
+        self.scores = np.zeros(0)
+        self.embeddings: list[NDArray[np.float32]] = []
+
+    def add(
+        self, table: dict[str, Any], scores: NDArray[np.float64], labels: list[str], rows: list[int]
+    ) -> None:
+        """Add rows of a table, of which only the best may be kept.
+
+        Args:
+          table: Columns.
+          scores: Of each row of the table, float64 [rows].
+          labels: Labels of the scan.
+          rows: Which rows.
+        """
+        best = np.argsort(-scores[rows], kind="stable")[: self._most]
+        chosen = [rows[i] for i in best.tolist()]
+        for row in chosen:
+            probs = [table[store.column("probability", label)][row] for label in labels]
+            answer = int(np.argmax(probs))
+            self.places.append(
+                {
+                    "recording": table["recording"][row],
+                    "start_s": float(table["start_s"][row]),
+                    "end_s": float(table["end_s"][row]),
+                    "time": table["time_utc"][row] or table["time_local"][row],
+                    "answer": labels[answer],
+                    "probability": float(probs[answer]),
+                }
+            )
+        self.scores = np.concatenate([self.scores, scores[chosen]])
+        if "embedding" in table:
+            self.embeddings.extend(table["embedding"][chosen])
+        if len(self.scores) > 4 * self._most:
+            kept = np.argsort(-self.scores, kind="stable")[: self._most].tolist()
+            self.places, self.scores = [self.places[i] for i in kept], self.scores[kept]
+            self.embeddings = [self.embeddings[i] for i in kept] if self.embeddings else []
 
 
 def is_scan(path: StrPath) -> bool:
@@ -68,6 +107,7 @@ def rank_windows(
     top: int = 20,
     label: str | None = None,
     diversity: bool = False,
+    by_recorder: bool = False,
 ) -> list[RankedWindow]:
     """Rank the windows of a scan by uncertainty; windows that overlap a better one are left out.
 
@@ -78,6 +118,8 @@ def rank_windows(
       label: Rank by the uncertainty of this label, instead of that of the window.
       diversity: Whether to prefer windows unlike those before, see `diverse_order`; among the best
         `CANDIDATES` times `top`.
+      by_recorder: Whether to rank the windows of each recorder (folder) alone: `top` of each, one
+        recorder after the other.
 
     Raises:
       UserError: An argument is not allowed, or the scan is unfinished or has no embeddings.
@@ -86,14 +128,23 @@ def rank_windows(
     if label is not None and by == "total":
         raise UserError("--by total is of a whole window; with a label, use epistemic or aleatoric")
     column = by if label is None else store.column(by, _known(state, label))
-    found = _best(scan, state, lambda table: table[column], top, embeddings=diversity)
-    if not diversity:
-        return _ranked(found, np.argsort(-found.scores, kind="stable"), top)
-    if found.embeddings is None:
-        raise UserError(f"{scan} has no embeddings; scan again with --embeddings for --diversity")
-    kept = _apart(found, np.argsort(-found.scores, kind="stable"), len(found.scores))
-    order, _ = diverse_order(found.scores[kept], found.embeddings[kept], top)
-    return _ranked(found, np.array(kept)[order], top)
+    groups = _best(
+        scan,
+        state,
+        lambda table: table[column],
+        top,
+        embeddings=diversity,
+        by_recorder=by_recorder,
+    )
+    ranked = []
+    for found in groups:
+        order = np.argsort(-found.scores, kind="stable")
+        if diversity:
+            kept = np.array(_apart(found, order, len(order)))
+            embeddings = np.stack(found.embeddings)
+            order = kept[diverse_order(found.scores[kept], embeddings[kept], top)[0]]
+        ranked += _ranked(found, order, top)
+    return ranked
 
 
 def similar_windows(
@@ -119,8 +170,10 @@ def similar_windows(
         lengths = np.maximum(np.linalg.norm(rows, axis=1), 1e-12)
         return np.asarray(rows @ unit / lengths, np.float64)
 
-    found = _best(scan, state, cosines, top, embeddings=True)
-    return _ranked(found, np.argsort(-found.scores, kind="stable"), top)
+    ranked = []
+    for found in _best(scan, state, cosines, top, embeddings=True):
+        ranked += _ranked(found, np.argsort(-found.scores, kind="stable"), top)
+    return ranked
 
 
 def _known(state: dict[str, Any], label: str) -> str:
@@ -131,42 +184,29 @@ def _known(state: dict[str, Any], label: str) -> str:
 
 
 def _best(
-    scan: StrPath, state: dict[str, Any], score: Any, top: int, *, embeddings: bool
-) -> _Candidates:
-    """Read the scan part by part, and keep the windows with the best scores."""
+    scan: StrPath,
+    state: dict[str, Any],
+    score: Callable[[dict[str, Any]], NDArray[Any]],
+    top: int,
+    *,
+    embeddings: bool,
+    by_recorder: bool = False,
+) -> list[_Candidates]:
+    """Read the scan part by part, and keep the windows with the best scores, of each recorder."""
     if top < 1:
         raise UserError(f"top is {top}; use 1 or more")
-    most = CANDIDATES * top
     labels = state["settings"]["labels"]
     if embeddings and not state["settings"]["embeddings"]:
         raise UserError(f"{scan} has no embeddings; scan again with --embeddings")
-    places: list[dict[str, Any]] = []
-    scores = np.zeros(0)
-    vectors: list[NDArray[np.float32]] = []
+    found: dict[str, _Candidates] = {}
     for table in _tables(scan, state, embeddings):
-        values = np.asarray(score(table), np.float64)
-        chosen = np.argsort(-values, kind="stable")[:most]
-        probs = np.stack([table[store.column("probability", label)] for label in labels], axis=1)
-        for row in chosen.tolist():
-            answer = int(np.argmax(probs[row]))
-            places.append(
-                {
-                    "recording": table["recording"][row],
-                    "start_s": float(table["start_s"][row]),
-                    "end_s": float(table["end_s"][row]),
-                    "time": table["time_utc"][row] or table["time_local"][row],
-                    "answer": labels[answer],
-                    "probability": float(probs[row, answer]),
-                }
-            )
-        scores = np.concatenate([scores, values[chosen]])
-        if embeddings:
-            vectors.extend(table["embedding"][chosen])
-        if len(scores) > 4 * most:
-            kept = np.argsort(-scores, kind="stable")[:most].tolist()
-            places, scores = [places[i] for i in kept], scores[kept]
-            vectors = [vectors[i] for i in kept] if embeddings else []
-    return _Candidates(places, scores, np.stack(vectors) if vectors else None)
+        scores = np.asarray(score(table), np.float64)
+        groups: dict[str, list[int]] = {}
+        for row, path in enumerate(table["recording"]):
+            groups.setdefault(recorder_of(path) if by_recorder else "", []).append(row)
+        for name, rows in groups.items():
+            found.setdefault(name, _Candidates(CANDIDATES * top)).add(table, scores, labels, rows)
+    return [found[name] for name in sorted(found)]
 
 
 def _tables(scan: StrPath, state: dict[str, Any], embeddings: bool) -> Iterator[dict[str, Any]]:
@@ -180,8 +220,7 @@ def _tables(scan: StrPath, state: dict[str, Any], embeddings: bool) -> Iterator[
         found: dict[str, Any] = {name: table.column(name).to_pylist() for name in lists}
         found.update({name: table.column(name).to_numpy() for name in numbers})
         if embeddings:
-            rows = table.column("embedding").combine_chunks()
-            found["embedding"] = rows.flatten().to_numpy().reshape(len(rows), -1)
+            found["embedding"] = list_rows(table, "embedding")
         yield found
 
 

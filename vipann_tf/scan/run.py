@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import vipann_tf
 from vipann_tf.errors import UserError
+from vipann_tf.files import storage
 from vipann_tf.files.atomic import write_text
 from vipann_tf.files.locking import locked
 from vipann_tf.files.paths import StrPath
@@ -47,7 +48,7 @@ def scan(
     deadline_s: float = 60.0,
     trust: bool = False,
     overwrite: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int, int], None] | None = None,
 ) -> ScanResult:
     """Answer the windows of recordings, and write them; the same call goes on after a stop.
 
@@ -64,7 +65,8 @@ def scan(
       deadline_s: Longest time for a request to it.
       trust: Whether the model may do more than compute.
       overwrite: Whether to replace an earlier scan.
-      on_progress: Called with the number of windows done and their total.
+      on_progress: Called with the number of windows done, their total, and the number of those
+        done in this run in which a label reaches its threshold.
 
     Raises:
       UserError: An argument is wrong, `out` holds another scan, or a worker died.
@@ -77,6 +79,8 @@ def scan(
     )
     if not planned.units:
         raise UserError(_none_usable(planned.recordings))
+    if storage.is_remote(out):
+        raise UserError(f"out is {out}; scans are written into a directory of a file system")
     out = os.path.abspath(out)
     _check_place(out)
     try:
@@ -88,11 +92,11 @@ def scan(
             todo = [unit for unit in planned.units if not store.is_done(out, unit.name)]
             left = sum(piece.last - piece.first for unit in todo for piece in unit.pieces)
 
-            def on_steps(done: int) -> None:
+            def on_steps(done: int, detected: int) -> None:
                 if on_progress is not None:
-                    on_progress(planned.windows - left + done, planned.windows)
+                    on_progress(planned.windows - left + done, planned.windows, detected)
 
-            on_steps(0)
+            on_steps(0, 0)
             job = ScanJob(
                 model=str(version_directory(model)),
                 out=out,
@@ -100,6 +104,7 @@ def scan(
                 keep=tuple(planned.keep),
                 begins=planned.begins,
                 units={unit.name: unit for unit in todo},
+                thresholds=thresholds,
                 server=server,
                 deadline_s=deadline_s,
                 threads=max(1, joblib.cpu_count() // workers) if (workers or 1) > 1 else None,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DETECTIONS",
+    "DRAWS",
     "MEASURES",
     "RECORDINGS_FILE",
     "SCAN_FILE",
@@ -46,6 +47,8 @@ _DRAFT = ".draft"
 Begin = tuple[int | None, int | None]
 # Numbers of each label, and the start of their columns' names.
 MEASURES = ("probability", "aleatoric", "epistemic")
+# Start of the name of a label's column of probabilities by draw.
+DRAWS = "draws"
 
 
 def import_pyarrow() -> Any:
@@ -83,6 +86,7 @@ class Rows:
         self._clips: list[NDArray[np.float32]] = []
         self._measures: list[NDArray[np.float32]] = []
         self._embeddings: list[NDArray[np.float32]] = []
+        self._draws: list[NDArray[np.float32]] = []
 
     def __len__(self) -> int:
         return len(self._places)
@@ -92,7 +96,8 @@ class Rows:
         place: tuple[int, float, float],
         clip: NDArray[np.float32],
         measures: NDArray[np.float32],
-        embedding: NDArray[np.float32] | None,
+        embedding: NDArray[np.float32] | None = None,
+        draws: NDArray[np.float32] | None = None,
     ) -> None:
         """Add a window.
 
@@ -101,12 +106,15 @@ class Rows:
           clip: total, aleatoric and epistemic, float32 [3].
           measures: As `MEASURES`, float32 [3, labels].
           embedding: float32 [size], or `None`.
+          draws: Probabilities of every draw, float32 [draws, labels], or `None`.
         """
         self._places.append(place)
         self._clips.append(clip)
         self._measures.append(measures)
         if embedding is not None:
             self._embeddings.append(embedding)
+        if draws is not None:
+            self._draws.append(draws)
 
     def table(self) -> pa.Table:
         """Return the rows as a table, sorted by recording and time."""
@@ -131,11 +139,18 @@ class Rows:
             for i, measure in enumerate(MEASURES):
                 columns[column(measure, label)] = measures[:, i, j]
         if self._embeddings:
-            rows = np.stack([self._embeddings[row] for row in order])
-            columns["embedding"] = pyarrow.FixedSizeListArray.from_arrays(
-                rows.ravel(), rows.shape[1]
-            )
+            columns["embedding"] = _lists(np.stack([self._embeddings[row] for row in order]))
+        if self._draws:
+            draws = np.stack([self._draws[row] for row in order])
+            for j, label in enumerate(self._labels):
+                columns[column(DRAWS, label)] = _lists(draws[:, :, j])
         return pyarrow.table(columns)
+
+
+def _lists(rows: NDArray[np.float32]) -> pa.Array:
+    """Return a column of lists of one length, from float32 [rows, length]."""
+    pyarrow = import_pyarrow()
+    return pyarrow.FixedSizeListArray.from_arrays(rows.ravel(), rows.shape[1])
 
 
 def times(begins: Sequence[Begin], starts_s: Sequence[float]) -> dict[str, Any]:

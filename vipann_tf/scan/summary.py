@@ -51,11 +51,15 @@ class ScanResult:
 
 @dataclasses.dataclass
 class _Heard:
-    """What became of a recording: `heard_s` seconds of it were answered, the last until `end_s`."""
+    """What became of a recording: `heard_s` seconds of it were answered, the last until `end_s`.
+
+    `spent_s` is its part of the time that the units took, by its part of their windows.
+    """
 
     windows: int = 0
     heard_s: float = 0.0
     end_s: float = 0.0
+    spent_s: float = 0.0
     error: str = ""
     findings: dict[tuple[str, str], None] = dataclasses.field(default_factory=dict)
 
@@ -161,9 +165,11 @@ def write_scan_tables(out: str, planned: Scan, styles: Sequence[str]) -> list[st
 def _heard(out: str, planned: Scan) -> dict[str, _Heard]:
     heard = {x.path: _Heard(error=x.error) for x in planned.recordings}
     for unit in planned.units:
-        for piece in store.outcome(out, unit.name)["pieces"]:
+        outcome = store.outcome(out, unit.name)
+        for piece in outcome["pieces"]:
             state = heard[piece["recording"]]
             state.windows += piece["windows"]
+            state.spent_s += outcome["seconds"] * piece["windows"] / max(outcome["windows"], 1)
             if piece["windows"]:  # pieces overlap by what windows do
                 begin_s = max(piece["start_s"], state.end_s)
                 state.heard_s += max(0.0, piece["end_s"] - begin_s)
@@ -215,6 +221,7 @@ def _write_recordings(out: str, planned: Scan, heard: dict[str, _Heard]) -> None
             **_begin_columns(planned),
             "heard_s": pyarrow.array([state.heard_s for state in states], pyarrow.float64()),
             "windows": pyarrow.array([state.windows for state in states], pyarrow.int64()),
+            "spent_s": pyarrow.array([state.spent_s for state in states], pyarrow.float64()),
             "error": pyarrow.array([state.error for state in states], pyarrow.string()),
             "notices": pyarrow.array(
                 ["; ".join(f"{kind}: {text}" for kind, text in state.findings) for state in states],

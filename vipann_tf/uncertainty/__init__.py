@@ -19,6 +19,7 @@ multiclass also integers [clips].
     temperature           repair: temperature scaling
     conformal             repair: sets that hold the truth with a stated probability
     thresholds            per label, for a wanted precision or recall
+    presence              was a label present at all in a period?
     laplace               a normal posterior around the trained weights of a last layer
     bootstrap             intervals over clips, of means over clips
     jackknife             intervals over clips, of means over labels
