@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vipann_tf.face.networks import resnet54 as resnet54
     from vipann_tf.face.prediction import Prediction as Prediction
     from vipann_tf.face.preparation import prepare as prepare
+    from vipann_tf.face.scanning import scan as scan
     from vipann_tf.face.training import cross_validate as cross_validate
     from vipann_tf.face.training import pretrain as pretrain
     from vipann_tf.face.training import transfer as transfer
@@ -68,6 +69,7 @@ _HOMES = {
     "pretrain": "vipann_tf.face.training",
     "rank": "vipann_tf.face.evaluation",
     "resnet54": "vipann_tf.face.networks",
+    "scan": "vipann_tf.face.scanning",
     "transfer": "vipann_tf.face.training",
     "uncertainty": "vipann_tf",
 }
@@ -98,6 +100,7 @@ __all__ = [
     "pretrain",
     "rank",
     "resnet54",
+    "scan",
     "transfer",
     "uncertainty",
 ]

@@ -243,7 +243,7 @@ def rank(
     from vipann_tf.cli.printing.findings import print_ranking
     from vipann_tf.cli.scan_ranking import print_windows
     from vipann_tf.face.evaluation import rank as run
-    from vipann_tf.scan.ranking import is_scan
+    from vipann_tf.scans.ranking import is_scan
 
     options: dict[str, Any] = {
         "by": by,

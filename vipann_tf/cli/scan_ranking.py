@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vipann_tf.cli.printing import terminal
 
 if TYPE_CHECKING:  # it imports NumPy
-    from vipann_tf.scan.ranking import RankedWindow
+    from vipann_tf.scans.ranking import RankedWindow
 
 
 def print_windows(ranked: "Sequence[RankedWindow]", by: str, style: str) -> None:

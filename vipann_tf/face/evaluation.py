@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
-from vipann_tf.scan.ranking import RankedWindow, is_scan, rank_windows, similar_windows
+from vipann_tf.scans.ranking import RankedWindow, is_scan, rank_windows, similar_windows
 from vipann_tf.uncertainty.conformal import Method
 from vipann_tf.uncertainty.thresholds import Wanted
 
@@ -222,7 +222,7 @@ def rank(
             raise UserError(
                 "like ranks by likeness alone; leave diversity, label and by_recorder out"
             )
-        from vipann_tf.scan.example import embed_example
+        from vipann_tf.scans.example import embed_example
 
         return similar_windows(model, embed_example(model, like), top=top)
     of_scans = {"label": label, "by_recorder": by_recorder or None, "like": like}

@@ -12,10 +12,10 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.notices import Notice, warn_of
 from vipann_tf.saved_model.metadata import read_labels
 from vipann_tf.saved_model.thresholds import Threshold, label_thresholds, threshold_notices
-from vipann_tf.scan import clips
-from vipann_tf.scan.planning import plan_scan
-from vipann_tf.scan.run import scan as run
-from vipann_tf.scan.summary import ScanResult, read_detections, write_scan_tables
+from vipann_tf.scans import clips
+from vipann_tf.scans.planning import plan_scan
+from vipann_tf.scans.run import scan as run
+from vipann_tf.scans.summary import ScanResult, read_detections, write_scan_tables
 
 __all__ = ["Scanned", "scan"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vipann_tf.errors import UserError
-from vipann_tf.scan import store
+from vipann_tf.scans import store
 
 if TYPE_CHECKING:
     import pyarrow as pa

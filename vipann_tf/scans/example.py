@@ -12,8 +12,8 @@ from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.hearing import Hearing
-from vipann_tf.scan.finished import read_state
-from vipann_tf.scan.planning import model_fingerprint
+from vipann_tf.scans.finished import read_state
+from vipann_tf.scans.planning import model_fingerprint
 
 __all__ = ["embed_example"]
 

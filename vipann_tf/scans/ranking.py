@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.rank import diverse_order
 from vipann_tf.files.paths import StrPath
-from vipann_tf.scan import store
-from vipann_tf.scan.finished import list_rows, read_state, recorder_of
+from vipann_tf.scans import store
+from vipann_tf.scans.finished import list_rows, read_state, recorder_of
 
 __all__ = ["RankedWindow", "is_scan", "rank_windows", "similar_windows"]
 

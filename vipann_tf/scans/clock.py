@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.notices import Notice
-from vipann_tf.scan.metadata_times import metadata_times
-from vipann_tf.scan.written_times import read_name, read_offset, read_text
+from vipann_tf.scans.metadata_times import metadata_times
+from vipann_tf.scans.written_times import read_name, read_offset, read_text
 
 __all__ = ["Clock", "Started", "clock_times", "parse_start", "parse_timezone"]
 

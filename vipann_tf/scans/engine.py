@@ -20,9 +20,9 @@ from vipann_tf.errors import UserError
 from vipann_tf.saved_model.connection import Connection, connect
 from vipann_tf.saved_model.hearing import Hearing
 from vipann_tf.saved_model.server import RequestRefused
-from vipann_tf.scan.plan import Settings, Unit
-from vipann_tf.scan.store import MEASURES, Begin, Rows, write_unit
-from vipann_tf.scan.windows import piece_windows
+from vipann_tf.scans.plan import Settings, Unit
+from vipann_tf.scans.store import MEASURES, Begin, Rows, write_unit
+from vipann_tf.scans.windows import piece_windows
 
 __all__ = ["ScanJob"]
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.helpers.recordings import events, wav
 from vipann_tf.cli import main
-from vipann_tf.scan import recordings as recordings_module
-from vipann_tf.scan.recordings import find_recordings, measure
+from vipann_tf.scans import recordings as recordings_module
+from vipann_tf.scans.recordings import find_recordings, measure
 
 
 def scan(model, *arguments):

@@ -15,8 +15,8 @@ from vipann_tf.errors import UserError
 from vipann_tf.files.atomic import write_text
 from vipann_tf.files.paths import StrPath
 from vipann_tf.records.summary import table_csv
-from vipann_tf.scan import store
-from vipann_tf.scan.finished import (
+from vipann_tf.scans import store
+from vipann_tf.scans.finished import (
     dictionary,
     list_rows,
     read_batches,

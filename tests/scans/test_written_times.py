@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from vipann_tf.scan.written_times import read_name, read_offset, read_text
+from vipann_tf.scans.written_times import read_name, read_offset, read_text
 
 NAIVE = "2023-05-01T05:00:00"
 

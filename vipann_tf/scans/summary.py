@@ -15,12 +15,12 @@ from vipann_tf.datasets.selection_files import Detected, TabledRecording
 from vipann_tf.files.atomic import write_text
 from vipann_tf.notices import Notice
 from vipann_tf.records.summary import table_csv
-from vipann_tf.scan import store
-from vipann_tf.scan.detections import Detection, Detector
-from vipann_tf.scan.tables import write_tables
+from vipann_tf.scans import store
+from vipann_tf.scans.detections import Detection, Detector
+from vipann_tf.scans.tables import write_tables
 
 if TYPE_CHECKING:
-    from vipann_tf.scan.planning import Scan
+    from vipann_tf.scans.planning import Scan
 
 __all__ = ["ScanResult", "read_detections", "write_results", "write_scan_tables"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.stored_results import read_results
 from vipann_tf.files.paths import StrPath
-from vipann_tf.scan.activity import UNKNOWN_QUANTILE
+from vipann_tf.scans.activity import UNKNOWN_QUANTILE
 
 __all__ = ["epistemic_limit"]
 

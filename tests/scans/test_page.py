@@ -16,8 +16,8 @@ from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.results import write_clip_csv
 from vipann_tf.evaluation.summary import summarise
-from vipann_tf.scan.page import write_page
-from vipann_tf.scan.unknown import epistemic_limit
+from vipann_tf.scans.page import write_page
+from vipann_tf.scans.unknown import epistemic_limit
 
 VOID = {"meta", "link", "rect", "br"}
 

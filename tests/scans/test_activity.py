@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.helpers.written_scans import season, write_scan
-from vipann_tf.scan import activity, maps
-from vipann_tf.scan.finished import recorder_of
+from vipann_tf.scans import activity, maps
+from vipann_tf.scans.finished import recorder_of
 
 EPOCH = datetime.datetime(1970, 1, 1)
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from vipann_tf.audio.decoding import Decoder
 from vipann_tf.audio.errors import DecodeError
-from vipann_tf.scan.plan import Piece, window_start
-from vipann_tf.scan.recordings import opened
+from vipann_tf.scans.plan import Piece, window_start
+from vipann_tf.scans.recordings import opened
 
 __all__ = ["piece_windows"]
 

@@ -11,7 +11,7 @@ from vipann_tf import datasets
 from vipann_tf.datasets.selection_files import Detected, TabledRecording
 from vipann_tf.datasets.selection_tables import read_table
 from vipann_tf.errors import UserError
-from vipann_tf.scan.tables import TABLE_FORMATS, write_tables
+from vipann_tf.scans.tables import TABLE_FORMATS, write_tables
 
 UTC = datetime.timezone.utc
 # What a Raven table must have, by crowsetta's documentation of the format, and what Raven's own

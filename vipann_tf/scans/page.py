@@ -20,12 +20,12 @@ from vipann_tf.evaluation.page_templates import page_environment
 from vipann_tf.evaluation.plain_numbers import percent
 from vipann_tf.files.atomic import write_text
 from vipann_tf.files.paths import StrPath
-from vipann_tf.scan.activity import UNKNOWN_QUANTILE, Activity, measure_activity
-from vipann_tf.scan.clips import CLIPS, LIST_FILE
-from vipann_tf.scan.finished import read_recordings, read_state, row_times_s
-from vipann_tf.scan.maps import date_of, hours, periods, rate_map, share_map, short_names
-from vipann_tf.scan.summary import NOTICES_FILE
-from vipann_tf.scan.unknown import epistemic_limit
+from vipann_tf.scans.activity import UNKNOWN_QUANTILE, Activity, measure_activity
+from vipann_tf.scans.clips import CLIPS, LIST_FILE
+from vipann_tf.scans.finished import read_recordings, read_state, row_times_s
+from vipann_tf.scans.maps import date_of, hours, periods, rate_map, share_map, short_names
+from vipann_tf.scans.summary import NOTICES_FILE
+from vipann_tf.scans.unknown import epistemic_limit
 
 __all__ = ["Page", "write_page"]
 
@@ -74,7 +74,7 @@ def write_page(
     limit, source = epistemic_limit(state["settings"], unknown_above)
     activity = measure_activity(scan, limit, source)
     recordings = _recordings(scan)
-    environment = page_environment("vipann_tf.scan")
+    environment = page_environment("vipann_tf.scans")
     environment.filters.update(percent=percent, hours=hours, many=lambda count: f"{count:,}")
     text = environment.get_template("summary.html").render(
         name=os.path.basename(os.path.abspath(scan)),

@@ -14,7 +14,7 @@ from tests.helpers.written_scans import MAY, UTC, Heard, season, write_scan
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model.connection import connect
-from vipann_tf.scan.presence import measure_presence
+from vipann_tf.scans.presence import measure_presence
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vipann_tf.audio.channels import Channel
-from vipann_tf.scan.recordings import Recording
+from vipann_tf.scans.recordings import Recording
 
 __all__ = ["Piece", "Settings", "Unit", "plan_units", "window_count", "window_start"]
 

@@ -6,7 +6,7 @@ import soundfile
 
 from tests.helpers.chromium import BROWSERS, Browser, find_browser
 from tests.helpers.written_scans import season, write_scan
-from vipann_tf.scan.page import write_page
+from vipann_tf.scans.page import write_page
 
 BROWSER = find_browser()
 if BROWSER is None:

@@ -20,7 +20,7 @@ from vipann_tf.cli import main
 from vipann_tf.files.locking import locked
 from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.timeline import Listener
-from vipann_tf.scan import plan as plan_module
+from vipann_tf.scans import plan as plan_module
 
 COLUMNS = ("probability", "aleatoric", "epistemic")
 
@@ -156,7 +156,7 @@ def test_killed_again_and_again_it_ends_with_the_same_rows(model, season, scanne
     out = tmp_path / "killed"
     command = [
         *(sys.executable, "-c"),
-        "import sys; from vipann_tf.scan import plan; plan.UNIT_S = 8.0\n"
+        "import sys; from vipann_tf.scans import plan; plan.UNIT_S = 8.0\n"
         "from vipann_tf.cli import main; main(sys.argv[1:])",
         *("scan", model, str(season), "--out", str(out)),
     ]
@@ -298,7 +298,7 @@ def test_an_interrupt_leaves_a_scan_that_goes_on(model, season, tmp_path):
     command = [
         *(sys.executable, "-c"),
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from vipann_tf.scan import plan; plan.UNIT_S = 8.0\n"
+        "from vipann_tf.scans import plan; plan.UNIT_S = 8.0\n"
         "from vipann_tf.cli import run; run()",
         *("scan", model, str(season), "--out", str(out)),
     ]

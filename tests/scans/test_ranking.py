@@ -14,7 +14,7 @@ from vipann_tf import datasets
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.rank import diverse_order
-from vipann_tf.scan.ranking import rank_windows, similar_windows
+from vipann_tf.scans.ranking import rank_windows, similar_windows
 
 
 def run(*arguments):

@@ -8,8 +8,8 @@ import numpy as np
 
 from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.connection import connect
-from vipann_tf.scan.engine import BATCH
-from vipann_tf.scan.planning import Scan
+from vipann_tf.scans.engine import BATCH
+from vipann_tf.scans.planning import Scan
 
 __all__ = ["estimate_seconds"]
 

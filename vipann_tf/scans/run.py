@@ -23,12 +23,12 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.records.executors import choose_executor
 from vipann_tf.records.job import WorkerDied
 from vipann_tf.saved_model.metadata import version_directory
-from vipann_tf.scan import store
-from vipann_tf.scan.engine import ScanJob
-from vipann_tf.scan.plan import fingerprint
-from vipann_tf.scan.planning import Scan
-from vipann_tf.scan.recordings import Recording
-from vipann_tf.scan.summary import ScanResult, write_results
+from vipann_tf.scans import store
+from vipann_tf.scans.engine import ScanJob
+from vipann_tf.scans.plan import fingerprint
+from vipann_tf.scans.planning import Scan
+from vipann_tf.scans.recordings import Recording
+from vipann_tf.scans.summary import ScanResult, write_results
 
 __all__ = ["scan"]
 

@@ -11,8 +11,8 @@ from tests.helpers.wav_files import wav_bytes
 from vipann_tf.audio.decoding import duration_s
 from vipann_tf.audio.pcm_header import riff_chunks
 from vipann_tf.errors import UserError
-from vipann_tf.scan.clock import Clock, Started, clock_times, parse_start, parse_timezone
-from vipann_tf.scan.metadata_times import metadata_times
+from vipann_tf.scans.clock import Clock, Started, clock_times, parse_start, parse_timezone
+from vipann_tf.scans.metadata_times import metadata_times
 
 UTC = datetime.timezone.utc
 SOUND = wav_bytes(np.zeros(801), 8000)
@@ -159,7 +159,7 @@ def test_reserved_room_is_not_searched(tmp_path, monkeypatch):
             seen.append(found)
             yield found
 
-    monkeypatch.setattr("vipann_tf.scan.metadata_times.riff_chunks", counted)
+    monkeypatch.setattr("vipann_tf.scans.metadata_times.riff_chunks", counted)
     assert start(path)[0].source == "guano"
     assert len(seen) == 4  # guan, fmt, data, and the first zeros
 

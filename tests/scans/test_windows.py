@@ -8,9 +8,9 @@ import pytest
 from tests.helpers.recordings import encode, events, wav, with_sizes
 from vipann_tf.audio.decoding import DecodeError, Decoder, read_audio
 from vipann_tf.audio.windows import sliding_windows
-from vipann_tf.scan.plan import Piece, plan_units, window_count, window_start
-from vipann_tf.scan.recordings import measure
-from vipann_tf.scan.windows import piece_windows
+from vipann_tf.scans.plan import Piece, plan_units, window_count, window_start
+from vipann_tf.scans.recordings import measure
+from vipann_tf.scans.windows import piece_windows
 
 
 def write(path, content):
@@ -96,7 +96,7 @@ def test_what_is_before_the_damage_is_yielded(tmp_path):
 
 
 def test_units_hold_every_window_once(tmp_path):
-    from vipann_tf.scan.recordings import Recording
+    from vipann_tf.scans.recordings import Recording
 
     lengths = [3.0, 5000.0, 0.0, *[10.0] * 300, 900.0]
     recordings = [Recording(f"{i}.wav", 8000, x, ()) for i, x in enumerate(lengths)]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vipann_tf.scan import store
-from vipann_tf.scan.finished import dictionary, read_batches, recorder_of, row_times_s
+from vipann_tf.scans import store
+from vipann_tf.scans.finished import dictionary, read_batches, recorder_of, row_times_s
 
 if TYPE_CHECKING:
     import pyarrow as pa

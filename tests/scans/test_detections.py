@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vipann_tf.scan.detections import Detector
+from vipann_tf.scans.detections import Detector
 
 
 def detect(windows, probabilities, hop_s, threshold=0.5):

@@ -19,7 +19,7 @@ from vipann_tf.audio.decoding import Decoder
 from vipann_tf.audio.errors import DecodeError
 from vipann_tf.errors import UserError
 from vipann_tf.notices import Notice
-from vipann_tf.scan.recordings import Recording, opened
+from vipann_tf.scans.recordings import Recording, opened
 
 __all__ = ["CHOICES", "CLIPS", "Choice", "extract"]
 

@@ -18,10 +18,10 @@ from vipann_tf.saved_model.metadata import (
     read_model_info,
     version_directory,
 )
-from vipann_tf.scan.clock import Clock, Started, clock_times, parse_start, parse_timezone
-from vipann_tf.scan.plan import Settings, Unit, plan_units
-from vipann_tf.scan.recordings import Recording, find_recordings, measure
-from vipann_tf.scan.store import Begin
+from vipann_tf.scans.clock import Clock, Started, clock_times, parse_start, parse_timezone
+from vipann_tf.scans.plan import Settings, Unit, plan_units
+from vipann_tf.scans.recordings import Recording, find_recordings, measure
+from vipann_tf.scans.store import Begin
 
 __all__ = ["Scan", "model_fingerprint", "plan_scan"]
 
