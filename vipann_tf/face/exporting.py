@@ -1,4 +1,4 @@
-"""Versions of a model with other serving settings, `vipann-tf export`, or of a network in memory."""
+"""Versions of a model with other serving settings (`vipann-tf export`), or of a new network."""
 
 from __future__ import annotations
 
