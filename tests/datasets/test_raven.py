@@ -255,7 +255,7 @@ def test_what_predict_writes_can_be_read(tmp_path, style, end):
     ones = np.ones(1, np.float32)
     with open(tmp_path / f"a b{end}", "w", encoding="utf-8") as file:
         recording = TabledRecording("elsewhere/a b.wav", 8000, 4.0)
-        lines = timeline(style, file, recording, ["owl"], top=1, threshold=0.5)
+        lines = timeline(style, file, recording, ["owl"], top=1, threshold=0.5, hop_s=1.0)
         for start_s, probability in ((0, 0.9), (1, 0.9), (2, 0.1), (3, 0.1)):
             chances = ones * np.float32(probability)
             lines.add(Window(start_s, start_s + 1, *[chances] * 5, 0.0, 0.0, 0.0))

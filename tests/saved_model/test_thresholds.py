@@ -16,10 +16,11 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.timeline_files import timeline
 from vipann_tf.saved_model.card import model_card
 from vipann_tf.saved_model.connection import connect
+from vipann_tf.saved_model.detections import Detector
 from vipann_tf.saved_model.metadata import read_model_info, write_metadata
 from vipann_tf.saved_model.stored_calibration import Calibration, DetectionThresholds
 from vipann_tf.saved_model.thresholds import label_thresholds, threshold_notices
-from vipann_tf.saved_model.timeline import Detections, Listener, Window
+from vipann_tf.saved_model.timeline import Listener, Window
 
 RATE = 32000
 
@@ -122,11 +123,13 @@ def _window(start: float, *probs: float) -> Window:
 
 
 def test_each_label_is_detected_by_its_own_threshold():
-    found = Detections(np.array([0.9, np.nan, 0.1]))  # 0.9 and 0.1 are float32 in the windows
-    for window in (_window(0, 0.89, 1.0, 0.1), _window(2, 0.9, 1.0, 0.09), _window(9, 0.9, 1, 0)):
-        found.add(window)
+    detector = Detector(np.array([0.9, np.nan, 0.1]), 2.0)  # 0.9 and 0.1 are float32 in windows
+    found = []
+    for x in (_window(0, 0.89, 1.0, 0.1), _window(2, 0.9, 1.0, 0.09), _window(9, 0.9, 1, 0)):
+        found += detector.add(x.start_s, x.end_s, x.probabilities, x.label_epistemic)
+    found += detector.close()
     expected = [(2, 0.0, 2.0), (0, 2.0, 4.0), (0, 9.0, 11.0)]
-    assert [(d.label, d.start_s, d.end_s) for d in found.found()] == expected
+    assert [(d.label, d.start_s, d.end_s) for d in found] == expected
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +155,7 @@ def test_the_command_uses_them(listened):
     for label in range(1, len(LABELS)):
         file = io.StringIO()
         lines = timeline(
-            "audacity", file, "night.wav", LABELS, top=1, threshold=float(middle[label])
+            "audacity", file, "night.wav", LABELS, top=1, threshold=float(middle[label]), hop_s=0.5
         )
         for window in windows:
             lines.add(window)

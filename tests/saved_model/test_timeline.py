@@ -18,7 +18,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.timeline_figure import TimelineFigure
 from vipann_tf.evaluation.timeline_files import STYLES, timeline
 from vipann_tf.saved_model.connection import connect
-from vipann_tf.saved_model.timeline import Detection, Detections, Listener, Window
+from vipann_tf.saved_model.timeline import Listener, Window
 
 RATE = 32000
 
@@ -105,27 +105,12 @@ WINDOWS = [
 ]
 
 
-def test_windows_that_touch_are_one_detection():
-    joined = Detections(0.5)
-    for window in WINDOWS:
-        joined.add(window)
-    expected = [
-        (0, 0, 6, 0.9, 0.09),
-        (1, 2, 12, 0.8, 0.08),  # its windows from 4 to 8 and from 8 to 12 touch
-        (0, 8, 12, 0.7, 0.07),
-        (0, 20, 24, 0.95, 0.095),
-        (1, 20, 24, 0.5, 0.05),  # reaches it exactly
-    ]
-    for found, wanted in zip(joined.found(), expected, strict=True):
-        assert isinstance(found, Detection)
-        numbers = (found.label, found.start_s, found.end_s, found.probability, found.epistemic)
-        assert numbers == pytest.approx(wanted)
-
-
 def _written(style: str, labels=("owl", "Rain,\tlight"), **options) -> str:
     file = io.StringIO()
     recording = TabledRecording("night 1.wav", 22050, 24.0)
-    lines = timeline(style, file, recording, labels, **{"top": 2, "threshold": 0.5, **options})
+    lines = timeline(
+        style, file, recording, labels, **{"top": 2, "threshold": 0.5, "hop_s": 2.0, **options}
+    )
     for window in WINDOWS:
         lines.add(window)
     lines.close()
@@ -134,22 +119,22 @@ def _written(style: str, labels=("owl", "Rain,\tlight"), **options) -> str:
 
 def test_raven_gets_a_selection_table():
     rows = list(csv.DictReader(io.StringIO(_written("raven")), delimiter="\t"))
-    assert [row["Selection"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert [row["Selection"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
     assert all(row["View"] == "Spectrogram 1" and row["Channel"] == "1" for row in rows)
-    assert (rows[1]["Begin Time (s)"], rows[1]["End Time (s)"]) == ("2.000", "12.000")
+    assert (rows[1]["Begin Time (s)"], rows[1]["End Time (s)"]) == ("4.000", "6.000")
     assert (rows[1]["Low Freq (Hz)"], rows[1]["High Freq (Hz)"]) == ("50", "11025")
     assert (rows[1]["Label"], rows[1]["Probability"]) == ("Rain, light", "0.8000")
     assert rows[1]["Epistemic (nats)"] == "0.0800" and rows[1]["Begin Path"] == os.path.abspath(
         "night 1.wav"
     )
-    assert (rows[1]["Begin File"], rows[1]["File Offset (s)"]) == ("night 1.wav", "2.000")
+    assert (rows[1]["Begin File"], rows[1]["File Offset (s)"]) == ("night 1.wav", "4.000")
 
 
 def test_audacity_gets_a_label_track():
     lines = _written("audacity", threshold=0.75).splitlines()
     assert lines == [
-        "0.000000\t4.000000\towl 90 %",
-        "4.000000\t8.000000\tRain, light 80 %",
+        "0.000000\t3.000000\towl 90 %",
+        "5.000000\t7.000000\tRain, light 80 %",
         "20.000000\t24.000000\towl 95 %",
     ]
 
@@ -171,9 +156,9 @@ def test_csv_and_json_hold_every_window():
 
 def test_a_person_gets_a_table():
     text = _written("table")
-    assert text.startswith("night 1.wav: 5 stretches\n")
-    assert "0:00:02.0   0:00:12.0  Rain, light        0.800      0.080" in text
-    assert _written("table", threshold=0.99) == "night 1.wav: 0 stretches\n"
+    assert text.startswith("night 1.wav: 6 detections\n")
+    assert "0:00:04.0   0:00:06.0  Rain, light        0.800      0.080" in text
+    assert _written("table", threshold=0.99) == "night 1.wav: 0 detections\n"
     assert set(STYLES) == {"table", "json", "csv", "raven", "audacity"}
 
 

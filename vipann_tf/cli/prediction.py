@@ -190,7 +190,15 @@ def _listen(
         seconds = duration_s(path)
         with open_recording(path) as opened:
             recording = TabledRecording(path, opened.rate_hz, seconds, listener.time_expansion)
-        shown = timeline(style, sys.stdout, recording, labels, top=top, threshold=thresholds)
+        shown = timeline(
+            style,
+            sys.stdout,
+            recording,
+            labels,
+            top=top,
+            threshold=thresholds,
+            hop_s=listener.hop_s,
+        )
         figure = TimelineFigure(labels, seconds) if plot else None
         with terminal.progress("Listening") as show:
             try:

@@ -15,7 +15,8 @@ from vipann_tf.datasets.selection_files import (
     audacity_lines,
     one_line,
 )
-from vipann_tf.saved_model.timeline import Detections, Window
+from vipann_tf.saved_model.detections import Detection, Detector
+from vipann_tf.saved_model.timeline import Window
 
 __all__ = ["STYLES", "Timeline", "timeline"]
 
@@ -43,6 +44,7 @@ class _EveryWindow:
         labels: Sequence[str],
         top: int,
         _: Threshold,
+        __: float,
     ):
         self._file, self._path, self._labels, self._top = file, recording.path, labels, top
         self._begin()
@@ -92,7 +94,7 @@ class _Json(_EveryWindow):
         self._file.write(json.dumps(document) + "\n")
 
 
-class _Stretches:
+class _Detections:
     """Detections, written at the end."""
 
     def __init__(
@@ -102,14 +104,19 @@ class _Stretches:
         labels: Sequence[str],
         _: int,
         threshold: Threshold,
+        hop_s: float,
     ):
         self._file, self._recording, self._labels = file, recording, labels
-        self._detections = Detections(threshold)
+        self._detector = Detector(np.broadcast_to(threshold, len(labels)), hop_s)
+        self._found: list[Detection] = []
 
     def add(self, window: Window) -> None:
-        self._detections.add(window)
+        self._found += self._detector.add(
+            window.start_s, window.end_s, window.probabilities, window.label_epistemic
+        )
 
     def close(self) -> None:
+        self._found += self._detector.close()
         self._write(
             [
                 Detected(
@@ -119,7 +126,7 @@ class _Stretches:
                     found.probability,
                     found.epistemic,
                 )
-                for found in self._detections.found()
+                for found in sorted(self._found, key=lambda found: (found.start_s, found.label))
             ]
         )
 
@@ -127,22 +134,22 @@ class _Stretches:
         raise NotImplementedError
 
 
-class _Raven(_Stretches):
+class _Raven(_Detections):
     def _write(self, detections: Sequence[Detected]) -> None:
         table = RavenTable(self._file, ("Probability", "Epistemic (nats)"))
         table.add(self._recording, detections)
 
 
-class _Audacity(_Stretches):
+class _Audacity(_Detections):
     def _write(self, detections: Sequence[Detected]) -> None:
         self._file.write(audacity_lines(detections))
 
 
-class _Table(_Stretches):
+class _Table(_Detections):
     """For people: the detections, in columns."""
 
     def _write(self, detections: Sequence[Detected]) -> None:
-        self._file.write(f"{self._recording.path}: {len(detections)} stretches\n")
+        self._file.write(f"{self._recording.path}: {len(detections)} detections\n")
         width = max((len(found.label) for found in detections), default=5)
         heading = f"{'from':>10}  {'to':>10}  {'label':<{width}}  probability  epistemic\n"
         self._file.write(heading if detections else "")
@@ -170,6 +177,7 @@ def timeline(
     *,
     top: int,
     threshold: Threshold,
+    hop_s: float,
 ) -> Timeline:
     """Return a writer of a recording's windows.
 
@@ -180,8 +188,9 @@ def timeline(
       labels: Label names in the order of the outputs.
       top: Number of labels per window, the most probable first.
       threshold: Minimum probability of a detection, of all labels or of each, `[labels]`.
+      hop_s: Time from one window to the next.
     """
-    return STYLES[style](file, recording, labels, top, threshold)
+    return STYLES[style](file, recording, labels, top, threshold, hop_s)
 
 
 def _top(window: Window, top: int) -> np.ndarray:

@@ -5,7 +5,6 @@ The recording is read as a stream; only a few windows are in memory at a time.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from vipann_tf.saved_model.hearing import Hearing
 from vipann_tf.saved_model.metadata import MIN_SECONDS
 from vipann_tf.saved_model.server import RequestRefused
 
-__all__ = ["BAND", "Detection", "Detections", "Listener", "Window"]
+__all__ = ["BAND", "Listener", "Window"]
 
 BAND = (0.05, 0.95)  # quantiles over draws: nine of ten draws give a probability between them
 
@@ -55,25 +54,6 @@ class Window:
     epistemic: float
 
 
-@dataclass(frozen=True)
-class Detection:
-    """A section of a recording in which a label is probable.
-
-    Attributes:
-      label: Index of the label.
-      start_s: Start of its first window.
-      end_s: End of its last window.
-      probability: The largest probability in its windows.
-      epistemic: Epistemic uncertainty of the label in that window, in nats.
-    """
-
-    label: int
-    start_s: float
-    end_s: float
-    probability: float
-    epistemic: float
-
-
 class Listener:
     """A model that answers for recordings.
 
@@ -84,6 +64,9 @@ class Listener:
       channel: What to hear of several channels.
       time_expansion: How many times to slow recordings down; by default as the model was trained.
         Window and hop are seconds of the recording.
+
+    Attributes:
+      hop_s: As given.
 
     Raises:
       UserError: A length is not allowed, or the model was trained on recordings of another time
@@ -109,7 +92,7 @@ class Listener:
         if not 0.01 <= hop_s < float("inf"):
             raise UserError(f"hop is {hop_s:g} s; use 0.01 s or more")
         self._connection = connection
-        self._window_s, self._hop_s = window_s, hop_s
+        self._window_s, self.hop_s = window_s, hop_s
 
     @property
     def time_expansion(self) -> float:
@@ -129,7 +112,7 @@ class Listener:
           DecodeError: The file can't be read, perhaps only after the first windows.
           UserError: The server refuses a window or does not answer.
         """
-        total = count_windows(duration_s(path), self._window_s, self._hop_s)
+        total = count_windows(duration_s(path), self._window_s, self.hop_s)
         done = 0
         for places in self._batches(path):
             yield from self._ask(places)
@@ -145,7 +128,7 @@ class Listener:
         """Yield the start and waveform of up to `BATCH` windows at a time."""
         waiting: list[tuple[float, NDArray[np.float32]]] = []
         try:
-            for place in self._hearing.windows(path, self._window_s, self._hop_s):
+            for place in self._hearing.windows(path, self._window_s, self.hop_s):
                 waiting.append(place)
                 if len(waiting) == BATCH:
                     yield waiting
@@ -179,41 +162,3 @@ class Listener:
                 aleatoric=float(result["aleatoric"][row]),
                 epistemic=float(result["epistemic"][row]),
             )
-
-
-class Detections:
-    """A collection of windows, merged into the detections of each label.
-
-    Windows with a label that overlap or touch are one detection, even if a window between them does
-    not reach the threshold.
-
-    Args:
-      threshold: Least probability of a window in which a label is detected; a number, or one for
-        each label, `[labels]`, which is NaN for labels that are never detected.
-    """
-
-    def __init__(self, threshold: float | NDArray[np.floating[Any]]):
-        # In the type of the probabilities, so that one that equals the threshold reaches it.
-        self._threshold = np.asarray(threshold, np.float32)
-        self._ended: list[Detection] = []
-        self._going: dict[int, Detection] = {}
-
-    def add(self, window: Window) -> None:
-        """Add the next window in order of time."""
-        for label in np.flatnonzero(window.probabilities >= self._threshold).tolist():
-            start, probability = window.start_s, float(window.probabilities[label])
-            epistemic = float(window.label_epistemic[label])
-            earlier = self._going.get(label)
-            # The margin is a thousandth of a millisecond, since ends are rounded sums.
-            if earlier is not None and window.start_s > earlier.end_s + 1e-6:
-                self._ended.append(earlier)
-            elif earlier is not None:
-                start = earlier.start_s
-                if earlier.probability >= probability:
-                    probability, epistemic = earlier.probability, earlier.epistemic
-            self._going[label] = Detection(label, start, window.end_s, probability, epistemic)
-
-    def found(self) -> list[Detection]:
-        """Return the detections, sorted by start, then by label."""
-        every = [*self._ended, *self._going.values()]
-        return sorted(every, key=lambda d: (d.start_s, d.label))

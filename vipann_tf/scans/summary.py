@@ -15,8 +15,8 @@ from vipann_tf.datasets.selection_files import Detected, TabledRecording
 from vipann_tf.files.atomic import write_text
 from vipann_tf.notices import Notice
 from vipann_tf.records.summary import table_csv
+from vipann_tf.saved_model.detections import Detection, Detector
 from vipann_tf.scans import store
-from vipann_tf.scans.detections import Detection, Detector
 from vipann_tf.scans.tables import write_tables
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vipann_tf.scans.detections import Detector
+from vipann_tf.saved_model.detections import Detector
 
 
 def detect(windows, probabilities, hop_s, threshold=0.5):
@@ -29,8 +29,8 @@ def at(count, window_s, hop_s):
     [
         # As many windows as overlap: half a window, in their middle.
         ([0, 0.6, 0.9, 0], (7.5 - 2.5, 7.5, 0.9, 0.75, 0.09, 2)),
-        # More of them: from the middle of the first, less half a hop.
-        ([0, 0.6, 0.9, 0.6, 0], (3.75, 11.25, 0.9, 0.7, 0.09, 3)),
+        # More of them: from a quarter before the end of the first, less half a hop.
+        ([0, 0.6, 0.9, 0.6, 0], (5.0, 10.0, 0.9, 0.7, 0.09, 3)),
         ([0, 0, 0.8, 0, 0], (6.25, 8.75, 0.8, 0.8, 0.08, 1)),
         # At the ends there are no neighbours.
         ([0.7, 0.7], (0, 7.5, 0.7, 0.7, 0.07, 2)),
@@ -60,9 +60,10 @@ def test_thresholds_are_of_each_label_and_nan_never_detects():
 
 
 @pytest.mark.parametrize("hop_share", [0.5, 0.25])
+@pytest.mark.parametrize("needed_share", [0.01, 0.25, 0.5])
 @pytest.mark.parametrize("seed", range(20))
-def test_an_event_is_found_where_it_lies(seed, hop_share):
-    """A window detects an event of which it holds half, or that fills half of it."""
+def test_an_event_is_found_where_it_lies(seed, hop_share, needed_share):
+    """A window detects an event of which it holds half, or that fills a share of it."""
     rng = np.random.default_rng(seed)
     window_s = 5.0
     hop_s = window_s * hop_share
@@ -71,7 +72,8 @@ def test_an_event_is_found_where_it_lies(seed, hop_share):
     end = begin + length_s
     windows = at(40, window_s, hop_s)
     held = [max(0.0, min(end, b) - max(begin, a)) for a, b in windows]
-    heard = [0.9 if x >= min(length_s, window_s) / 2 else 0.1 for x in held]
+    needed = min(length_s / 2, window_s * needed_share)
+    heard = [0.9 if x >= needed else 0.1 for x in held]
     (found,) = detect(windows, heard, hop_s)
     margin_s = hop_s / 2 + window_s / 4  # one hop, if windows overlap by half
     assert found[0] == pytest.approx(begin, abs=margin_s)

@@ -52,13 +52,14 @@ class _Run:
 class Detector:
     """A merger of windows, for one recording at a time.
 
-    Windows that overlap or touch and detect a label are one detection. A window is taken to detect
-    an event of which it holds at least half, or that fills half of it. An event longer than a
-    window then begins, but for half a hop, in the middle of the first window. One that is shorter
-    is in as many windows as overlap, whatever its length: its middle is known to half a hop, and it
-    is given half a window. So begin and end are right to half a hop plus a quarter of a window,
-    which is one hop for windows that overlap by half. At the recording's front and end, and for
-    windows that do not overlap, the window's own begin and end are given.
+    Windows that overlap or touch and detect a label are one detection. How much of an event a
+    window must hold to detect it depends on the model: a loud one may need an instant, others half
+    of the event or of the window. So a quarter of a window is taken: the event then reaches from a
+    quarter before the end of the first window, plus half a hop, to a quarter behind the begin of
+    the last, less half a hop. If it is shorter than half a window, it is given half a window, since
+    its length can't be told. Begin and end are right to half a hop plus a quarter of a window,
+    which is one hop for windows that overlap by half. At the recording's front and end, where the
+    event may go on, and for windows that do not overlap, the window's own begin and end are given.
 
     Args:
       thresholds: Least probability of each label, float [labels]; NaN never detects.
@@ -66,7 +67,8 @@ class Detector:
     """
 
     def __init__(self, thresholds: NDArray[np.floating[Any]], hop_s: float):
-        self._thresholds, self._hop_s = thresholds, hop_s
+        # In the type of the probabilities, so that one that equals its threshold reaches it.
+        self._thresholds, self._hop_s = np.asarray(thresholds, np.float32), hop_s
         self._runs: dict[int, _Run] = {}
         self._before_s: float | None = None
 
@@ -116,9 +118,8 @@ class Detector:
         found = run.found
         start_s, end_s = found.start_s, found.end_s
         if run.window_s - self._hop_s > _TOUCHING_S:
-            middle_s, margin_s = (start_s + end_s) / 2, (run.window_s - self._hop_s) / 2
-            if found.windows * self._hop_s <= run.window_s + _TOUCHING_S:
-                margin_s = middle_s - start_s - run.window_s / 4
+            length_s = end_s - start_s - 1.5 * run.window_s + self._hop_s
+            margin_s = (end_s - start_s - max(length_s, run.window_s / 2)) / 2
             start_s, end_s = start_s + margin_s, end_s - margin_s
         return dataclasses.replace(
             found,
