@@ -90,9 +90,9 @@ def compare(args: argparse.Namespace, folder: pathlib.Path) -> None:
     """Measure all ways, and print them."""
     from vipann_tf.saved_model.connection import connect
     from vipann_tf.saved_model.timeline import Listener
-    from vipann_tf.scan.engine import BATCH
-    from vipann_tf.scan.planning import plan_scan
-    from vipann_tf.scan.run import scan
+    from vipann_tf.scans.engine import BATCH
+    from vipann_tf.scans.planning import plan_scan
+    from vipann_tf.scans.run import scan
 
     connection = connect(args.model)
     info = connection.info

@@ -205,7 +205,7 @@ def difference(one: pathlib.Path, other: pathlib.Path) -> str:
 def killed(command: list[object], out: pathlib.Path, kills: int) -> str:
     """Kill a scan again and again at random times, and let it end."""
     chance = random.Random(3)
-    code = "from vipann_tf.scan import plan; plan.UNIT_S = 60.0; "
+    code = "from vipann_tf.scans import plan; plan.UNIT_S = 60.0; "
     counts = []
     for _ in range(kills):
         process = run(*command, check=False, code=code)

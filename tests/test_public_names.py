@@ -29,6 +29,14 @@ def test_type_checkers_see_the_same_names():
     assert seen == vipann_tf._HOMES
 
 
+def test_no_module_takes_the_place_of_a_function():
+    """Python sets a package's attribute to each submodule that is imported."""
+    folder = pathlib.Path(vipann_tf.__file__).parent
+    for name, home in vipann_tf._HOMES.items():
+        is_module = (folder / name).is_dir() or (folder / f"{name}.py").is_file()
+        assert is_module == (home == "vipann_tf"), name
+
+
 def test_an_unknown_name():
     with pytest.raises(AttributeError, match="module 'vipann_tf' has no attribute 'predictor'"):
         _ = vipann_tf.predictor

@@ -1,5 +1,10 @@
 """Bayesian audio tagging in Keras and TensorFlow Probability.
 
+    import vipann_tf as vt
+
+    model = vt.load("everyday-sounds")
+    model.predict("dog.wav").top(3)
+
 The names of `__all__` are public; each is imported when it is first used, so that importing the
 package takes no TensorFlow and no time. Everything else may change without notice.
 """
@@ -8,59 +13,74 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vipann_tf import layers as layers
+    from vipann_tf import uncertainty as uncertainty
     from vipann_tf.errors import UserError as UserError
-    from vipann_tf.evaluation.calibrate import calibrate as calibrate
-    from vipann_tf.evaluation.compare import compare as compare
     from vipann_tf.evaluation.evaluate import evaluate as evaluate
-    from vipann_tf.evaluation.rank import rank as rank
+    from vipann_tf.face.evaluation import calibrate as calibrate
+    from vipann_tf.face.evaluation import compare as compare
+    from vipann_tf.face.evaluation import rank as rank
+    from vipann_tf.face.exporting import export as export
+    from vipann_tf.face.model import Model as Model
+    from vipann_tf.face.model import load as load
+    from vipann_tf.face.networks import resnet54 as resnet54
+    from vipann_tf.face.prediction import Prediction as Prediction
+    from vipann_tf.face.preparation import prepare as prepare
+    from vipann_tf.face.scanning import scan as scan
+    from vipann_tf.face.training import cross_validate as cross_validate
+    from vipann_tf.face.training import pretrain as pretrain
+    from vipann_tf.face.training import transfer as transfer
     from vipann_tf.models.architecture import Architecture as Architecture
     from vipann_tf.models.randomness import Draw as Draw
     from vipann_tf.models.vipann import VIPANN as VIPANN
+    from vipann_tf.notices import NoticeWarning as NoticeWarning
     from vipann_tf.recipes import PretrainRecipe as PretrainRecipe
     from vipann_tf.recipes import TransferRecipe as TransferRecipe
     from vipann_tf.recipes import load_recipe as load_recipe
-    from vipann_tf.records.prepare import prepare as prepare
-    from vipann_tf.saved_model.connection import connect as connect
     from vipann_tf.saved_model.ensembling import ensemble as ensemble
     from vipann_tf.saved_model.load import load_model as load_model
-    from vipann_tf.saved_model.predict import Predictor as Predictor
-    from vipann_tf.saved_model.timeline import Listener as Listener
     from vipann_tf.training.laplace import add_laplace_head as add_laplace_head
-    from vipann_tf.training.pretrain import pretrain as pretrain
-    from vipann_tf.training.transfer import transfer as transfer
 
 __version__ = "0.1.0"
 
-# Where each public name is defined.
+# Where each public name is defined; those of this package are modules.
 _HOMES = {
     "Architecture": "vipann_tf.models.architecture",
     "Draw": "vipann_tf.models.randomness",
-    "Listener": "vipann_tf.saved_model.timeline",
-    "Predictor": "vipann_tf.saved_model.predict",
+    "Model": "vipann_tf.face.model",
+    "NoticeWarning": "vipann_tf.notices",
+    "Prediction": "vipann_tf.face.prediction",
     "PretrainRecipe": "vipann_tf.recipes",
     "TransferRecipe": "vipann_tf.recipes",
     "UserError": "vipann_tf.errors",
     "VIPANN": "vipann_tf.models.vipann",
     "add_laplace_head": "vipann_tf.training.laplace",
-    "calibrate": "vipann_tf.evaluation.calibrate",
-    "compare": "vipann_tf.evaluation.compare",
-    "connect": "vipann_tf.saved_model.connection",
+    "calibrate": "vipann_tf.face.evaluation",
+    "compare": "vipann_tf.face.evaluation",
+    "cross_validate": "vipann_tf.face.training",
     "ensemble": "vipann_tf.saved_model.ensembling",
     "evaluate": "vipann_tf.evaluation.evaluate",
+    "export": "vipann_tf.face.exporting",
+    "layers": "vipann_tf",
+    "load": "vipann_tf.face.model",
     "load_model": "vipann_tf.saved_model.load",
     "load_recipe": "vipann_tf.recipes",
-    "prepare": "vipann_tf.records.prepare",
-    "pretrain": "vipann_tf.training.pretrain",
-    "rank": "vipann_tf.evaluation.rank",
-    "transfer": "vipann_tf.training.transfer",
+    "prepare": "vipann_tf.face.preparation",
+    "pretrain": "vipann_tf.face.training",
+    "rank": "vipann_tf.face.evaluation",
+    "resnet54": "vipann_tf.face.networks",
+    "scan": "vipann_tf.face.scanning",
+    "transfer": "vipann_tf.face.training",
+    "uncertainty": "vipann_tf",
 }
 
 __all__ = [
     "VIPANN",
     "Architecture",
     "Draw",
-    "Listener",
-    "Predictor",
+    "Model",
+    "NoticeWarning",
+    "Prediction",
     "PretrainRecipe",
     "TransferRecipe",
     "UserError",
@@ -68,21 +88,29 @@ __all__ = [
     "add_laplace_head",
     "calibrate",
     "compare",
-    "connect",
+    "cross_validate",
     "ensemble",
     "evaluate",
+    "export",
+    "layers",
+    "load",
     "load_model",
     "load_recipe",
     "prepare",
     "pretrain",
     "rank",
+    "resnet54",
+    "scan",
     "transfer",
+    "uncertainty",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOMES[name] == __name__:
+        return importlib.import_module(f"{__name__}.{name}")
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

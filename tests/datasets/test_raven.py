@@ -291,6 +291,6 @@ def test_the_command(tmp_path):
     assert "2 clips of 5 s" in result.stdout and "3 windows" not in result.stdout
     for wrong in (("--seconds", 2), ("--windows", 1, "--seconds", 2)):
         result = run(*asked, *wrong)
-        assert result.exit_code == 1 and "--seconds 2 and windows exclude" in result.stderr
+        assert result.exit_code == 1 and "seconds 2 and windows exclude" in result.stderr
     with open(tmp_path / "out/rejected.csv", encoding="utf-8") as file:
         assert len(list(csv.reader(file))) == 1

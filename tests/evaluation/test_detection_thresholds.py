@@ -152,7 +152,7 @@ def test_no_threshold_at_all_is_no_table(capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--precision", "0.9", "--recall", "0.8"], "--precision 0.9 and --recall 0.8 were given"),
+        (["--precision", "0.9", "--recall", "0.8"], "precision 0.9 and recall 0.8 were given"),
         (["--precision", "1.2"], "precision is 1.2; it must be above 0 and at most 1"),
         (["--recall", "0"], "recall is 0.0; it must be above 0 and at most 1"),
     ],

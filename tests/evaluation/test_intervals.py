@@ -8,9 +8,9 @@ import scipy.stats
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation import intervals as iv
 from vipann_tf.evaluation import weighted_metrics
-from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.evaluation.weighted_metrics import clip_means, label_means
 from vipann_tf.uncertainty.bootstrap import resample_weights
+from vipann_tf.uncertainty.metrics import metrics
 
 
 def _data(task, clips=61, labels=4, seed=0, sharpen=1.0):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.helpers.evaluation_examples import LABELS, example_results, without_errors
-from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.uncertainty import calibration as cal
 from vipann_tf.uncertainty import ood, selective
 from vipann_tf.uncertainty.confidence_intervals import auroc_interval, average_precision_interval
 from vipann_tf.uncertainty.draws import sufficient_draws
+from vipann_tf.uncertainty.metrics import metrics
 
 
 @pytest.mark.parametrize("task", ["multilabel", "multiclass"])

@@ -165,7 +165,7 @@ def test_the_command(bases, events, tmp_path):
         ("--folds", "2,9"): "split 'fold9' is unknown",
         ("--parallel-folds", "2"): "--parallel-folds goes with --folds, such as --folds all",
         ("--folds", "all", "--parallel-folds", "2", "--devices", "mirrored"): (
-            "--parallel-folds gives each fold one device, --devices mirrored each step several"
+            "parallel folds (2) get one device each, and devices='mirrored' shares each step"
         ),
     }.items():
         result = run(*options)

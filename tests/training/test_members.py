@@ -112,7 +112,7 @@ def test_options_that_exclude_each_other(bases, events, tmp_path):
     common = ["transfer", "--strategy", "det", "--base", str(bases["deterministic"])]
     common += ["--data", str(events), "--out", str(tmp_path / "out")]
     cases = {
-        "goes with --members": ["--parallel-members", "2"],
+        "are for members above 1": ["--parallel-members", "2"],
         "exclude each other": ["--parallel-members", "2", "--members", "2", "--folds", "all"],
         "one device": ["--parallel-members", "2", "--members", "2", "--devices", "mirrored"],
     }

@@ -11,13 +11,13 @@ from tests.helpers.tiny_training import eagerly, same_weights, transfer_recipe
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.draw_statistics import draw_statistics
 from vipann_tf.evaluation.inference import predict_batches
-from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.recipes import TransferRecipe, load_recipe
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.saved_model.load import load_model, read_variables
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.training import loop
 from vipann_tf.training.transfer import transfer
+from vipann_tf.uncertainty.metrics import metrics
 
 
 @pytest.fixture

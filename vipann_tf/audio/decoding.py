@@ -17,6 +17,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from vipann_tf.audio.array_recording import ArrayRecording
 from vipann_tf.audio.channels import Channel, Mixer
 from vipann_tf.audio.checked_blocks import CheckedBlocks
 from vipann_tf.audio.errors import MIN_DURATION_S, REASONS, DecodeError, decode_errors
@@ -29,6 +30,7 @@ __all__ = [
     "REASONS",
     "DecodeError",
     "Decoder",
+    "Sound",
     "duration_s",
     "padded",
     "read_audio",
@@ -43,6 +45,8 @@ AUDIBLE_RATE_HZ = 48_000
 # What may be missing or left over without a word: less than a frame of most codings.
 NEGLIGIBLE_S = 0.05
 
+# What is read: a path, an open file, or samples in memory.
+Sound = StrPath | ReadableFile | ArrayRecording
 # Receives the kind and the detail of a finding.
 OnFinding = Callable[[str, str], None]
 
@@ -87,7 +91,7 @@ class Decoder:
 
     def read(
         self,
-        file: StrPath | ReadableFile,
+        file: Sound,
         *,
         offset_s: float = 0.0,
         duration_s: float | None = None,
@@ -96,7 +100,7 @@ class Decoder:
         """Read a file, or a window of it.
 
         Args:
-          file: Path, or a seekable binary file object.
+          file: Path, seekable binary file object, or samples in memory.
           offset_s: Where to start, in seconds of the file.
           duration_s: Greatest length, in seconds of the file; `None` reads to the end.
           cut: Whether the caller means to leave out what is behind the duration; otherwise that is
@@ -115,7 +119,7 @@ class Decoder:
 
     def blocks(
         self,
-        file: StrPath | ReadableFile,
+        file: Sound,
         *,
         offset_s: float = 0.0,
         duration_s: float | None = None,
@@ -144,7 +148,7 @@ class Decoder:
         count = 0
         with (
             decode_errors(),
-            open_recording(file) as recording,
+            _opened(file) as recording,
             contextlib.closing(self._pieces(recording, offset_s)) as pieces,
         ):
             for piece in pieces:
@@ -232,7 +236,7 @@ def read_audio(
     return Decoder(rate).read(path, offset_s=offset_s, duration_s=duration_s)
 
 
-def duration_s(path: StrPath | ReadableFile) -> float:
+def duration_s(path: Sound) -> float:
     """Return the length of a file's sound in seconds, within a frame of its coding.
 
     It is what can be decoded and not what a header says, yet nothing is decoded.
@@ -240,10 +244,16 @@ def duration_s(path: StrPath | ReadableFile) -> float:
     Raises:
       DecodeError: It can't be read, for the reason in the error.
     """
-    with decode_errors(), open_recording(path) as recording:
+    with decode_errors(), _opened(path) as recording:
         return recording.measure_s()
 
 
 def padded(sound_s: float, zeros_s: float) -> tuple[str, str]:
     """Return the finding that a waveform was padded at its end."""
     return "padded", f"{sound_s:.2f} s of sound, then {zeros_s:.2f} s of zeros"
+
+
+def _opened(file: Sound) -> contextlib.AbstractContextManager[Recording]:
+    if isinstance(file, ArrayRecording):
+        return contextlib.nullcontext(file)
+    return open_recording(file)

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vipann_tf.audio.decoding import Decoder
-from vipann_tf.files.paths import StrPath
+from vipann_tf.audio.decoding import Decoder, Sound
 
 __all__ = ["count_windows", "sliding_windows"]
 
 
 def sliding_windows(
-    decoder: Decoder, path: StrPath, window_s: float, hop_s: float
+    decoder: Decoder, path: Sound, window_s: float, hop_s: float
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Cut a recording into windows while it is read.
 
@@ -21,7 +20,7 @@ def sliding_windows(
 
     Args:
       decoder: Its settings are those of the windows.
-      path: Audio file.
+      path: Audio file, or samples in memory.
       window_s: Length of a window, in seconds of the file, and so the other times.
       hop_s: Time between the beginnings of windows; a hop longer than a window leaves gaps.
 

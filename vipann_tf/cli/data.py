@@ -143,7 +143,7 @@ def prepare(
     """Turn labelled audio into a dataset directory of TFRecords."""
     from vipann_tf import datasets
     from vipann_tf.cli.printing import terminal
-    from vipann_tf.datasets.remote_tree import source_tree
+    from vipann_tf.face.preparation import list_source
 
     first = next((i for i, path in enumerate(paths) if path.startswith("--")), len(paths))
     paths, beam_options = paths[:first], paths[first:]
@@ -151,16 +151,9 @@ def prepare(
     if len(paths) != 1 + needs_source:
         wanted = "SOURCE OUT" if needs_source else "OUT"
         raise UserError(f"prepare {dataset} takes {wanted}, but {len(paths)} paths were given")
-    if seconds is not None and (dataset == "raven" or options["windows"] is not None):
-        raise UserError(
-            f"--seconds {seconds:g} and windows exclude each other: the length of a window is that "
-            "of a clip; give --windows alone"
-        )
-    if dataset == "raven" and isinstance(channel, int):
-        options["channel"] = channel  # selections of others are not heard
-    if "seconds" in datasets.find(dataset).options:
-        options["seconds"] = seconds
-    source = datasets.load(dataset, source_tree(paths[0]) if needs_source else None, **options)
+    source = list_source(
+        dataset, paths[0] if needs_source else None, seconds=seconds, channel=channel, **options
+    )
     if source.counted:
         click.echo(source.counted)
     if dry_run:

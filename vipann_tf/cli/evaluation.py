@@ -1,15 +1,13 @@
 """evaluate, compare, calibrate and rank: how good a model is, and what would improve it."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vipann_tf.cli.command import Command, typed_command
 from vipann_tf.cli.options import common
 from vipann_tf.cli.printing.directories import print_model
-from vipann_tf.cli.scan_ranking import rank_scan
-from vipann_tf.errors import UserError
 
 if TYPE_CHECKING:  # it takes a second to import
     from vipann_tf.uncertainty.conformal import Method
@@ -93,13 +91,10 @@ def compare(
     """
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_comparison
-    from vipann_tf.evaluation.compare import compare as run
-    from vipann_tf.evaluation.compare import evaluate_models
+    from vipann_tf.face.evaluation import compare as run
 
-    with terminal.progress("Evaluating") as show:
-        places = evaluate_models(results, datasets, f"{out}-results", ood=ood, on_progress=show)
     with terminal.progress("Comparing") as show:
-        rows = run(places, out, overwrite=overwrite, on_progress=show)
+        rows = run(results, out, data=datasets, ood=ood, overwrite=overwrite, on_progress=show)
     print_comparison(rows)
     click.echo(f"Wrote {out}: read {os.path.join(out, 'compare.md')}")
 
@@ -165,20 +160,8 @@ def calibrate(
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_calibration
     from vipann_tf.cli.printing.thresholds import print_thresholds
+    from vipann_tf.face.evaluation import calibrate as run
     from vipann_tf.saved_model.metadata import read_labels
-    from vipann_tf.uncertainty.thresholds import Wanted
-
-    if precision is not None and recall is not None:
-        raise UserError(
-            f"--precision {precision:g} and --recall {recall:g} were given; a threshold is chosen "
-            "for one of them, so leave the other out"
-        )
-    wanted = None
-    if precision is not None:
-        wanted = Wanted("precision", precision)
-    elif recall is not None:
-        wanted = Wanted("recall", recall)
-    from vipann_tf.evaluation.calibrate import calibrate as run
 
     with terminal.progress("Calibrating") as show:
         found = run(
@@ -190,7 +173,8 @@ def calibrate(
             seed=seed,
             coverage=coverage,
             method=method,
-            wanted=wanted,
+            precision=precision,
+            recall=recall,
             on_progress=show,
         )
     print_calibration(found)
@@ -255,37 +239,30 @@ def rank(
 
     These are the ones that the model is most uncertain of: vipann-tf rank scans/may --top 50.
     """
-    from vipann_tf.scan.ranking import is_scan
-
-    if is_scan(model):
-        for name, given in {"--data": data, "--split": splits}.items():
-            if given:
-                raise UserError(f"{model} is a scan, which is ranked itself; leave {name} out")
-        rank_scan(model, by, top, diversity, label, by_recorder, like, style)
-        return
-    of_scans = {"--label": label, "--by-recorder": by_recorder, "--like": like}
-    for name in (name for name, value in of_scans.items() if value):
-        raise UserError(f"{name} is for scans, and {model} is none; give a directory of scan")
-    if data is None:
-        raise UserError("rank needs --data DIR, the data set whose clips the model ranks")
-
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.findings import print_ranking
-    from vipann_tf.evaluation.rank import rank as run
+    from vipann_tf.cli.scan_ranking import print_windows
+    from vipann_tf.face.evaluation import rank as run
+    from vipann_tf.scans.ranking import is_scan
 
+    options: dict[str, Any] = {
+        "by": by,
+        "top": top,
+        "diversity": diversity,
+        "splits": splits,
+        "label": label,
+        "by_recorder": by_recorder,
+        "like": like,
+        "num_draws": num_draws,
+        "seed": seed,
+    }
+    if is_scan(model):
+        windows: Any = run(model, data, **options)
+        print_windows(windows, by if like is None else "likeness", style)
+        return
     with terminal.progress("Ranking") as show:
-        ranked = run(
-            model,
-            data,
-            by=by,
-            top=top,
-            diversity=diversity,
-            splits=splits,
-            num_draws=num_draws,
-            seed=seed,
-            on_progress=show,
-        )
-    print_ranking(ranked, by, style)
+        clips: Any = run(model, data, on_progress=show, **options)
+    print_ranking(clips, by, style)
 
 
 COMMANDS = (evaluate, compare, calibrate, rank)

@@ -98,16 +98,9 @@ def export(
     licence: str | None,
 ) -> None:
     """Write a version of a model with other serving settings."""
-    from vipann_tf.saved_model.reexport import reexport
+    from vipann_tf.face.exporting import export as run
 
-    statistics = None
-    if statistics_data is not None:
-        from vipann_tf.evaluation.draw_statistics import draw_statistics
-
-        statistics = draw_statistics(
-            model, statistics_data, num_draws=num_draws, seed=seed, signs=signs
-        )
-    folder = reexport(
+    folder = run(
         model,
         out,
         num_draws=num_draws,
@@ -116,11 +109,11 @@ def export(
         draw_storage=draw_storage,
         signs=signs,
         dropout=None if dropout is None else dropout == "on",
-        draw_statistics=statistics,
-        fixed_seconds=seconds,
-        evaluations=metrics,
-        licence=licence,
+        statistics_data=statistics_data,
+        seconds=seconds,
         version=version,
+        metrics=metrics,
+        licence=licence,
     )
     print_model(folder)
 

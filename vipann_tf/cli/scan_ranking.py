@@ -2,36 +2,23 @@
 
 import csv
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from vipann_tf.cli.printing import terminal
-from vipann_tf.errors import UserError
+
+if TYPE_CHECKING:  # it imports NumPy
+    from vipann_tf.scans.ranking import RankedWindow
 
 
-def rank_scan(
-    path: str,
-    by: str,
-    top: int,
-    diversity: bool,
-    label: str | None,
-    by_recorder: bool,
-    like: str | None,
-    style: str,
-) -> None:
-    """Print the windows of a scan that are worth to be heard; the arguments are those of `rank`."""
-    from vipann_tf.scan.ranking import rank_windows, similar_windows
+def print_windows(ranked: "Sequence[RankedWindow]", by: str, style: str) -> None:
+    """Print the windows of a scan that are worth to be heard.
 
-    if like is None:
-        ranked = rank_windows(
-            path, by=by, top=top, label=label, diversity=diversity, by_recorder=by_recorder
-        )
-    else:
-        if diversity or label is not None or by_recorder:
-            raise UserError(
-                "--like ranks by likeness alone; leave --diversity, --label and --by-recorder out"
-            )
-        from vipann_tf.scan.example import embed_example
-
-        by, ranked = "likeness", similar_windows(path, embed_example(path, like), top=top)
+    Args:
+      ranked: The windows.
+      by: What they are ranked by.
+      style: `table` or `csv`.
+    """
     if style == "csv":
         # The columns of `prepare csv`; the label is the model's, to be corrected.
         rows = csv.writer(sys.stdout, lineterminator="\n")

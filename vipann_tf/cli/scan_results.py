@@ -8,7 +8,7 @@ from vipann_tf.cli.command import Command
 from vipann_tf.cli.printing import terminal
 
 if TYPE_CHECKING:  # this imports NumPy
-    from vipann_tf.scan.presence import Period, PresenceRow
+    from vipann_tf.scans.presence import Period, PresenceRow
 
 
 @click.command(cls=Command, example="vipann-tf summary scans/may")
@@ -26,7 +26,7 @@ def summary(scan: str, out: str | None, unknown_above: str | None) -> None:
     Detections by hour of the day, by day and by recorder, what the model does not know, and the
     extracted clips.
     """
-    from vipann_tf.scan.page import write_page
+    from vipann_tf.scans.page import write_page
 
     page = write_page(scan, out, unknown_above=unknown_above)
     click.echo(f"Wrote {page.path} ({page.recordings} recordings, {page.detections} detections)")
@@ -55,7 +55,7 @@ def presence(scan: str, period: "Period", level: float, out: str | None) -> None
     It comes from the probabilities of all windows and draws, and no threshold; so the model should
     be calibrated. The scan needs --keep-draws.
     """
-    from vipann_tf.scan.presence import write_presence
+    from vipann_tf.scans.presence import write_presence
 
     path, rows = write_presence(scan, out, period=period, level=level)
     terminal.table(

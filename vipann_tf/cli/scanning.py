@@ -15,9 +15,9 @@ from vipann_tf.cli.printing.notices import print_notices
 if TYPE_CHECKING:  # these import NumPy
     from vipann_tf.audio.channels import Channel
     from vipann_tf.saved_model.thresholds import Threshold
-    from vipann_tf.scan.clips import Choice
-    from vipann_tf.scan.planning import Scan
-    from vipann_tf.scan.summary import ScanResult
+    from vipann_tf.scans.clips import Choice
+    from vipann_tf.scans.planning import Scan
+    from vipann_tf.scans.summary import ScanResult
 
 
 @click.command(
@@ -139,11 +139,11 @@ def scan(
     """
     from vipann_tf.saved_model.metadata import read_labels
     from vipann_tf.saved_model.thresholds import label_thresholds, threshold_notices
-    from vipann_tf.scan import clips
-    from vipann_tf.scan.estimate import estimate_seconds
-    from vipann_tf.scan.planning import plan_scan
-    from vipann_tf.scan.run import scan as run
-    from vipann_tf.scan.summary import read_detections, write_scan_tables
+    from vipann_tf.scans import clips
+    from vipann_tf.scans.estimate import estimate_seconds
+    from vipann_tf.scans.planning import plan_scan
+    from vipann_tf.scans.run import scan as run
+    from vipann_tf.scans.summary import read_detections, write_scan_tables
 
     first = next((i for i, word in enumerate(recordings) if word.startswith("--")), len(recordings))
     recordings, beam_options = recordings[:first], recordings[first:]

@@ -1,6 +1,7 @@
 """The commands pretrain, transfer and laplace."""
 
-from typing import Any, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -9,6 +10,9 @@ from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import RecipeName, common, training_options
 from vipann_tf.cli.printing.directories import print_model
 from vipann_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from vipann_tf.training.progress import Progress
 
 
 @click.command(
@@ -35,27 +39,23 @@ def pretrain(
     overwrite: bool,
 ) -> None:
     """Train a network on many sounds, as RECIPE (a YAML file) says."""
-    from vipann_tf.recipes import PretrainRecipe, load_recipe
-
-    settings += ("data.allow_empty_labels=true",) * allow_empty_labels
-    resolved = load_recipe(PretrainRecipe, recipe, settings)
-
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.trainings import training_note
-    from vipann_tf.training.distribution import make_distribution
-    from vipann_tf.training.pretrain import pretrain as run
+    from vipann_tf.face.training import pretrain as run
 
     with terminal.progress("Pretraining") as show:
         version = run(
-            resolved,
+            recipe,
             data,
             out,
             base=base,
-            distribution=make_distribution(devices),
+            settings=settings,
+            allow_empty_labels=allow_empty_labels,
+            devices=devices,
             overwrite=overwrite,
             on_progress=training_note(show),
         )
-    if version is not None:
+    if version != Path(out):  # this process has written it
         print_model(out)
 
 
@@ -123,74 +123,50 @@ def transfer(
     overwrite: bool,
 ) -> None:
     """Transfer a pretrained network to the labels of a dataset."""
-    from vipann_tf.recipes import TransferRecipe, load_recipe
-
-    _check_folds(folds, test_fold, final, parallel_folds, devices)
-    _check_members(folds, members, parallel_members, devices)
-    chosen = {"strategy": strategy, "mode": mode}
-    settings = (*settings, *(f"{key}={value}" for key, value in chosen.items() if value))
-    settings += ("data.allow_empty_labels=true",) * allow_empty_labels
-    resolved = load_recipe(TransferRecipe, recipe, settings)
-
+    _check_folds(folds, test_fold, final, parallel_folds, parallel_members)
     from vipann_tf.cli.printing import terminal
     from vipann_tf.cli.printing.trainings import print_cross_validation, training_note
-    from vipann_tf.training.distribution import make_distribution
+    from vipann_tf.face import training
 
     common: dict[str, Any] = {
-        # At the same time: this process trains nothing and must leave the GPUs to the others.
-        "distribution": None
-        if parallel_folds > 1 or parallel_members > 1
-        else make_distribution(devices),
+        "strategy": strategy,
+        "mode": mode,
+        "members": members,
+        "recipe": recipe,
+        "settings": settings,
+        "allow_empty_labels": allow_empty_labels,
+        "devices": devices,
         "overwrite": overwrite,
     }
-    if folds:
-        from vipann_tf.training.cross_validation import cross_validate
+    with terminal.progress("Cross-validating" if folds else "Transferring") as show:
 
-        with terminal.progress("Cross-validating") as show:
-            summary = cross_validate(
-                resolved,
+        def on_progress(name: str, progress: "Progress") -> None:
+            training_note(show, f"{name}: " if name else "")(progress)
+
+        if folds:
+            summary = training.cross_validate(
                 base,
                 data,
                 out,
                 folds=_fold_numbers(folds),
                 final=final,
-                members=members,
-                parallel=parallel_folds,
-                on_progress=lambda name, progress: training_note(show, f"{name}: ")(progress),
+                parallel_folds=parallel_folds,
+                on_progress=on_progress,
                 **common,
             )
-        print_cross_validation(out, summary)
-        return
-    if members > 1:
-        from vipann_tf.training.members import transfer_members
-
-        with terminal.progress("Transferring") as show:
-            transfer_members(
-                resolved,
+        else:
+            version = training.transfer(
                 base,
                 data,
                 out,
-                members=members,
                 test_fold=test_fold,
-                parallel=parallel_members,
-                on_progress=lambda name, progress: training_note(show, f"{name}: ")(progress),
+                parallel_members=parallel_members,
+                on_progress=on_progress,
                 **common,
             )
-        print_model(out)
-        return
-    from vipann_tf.training.transfer import transfer as run
-
-    with terminal.progress("Transferring") as show:
-        version = run(
-            resolved,
-            base,
-            data,
-            out,
-            test_fold=test_fold,
-            on_progress=training_note(show),
-            **common,
-        )
-    if version is not None:
+    if folds:
+        print_cross_validation(out, summary)
+    elif version != Path(out):
         print_model(out)
 
 
@@ -238,9 +214,13 @@ def laplace(
 
 
 def _check_folds(
-    folds: str | None, test_fold: int | None, final: bool, parallel_folds: int, devices: Devices
+    folds: str | None,
+    test_fold: int | None,
+    final: bool,
+    parallel_folds: int,
+    parallel_members: int,
 ) -> None:
-    """Raise a `UserError` if options exclude each other."""
+    """Raise a `UserError` if options of one and of several models exclude each other."""
     if folds and test_fold is not None:
         raise UserError("--test-fold holds out one fold and --folds each in turn; give one of them")
     if final and not folds:
@@ -249,29 +229,9 @@ def _check_folds(
         )
     if parallel_folds > 1 and not folds:
         raise UserError("--parallel-folds goes with --folds, such as --folds all")
-    if parallel_folds > 1 and devices not in ("auto", "none"):
-        raise UserError(
-            f"--parallel-folds gives each fold one device, --devices {devices} each step several; "
-            "give one of them"
-        )
-
-
-def _check_members(
-    folds: str | None, members: int, parallel_members: int, devices: Devices
-) -> None:
-    """Raise a `UserError` if options exclude each other."""
-    if parallel_members == 1:
-        return
-    if members == 1:
-        raise UserError("--parallel-members goes with --members, such as --members 5")
-    if folds:
+    if parallel_members > 1 and folds:
         raise UserError(
             "--parallel-members and --folds exclude each other; use --parallel-folds for folds"
-        )
-    if devices not in ("auto", "none"):
-        raise UserError(
-            f"--parallel-members gives each member one device, --devices {devices} each step "
-            "several; give one of them"
         )
 
 

@@ -22,7 +22,6 @@ from vipann_tf.evaluation.detection_thresholds import (
     fit_detection,
     held_out_counts,
 )
-from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.evaluation.prediction_sets import fit_sets, set_statistics, to_metadata
 from vipann_tf.evaluation.splits import calibration_splits, check_not_trained_on
@@ -31,6 +30,7 @@ from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.saved_model.stored_calibration import Calibration
 from vipann_tf.uncertainty.bootstrap import Interval
 from vipann_tf.uncertainty.conformal import METHODS, Method
+from vipann_tf.uncertainty.metrics import metrics
 from vipann_tf.uncertainty.temperature import fit_temperature, scaled_probabilities
 from vipann_tf.uncertainty.thresholds import DetectionCounts, Wanted
 

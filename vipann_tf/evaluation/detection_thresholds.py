@@ -7,9 +7,9 @@ from operator import add
 
 import numpy as np
 
-from vipann_tf.evaluation.metrics import COMMON
 from vipann_tf.saved_model.stored_calibration import DetectionThresholds
 from vipann_tf.uncertainty.arrays import BoolArray, FloatArray
+from vipann_tf.uncertainty.metrics import COMMON
 from vipann_tf.uncertainty.thresholds import (
     DetectionCounts,
     ThresholdFit,

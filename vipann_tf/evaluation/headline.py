@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from vipann_tf.evaluation.metrics import COMMON
 from vipann_tf.evaluation.plain_numbers import interval_text, percent
+from vipann_tf.uncertainty.metrics import COMMON
 
 __all__ = ["HeadlineCard", "headline_cards"]
 

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.metrics import d_prime, metrics
 from vipann_tf.evaluation.weighted_metrics import clip_means, label_means
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
 from vipann_tf.uncertainty.confidence_intervals import wilson_interval
 from vipann_tf.uncertainty.consistency import calibrated_ece
 from vipann_tf.uncertainty.jackknife import jackknife_interval, leave_out_weights
+from vipann_tf.uncertainty.metrics import d_prime, metrics
 from vipann_tf.uncertainty.ranking import weighted_auroc
 
 __all__ = [

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from vipann_tf.evaluation.calibration_words import calibration_words
-from vipann_tf.evaluation.metrics import COMMON
 from vipann_tf.evaluation.plain_numbers import interval_text, percent
+from vipann_tf.uncertainty.metrics import COMMON
 
 __all__ = ["best_kind", "error_warning", "in_short", "noticed", "unfamiliar_sounds"]
 

@@ -40,12 +40,6 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from vipann_tf.evaluation.calibration_words import calibration_document
 from vipann_tf.evaluation.intervals import RESAMPLES, metric_intervals
-from vipann_tf.evaluation.metrics import (
-    COMMON,
-    label_auc,
-    label_average_precision,
-    multilabel_metrics,
-)
 from vipann_tf.evaluation.prediction_sets import set_statistics
 from vipann_tf.evaluation.results import KINDS, Results
 from vipann_tf.uncertainty import calibration as cal
@@ -54,6 +48,12 @@ from vipann_tf.uncertainty.arrays import FloatArray
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
 from vipann_tf.uncertainty.confidence_intervals import auroc_interval, average_precision_interval
 from vipann_tf.uncertainty.consistency import calibrated_ece
+from vipann_tf.uncertainty.metrics import (
+    COMMON,
+    label_auc,
+    label_average_precision,
+    multilabel_metrics,
+)
 from vipann_tf.uncertainty.ood import ood_auroc_interval, ood_metrics
 from vipann_tf.uncertainty.ranking import weighted_auroc
 from vipann_tf.uncertainty.scores import brier_parts

@@ -12,9 +12,9 @@ import scipy.sparse
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from vipann_tf.evaluation.metrics import COMMON
 from vipann_tf.uncertainty.arrays import BoolArray, FloatArray, checked
 from vipann_tf.uncertainty.calibration import BINS, bin_index, equal_width_edges
+from vipann_tf.uncertainty.metrics import COMMON
 from vipann_tf.uncertainty.ranking import weighted_auroc, weighted_average_precision
 from vipann_tf.uncertainty.scores import clip_brier, clip_nll
 

@@ -22,7 +22,7 @@ from vipann_tf.saved_model.metadata import (
 )
 from vipann_tf.saved_model.server import RequestRefused, Server
 
-__all__ = ["BATCH", "Connection", "LocalModel", "connect", "model_name"]
+__all__ = ["BATCH", "Connection", "LocalModel", "chosen_draws", "connect", "model_name"]
 
 # Largest number of waveforms of one length in a request; they share its draws.
 BATCH = 8
@@ -164,17 +164,42 @@ def connect(
       UserError: There is no model, or an argument is not allowed.
     """
     info = read_model_info(model)
-    num_draws = info.num_draws if num_draws is None else num_draws
-    if not 1 <= num_draws <= MAX_DRAWS:
-        raise UserError(f"num_draws is {num_draws}; use 1 to {MAX_DRAWS}")
-    seed = info.seed if seed is None else seed
-    check_draws(info, num_draws, seed, model)
+    num_draws, seed = chosen_draws(info, num_draws, seed, model)
     endpoint: Endpoint = (
         LocalModel(model, trust=trust)
         if server is None
         else Server(server, model_name(model), deadline_s=deadline_s)
     )
     return Connection(info, read_labels(model), num_draws, seed, endpoint)
+
+
+def chosen_draws(
+    info: ModelInfo, num_draws: int | None, seed: int | None, model: StrPath
+) -> tuple[int, int]:
+    """Return number and seed of the draws: those asked for, or else those of the export.
+
+    Args:
+      info: Metadata of the model.
+      num_draws: Number of draws, or `None`.
+      seed: Seed of the draws, or `None`.
+      model: The model in messages.
+
+    Raises:
+      UserError: A value is no whole number or not allowed, or the model can't make these draws.
+    """
+    numbers = {"num_draws": num_draws, "seed": seed}
+    for name, value in numbers.items():
+        if value is None:
+            numbers[name] = getattr(info, name)
+        elif isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise UserError(f"{name} is {value!r}; it must be a whole number")
+    chosen, seed = int(numbers["num_draws"] or 0), int(numbers["seed"] or 0)
+    if not 1 <= chosen <= MAX_DRAWS:
+        raise UserError(f"num_draws is {chosen}; use 1 to {MAX_DRAWS}")
+    if not -(2**63) <= seed < 2**63:
+        raise UserError(f"seed is {seed}; it must be an integer of 64 bits")
+    check_draws(info, chosen, seed, model)
+    return chosen, seed
 
 
 def model_name(model: StrPath) -> str:

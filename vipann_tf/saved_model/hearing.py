@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vipann_tf.audio.channels import Channel
-from vipann_tf.audio.decoding import NEGLIGIBLE_S, Decoder, padded
+from vipann_tf.audio.decoding import NEGLIGIBLE_S, Decoder, Sound, padded
 from vipann_tf.audio.windows import sliding_windows
 from vipann_tf.errors import UserError
-from vipann_tf.files.paths import StrPath
 from vipann_tf.notices import Notice
 from vipann_tf.saved_model.metadata import ModelInfo
 
@@ -52,7 +51,7 @@ class Hearing:
             on_finding=lambda kind, detail: self._found.append((kind, detail)),
         )
 
-    def read(self, path: StrPath) -> NDArray[np.float32]:
+    def read(self, path: Sound) -> NDArray[np.float32]:
         """Return a whole recording, float32 [samples].
 
         Raises:
@@ -64,7 +63,7 @@ class Hearing:
         return waveform
 
     def windows(
-        self, path: StrPath, window_s: float, hop_s: float
+        self, path: Sound, window_s: float, hop_s: float
     ) -> Iterator[tuple[float, NDArray[np.float32]]]:
         """Yield start in seconds and waveform of the windows of a recording, see `sliding_windows`.
 
@@ -87,6 +86,6 @@ class Hearing:
         """Kind and detail of what is to be known of the recording, once it was read."""
         return list(self._found)
 
-    def notices(self, path: StrPath) -> tuple[Notice, ...]:
+    def notices(self, path: Sound) -> tuple[Notice, ...]:
         """Return what is to be known of the recording that was read last, once it was read."""
         return tuple(Notice(str(path), "", kind, detail) for kind, detail in self._found)

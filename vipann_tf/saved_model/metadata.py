@@ -52,7 +52,8 @@ class ModelInfo(pydantic.BaseModel):
     Attributes:
       schema_version: Version of the file's format.
       created_by: Package and version that wrote the file.
-      origin: How the network was made: `pretrain`, `transfer`, `import` or `ensemble`.
+      origin: How the network was made: `pretrain`, `transfer`, `import`, `ensemble`, or `keras` by
+        code of the user.
       architecture: The network, or the networks of an ensemble.
       sample_rate_hz: Sample rate of its waveforms.
       clip_seconds: Length of the training clips.
@@ -79,7 +80,7 @@ class ModelInfo(pydantic.BaseModel):
 
     schema_version: Literal[1] = 1
     created_by: str = f"vipann-tf {__version__}"
-    origin: Literal["pretrain", "transfer", "import", "ensemble"]
+    origin: Literal["pretrain", "transfer", "import", "ensemble", "keras"]
     architecture: Architecture | EnsembleArchitecture
     sample_rate_hz: int
     clip_seconds: float

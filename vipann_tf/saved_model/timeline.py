@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vipann_tf.audio.channels import Channel
-from vipann_tf.audio.decoding import duration_s
+from vipann_tf.audio.decoding import Sound, duration_s
 from vipann_tf.audio.errors import DecodeError
 from vipann_tf.audio.windows import count_windows
 from vipann_tf.errors import UserError
-from vipann_tf.files.paths import StrPath
 from vipann_tf.notices import Notice
 from vipann_tf.saved_model.connection import BATCH, Connection
 from vipann_tf.saved_model.hearing import Hearing
@@ -101,12 +100,12 @@ class Listener:
         return self._hearing.time_expansion
 
     def listen(
-        self, path: StrPath, on_progress: Callable[[int, int], None] | None = None
+        self, path: Sound, on_progress: Callable[[int, int], None] | None = None
     ) -> Iterator[Window]:
         """Yield the answers for the windows of a recording in order, while reading it.
 
         Args:
-          path: Audio file.
+          path: Audio file, or samples in memory.
           on_progress: Called with the number of answered windows and the approximate total.
 
         Raises:
@@ -121,11 +120,11 @@ class Listener:
             if on_progress is not None:
                 on_progress(done, max(done, total))
 
-    def notices(self, path: StrPath) -> tuple[Notice, ...]:
+    def notices(self, path: Sound) -> tuple[Notice, ...]:
         """Return what is to be known of the recording, once it was listened to."""
         return self._hearing.notices(path)
 
-    def _batches(self, path: StrPath) -> Iterator[list[tuple[float, NDArray[np.float32]]]]:
+    def _batches(self, path: Sound) -> Iterator[list[tuple[float, NDArray[np.float32]]]]:
         """Yield the start and waveform of up to `BATCH` windows at a time."""
         waiting: list[tuple[float, NDArray[np.float32]]] = []
         try:

@@ -12,12 +12,12 @@ import tensorflow as tf
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.inference import predict_batches
-from vipann_tf.evaluation.metrics import metrics
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import Validation as Settings
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.reading import OnCorrupt
 from vipann_tf.records.schema import read_dataset_info
+from vipann_tf.uncertainty.metrics import metrics
 
 METRICS = {
     "multiclass": ("accuracy", "macro_f1", "nll", "brier", "ece"),

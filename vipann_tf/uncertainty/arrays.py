@@ -1,4 +1,6 @@
-"""What every measure expects of its arrays: probabilities and multi-hot labels, [clips, labels]."""
+"""What every measure expects of its arrays: probabilities [clips, labels], and the truth."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,7 +38,7 @@ def checked(probs: ArrayLike, labels: ArrayLike, task: str) -> tuple[FloatArray,
     Args:
       probs: Probabilities in [0, 1], `[clips, labels]`, any floating type.
       labels: Multi-hot truth, `[clips, labels]`, of 0 and 1, any type; exactly one 1 per clip for
-        "multiclass".
+        "multiclass". For "multiclass" also the numbers of the true labels, integers `[clips]`.
       task: "multilabel" or "multiclass".
 
     Returns:
@@ -48,10 +50,12 @@ def checked(probs: ArrayLike, labels: ArrayLike, task: str) -> tuple[FloatArray,
     check_task(task)
     probs = checked_probs(probs)
     labels = np.asarray(labels)
+    if task == "multiclass" and labels.ndim == 1:
+        labels = _one_hot(labels, probs.shape[1])
     if probs.shape != labels.shape:
         raise UserError(
             f"probabilities have shape {probs.shape} and labels {labels.shape}; both must be "
-            "[clips, labels]"
+            "[clips, labels], or multiclass labels integers [clips]"
         )
     allowed = (labels == 0) | (labels == 1)
     if not np.all(allowed):
@@ -65,3 +69,20 @@ def checked(probs: ArrayLike, labels: ArrayLike, task: str) -> tuple[FloatArray,
                 f"clip {clip} has {counts[clip]} labels; multiclass clips have exactly one"
             )
     return probs, labels
+
+
+def _one_hot(numbers: NDArray[Any], count: int) -> BoolArray:
+    """Return one-hot labels, `[clips, labels]`, of the numbers of labels."""
+    if numbers.dtype.kind not in "iu":
+        raise UserError(
+            f"labels are {numbers.dtype} [clips]; numbers of labels are integers, and one-hot "
+            "labels are [clips, labels]"
+        )
+    wrong = (numbers < 0) | (numbers >= count)
+    if wrong.any():
+        raise UserError(
+            f"clip {int(np.argmax(wrong))} has label {numbers[wrong][0]}; there are {count} "
+            f"labels, from 0 to {count - 1}"
+        )
+    one_hot: BoolArray = np.arange(count) == numbers[:, np.newaxis]
+    return one_hot
