@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -10,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +30,10 @@ __all__ = ["ScanJob"]
 
 # Windows of one length in a request; they share its draws.
 BATCH = 16
-# Windows that are decoded while the network computes.
-AHEAD = 4 * BATCH
+# Requests at once: while one is packed or sent, the network computes another.
+AT_ONCE = 2
+# Batches that are decoded while the network computes.
+AHEAD = 2
 
 _Item = TypeVar("_Item")
 
@@ -120,6 +124,22 @@ class PieceOutcome:
     findings: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
 
+class _Window(NamedTuple):
+    """A window to be answered: number of its piece in the unit, start, and float32 [samples]."""
+
+    piece: int
+    start_s: float
+    waveform: NDArray[np.float32]
+
+
+class _Answered(NamedTuple):
+    """Windows and their answers, in one order."""
+
+    windows: list[_Window]
+    answers: Mapping[str, NDArray[Any]]
+    embeddings: NDArray[np.float32] | None
+
+
 class _UnitScan:
     """The scan of one unit."""
 
@@ -131,27 +151,38 @@ class _UnitScan:
         begins = [job.begins[recording.path] for recording in recordings]
         self._rows = Rows([x.name for x in recordings], begins, job.settings.labels)
         self._outcomes = [PieceOutcome(x.path) for x in recordings]
-        # Windows that wait for others of their length.
-        self._waiting: dict[int, list[tuple[int, float, NDArray[np.float32]]]] = {}
 
     def run(self) -> tuple[Rows, list[PieceOutcome]]:
         """Answer all windows."""
-        # Closed here, since an interrupt must not leave its thread behind.
-        with contextlib.closing(_ahead(self._windows(), AHEAD)) as windows:
-            for number, start_s, waveform in windows:
-                alike = self._waiting.setdefault(len(waveform), [])
-                alike.append((number, start_s, waveform))
-                if len(alike) == BATCH:
-                    self._answer(self._waiting.pop(len(waveform)))
-        for alike in self._waiting.values():
-            self._answer(alike)
+        asked: collections.deque[concurrent.futures.Future[_Answered]] = collections.deque()
+        with (
+            concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool,
+            # Closed here, since an interrupt must not leave its thread behind.
+            contextlib.closing(_ahead(self._batches(), AHEAD)) as batches,
+        ):
+            for windows in batches:
+                if len(asked) == AT_ONCE:
+                    self._keep(asked.popleft().result())
+                asked.append(pool.submit(self._ask, windows))
+            for answered in asked:
+                self._keep(answered.result())
         for piece, outcome in zip(self._unit.pieces, self._outcomes, strict=True):
             for _ in range(piece.last - piece.first - outcome.windows):
                 self._on_step("lost")
         return self._rows, self._outcomes
 
-    def _windows(self) -> Iterator[tuple[int, float, NDArray[np.float32]]]:
-        """Yield number of the piece, start and waveform of all windows that can be read."""
+    def _batches(self) -> Iterator[list[_Window]]:
+        """Yield windows of one length, `BATCH` or fewer, that share a request and its draws."""
+        waiting: dict[int, list[_Window]] = {}
+        for window in self._windows():
+            alike = waiting.setdefault(len(window.waveform), [])
+            alike.append(window)
+            if len(alike) == BATCH:
+                yield waiting.pop(len(window.waveform))
+        yield from waiting.values()
+
+    def _windows(self) -> Iterator[_Window]:
+        """Yield all windows that can be read."""
         settings = self._job.settings
         for number, piece in enumerate(self._unit.pieces):
             outcome = self._outcomes[number]
@@ -161,36 +192,42 @@ class _UnitScan:
                     hearing.decoder, piece, settings.window_s, settings.hop_s
                 ):
                     hearing.note_padding(waveform)
-                    yield number, start_s, waveform
+                    yield _Window(number, start_s, waveform)
             except DecodeError as error:
                 outcome.error = str(error)
             outcome.findings = hearing.findings
 
-    def _answer(self, windows: Sequence[tuple[int, float, NDArray[np.float32]]]) -> None:
+    def _ask(self, windows: list[_Window]) -> _Answered:
         settings = self._job.settings
-        batch = np.stack([waveform for _, _, waveform in windows])
+        batch = np.stack([window.waveform for window in windows])
         try:
             answers = self._connection.ask(batch, each_draw=settings.draws)
             embeddings = self._connection.embed(batch) if settings.embeddings else None
         except RequestRefused as error:
             raise UserError(f"the windows of {self._unit.name} were refused: {error}") from error
-        keep = list(self._job.keep)
+        return _Answered(windows, answers, embeddings)
+
+    def _keep(self, answered: _Answered) -> None:
+        """Take the answers into the rows."""
+        settings, keep, answers = self._job.settings, list(self._job.keep), answered.answers
         info = self._connection.info
-        length_s = batch.shape[1] / info.sample_rate_hz / info.time_expansion
         names = ("probabilities", "label_aleatoric", "label_epistemic")
         assert len(names) == len(MEASURES)
-        for row, (number, start_s, _) in enumerate(windows):
+        for row, window in enumerate(answered.windows):
+            end_s = window.start_s + len(window.waveform) / (
+                info.sample_rate_hz * info.time_expansion
+            )
             self._rows.add(
-                (number, start_s, start_s + length_s),
+                (window.piece, window.start_s, end_s),
                 np.array([answers[x][row] for x in ("total", "aleatoric", "epistemic")]),
                 np.stack([answers[x][row][keep] for x in names]),
-                None if embeddings is None else embeddings[row],
+                None if answered.embeddings is None else answered.embeddings[row],
                 answers["sample_probabilities"][row][:, keep] if settings.draws else None,
             )
-            outcome = self._outcomes[number]
+            outcome = self._outcomes[window.piece]
             outcome.windows += 1
-            outcome.start_s = min(outcome.start_s, start_s)
-            outcome.end_s = max(outcome.end_s, start_s + length_s)
+            outcome.start_s = min(outcome.start_s, window.start_s)
+            outcome.end_s = max(outcome.end_s, end_s)
             detected = np.any(answers["probabilities"][row][keep] >= self._job.thresholds)
             self._on_step("detected" if detected else "ok")
 
