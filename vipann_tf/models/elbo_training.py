@@ -6,7 +6,7 @@ import dataclasses
 import math
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 import tf_keras
@@ -17,6 +17,11 @@ from vipann_tf.models.objective import Objective
 from vipann_tf.models.posterior import KernelPosterior
 from vipann_tf.models.training_batch import batch_of, inputs_of
 from vipann_tf.models.training_step import Augmentation, Stage, TrainingStep
+
+_Step = TypeVar("_Step", bound=Callable[..., Any])
+# AutoGraph would convert all code of a step before it is traced, and find nothing to convert: that
+# took 10 s of CPU for a ResNet-54, as long as two thirds of the tracing itself.
+_as_it_is: Callable[[_Step], _Step] = tf.autograph.experimental.do_not_convert
 
 
 class ElboTraining:
@@ -142,11 +147,20 @@ class ElboTraining:
         self._compiled_step()
         if self._counts_clips:
             self._set_clips(_count(x, kwargs.get("validation_split", 0.0)))
+        self._create_variables()
         self._in_fit = True
         try:
             return super().fit(x, y, **kwargs)  # type: ignore[misc]
         finally:
             self._in_fit = False
+
+    def _create_variables(self) -> None:
+        """Create those of the optimizer and the metrics: a trace that does so is made twice."""
+        with self.distribute_strategy.scope():
+            self.optimizer.build(self.trainable_variables)
+            if self._has_metrics and not self.compiled_metrics.built:
+                row = tf.zeros([1, self.architecture.labels])
+                self.compiled_metrics.build(row, row)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Evaluate as `tf_keras.Model.evaluate` does, with its arguments by name.
@@ -173,6 +187,7 @@ class ElboTraining:
             self.train_function = self.test_function = None
         self._step.known_clips()
 
+    @_as_it_is
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Take one optimizer step on a batch, or on this replica's part of it.
 
@@ -197,6 +212,7 @@ class ElboTraining:
             results = {name: self._means[name].result() for name in results}
         return {**results, **self._compared(labels, logits)}
 
+    @_as_it_is
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Evaluate a batch without noise: the posterior mean, or the draw of a context.
 
@@ -212,6 +228,7 @@ class ElboTraining:
         results = {name: self._means[name].result() for name in results}
         return {**results, **self._compared(batch["labels"], logits)}
 
+    @_as_it_is
     def predict_step(self, data: Any) -> tf.Tensor:
         """Return logits [batch, labels] of the posterior mean, or of the draw of a context.
 

@@ -41,12 +41,14 @@ class TrainingNoise:
         so that the noise does not depend on the number of replicas.
       stddevs: Posterior standard deviations by layer name, computed once for the noise and the KL;
         a missing one is computed by its layer.
+      batch: int32 scalar, this replica's number of examples; if `None`, layers ask their inputs.
     """
 
     seed: tf.Tensor
     step: tf.Tensor
     example_offset: tf.Tensor | int = 0
     stddevs: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    batch: tf.Tensor | None = None
 
     def layer_seed(self, name: str) -> tf.Tensor:
         """Return the key of a layer's random numbers, int64 [2]."""
@@ -197,7 +199,7 @@ def per_example(
     Returns:
       Tensor [batch, *shape].
     """
-    batch = tf.shape(inputs)[0]
+    batch = tf.shape(inputs)[0] if noise.batch is None else noise.batch
     return sample(tf.concat([[noise.example_offset + batch], shape], 0))[noise.example_offset :]
 
 

@@ -60,7 +60,7 @@ class TrainingStep:
             start, inputs = self.start, data["features"]
         with tf.GradientTape() as tape:
             stddevs = {layer.name: layer.kernel_stddev() for layer in model.bayesian_layers}
-            with randomness_of_layers(dataclasses.replace(noise, stddevs=stddevs)):
+            with randomness_of_layers(dataclasses.replace(noise, stddevs=stddevs, batch=batch)):
                 logits = model.network(inputs, start=start, training=True)
             nll = tf.reduce_sum(
                 negative_log_likelihood(
