@@ -32,6 +32,7 @@ NAMES = (
     "data",
     "cached_head",
     "startup",
+    "keras_layers",
     "serving",
 )
 SHIPPED = "saved_models/esc10-drop"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vipann_tf.face.training import transfer as transfer
     from vipann_tf.models.architecture import Architecture as Architecture
     from vipann_tf.models.randomness import Draw as Draw
+    from vipann_tf.models.randomness import randomness as randomness
     from vipann_tf.models.vipann import VIPANN as VIPANN
     from vipann_tf.notices import NoticeWarning as NoticeWarning
     from vipann_tf.recipes import PretrainRecipe as PretrainRecipe
@@ -67,6 +68,7 @@ _HOMES = {
     "load_recipe": "vipann_tf.recipes",
     "prepare": "vipann_tf.face.preparation",
     "pretrain": "vipann_tf.face.training",
+    "randomness": "vipann_tf.models.randomness",
     "rank": "vipann_tf.face.evaluation",
     "resnet54": "vipann_tf.face.networks",
     "scan": "vipann_tf.face.scanning",
@@ -98,6 +100,7 @@ __all__ = [
     "load_recipe",
     "prepare",
     "pretrain",
+    "randomness",
     "rank",
     "resnet54",
     "scan",

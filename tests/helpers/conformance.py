@@ -59,7 +59,8 @@ def of_keras(dtype):
 
 def of_flipout(dtype):
     stddevs = {"prior_stddev": 0.5, "initial_stddev": 0.25}
-    return {"prior": "pretrained", **stddevs, "seed": 11, **of_keras(dtype)}
+    loss = {"prior": "pretrained", **stddevs, "kl_weight": 0.125}
+    return {"activation": "tanh", "bias_kind": "normal", **loss, "seed": 11, **of_keras(dtype)}
 
 
 def factory(dtype, depth=22):
@@ -94,6 +95,10 @@ CASES = {
             lambda dtype: {
                 "filters": 3,
                 "kernel_size": (3, 2),
+                "strides": (2, 1),
+                "padding": "valid",
+                "dilation_rate": (1, 2),
+                "use_bias": True,
                 "signs": "activation",
                 **of_flipout(dtype),
             },

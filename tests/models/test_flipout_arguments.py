@@ -45,6 +45,9 @@ def test_shapes_are_declared():
     [
         ({"prior": "flat"}, "prior is 'flat'; allowed are 'normal', 'pretrained', 'empirical'"),
         ({"prior_stddev": 0.0}, "prior_stddev is 0.0; a standard deviation must be above 0"),
+        ({"kl_weight": -1.0}, "kl_weight is -1.0; it must be finite and at least 0"),
+        ({"kl_weight": tf.Variable(1.0)}, r"shape \(\) with trainable=True; it must be a scalar"),
+        ({"bias_kind": "flipout"}, "bias_kind is 'flipout'; allowed are 'deterministic', 'normal'"),
         ({"initial_stddev": -0.5}, "initial_stddev is -0.5; a standard deviation must be above 0"),
     ],
 )
@@ -59,9 +62,12 @@ def test_wrong_signs():
         FlipoutConv2D(4, 3, signs="pixel")
 
 
-@pytest.mark.parametrize("argument", [{"strides": 2}, {"padding": "valid"}, {"activation": "relu"}])
+@pytest.mark.parametrize(
+    "argument", [{"data_format": "channels_first"}, {"kernel_divergence_fn": None}]
+)
 def test_arguments_that_would_be_ignored_are_refused(argument):
-    with pytest.raises(TypeError, match=f"unexpected keyword argument '{next(iter(argument))}'"):
+    message = f"unexpected keyword argument '{next(iter(argument))}'"
+    with pytest.raises(TypeError, match=message):
         FlipoutConv2D(4, 3, **argument)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'activation'"):
-        FlipoutDense(4, activation="relu")
+    with pytest.raises(TypeError, match=message):
+        FlipoutDense(4, **argument)

@@ -9,8 +9,8 @@ from scipy import optimize
 
 from vipann_tf.models.flipout import FlipoutConv2D, FlipoutDense
 from vipann_tf.models.loss import kl_scale
+from vipann_tf.models.mean_field import inverse_softplus
 from vipann_tf.models.objective import Objective
-from vipann_tf.models.posterior import inverse_softplus
 from vipann_tf.models.randomness import TrainingNoise, randomness
 
 

@@ -20,23 +20,32 @@ import tf_keras
 from vipann_tf.models.architecture import Signs
 from vipann_tf.models.convolution import convolve
 from vipann_tf.models.flipout_convolution import flipout_convolution
-from vipann_tf.models.posterior import INITIAL_STDDEV, InitialStddev, KernelPosterior, Prior
+from vipann_tf.models.mean_field import Prior
+from vipann_tf.models.posterior import KernelPosterior
+from vipann_tf.models.posterior_variables import INITIAL_STDDEV, BiasKind, InitialStddev
 from vipann_tf.models.randomness import Draw, TrainingNoise, per_example, rademacher
 
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
 class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
-    """Convolution without bias, with an independent normal posterior over each kernel weight.
+    """Convolution with an independent normal posterior over each kernel weight.
 
     It extends TFP's layer to keep its type and interface: `isinstance` works, `kernel_posterior`
-    and `kernel_prior` are TFP distributions, and `filters`, `kernel_size` and
-    `compute_output_shape` are TFP's. It replaces `build`, `call` and the config, because TFP's
+    and `kernel_prior` are TFP distributions, the KL is in `losses`, and `filters`, `kernel_size`
+    and `compute_output_shape` are TFP's. It replaces `build`, `call` and the config, because TFP's
     layer draws stateful random numbers, fails under a mixed-precision policy, adds the divergence
-    in each call and stores lambdas.
+    in each call and stores lambdas. Outside training it is the posterior mean or, in a `randomness`
+    context, a draw; TFP's layer is random in every call. Padding and bias have other defaults.
 
     Args:
       filters: Number of output channels.
       kernel_size: One int, or (time, frequency).
+      strides, dilation_rate: One int, or (time, frequency).
+      padding: `same` or `valid`.
+      activation: Function of the outputs, or its name in Keras.
+      use_bias: Whether to add a bias.
+      bias_kind: Of a bias, if any: `deterministic` is a trained number per channel; `normal` has a
+        posterior and prior like the kernel's, and one value for all examples of a draw or step.
       signs: `channel` draws one sign per example and channel, as in the Flipout paper;
         `activation` draws one per example, pixel and channel, as in the training of the published
         VI-PANN weights. With `activation`, a draw fixes the perturbation and signs for all clips.
@@ -45,9 +54,13 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
       prior_stddev: Standard deviation of the prior.
       initial_stddev: Standard deviation of the initial posterior; `auto` is a tenth of the standard
         deviation of the initial mean, so that it fits networks of any width.
+      kl_weight: Factor of the KL in `losses`: 1 / N for a loss that is a mean over examples, with N
+        training examples. TFP's `kernel_divergence_fn` has this place. A variable, which must not
+        be trainable, can change during training; a config has its value. `VIPANN.fit` has an
+        objective of its own, and does not read `losses`.
       seed: Seed of the initial mean (Glorot uniform); `None` derives it from the layer's name.
-      name, trainable, dtype: As in every Keras layer. Other arguments of the parent (strides,
-        activation) are refused, since `call` would ignore them.
+      name, trainable, dtype: As in every Keras layer. Other arguments of the parent are refused,
+        since `call` would ignore them.
 
     Call arguments:
       inputs: [batch, time, frequency, channels].
@@ -55,7 +68,7 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
 
     Input shape: [batch, time, frequency, channels].
 
-    Output shape: [batch, time, frequency, filters].
+    Output shape: [batch, time, frequency, filters], the middle axes as strides and padding say.
     """
 
     def __init__(
@@ -63,22 +76,50 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
         filters: int,
         kernel_size: int | tuple[int, int],
         *,
+        strides: int | tuple[int, int] = 1,
+        padding: str = "same",
+        dilation_rate: int | tuple[int, int] = 1,
+        activation: Any = None,
+        use_bias: bool = False,
+        bias_kind: BiasKind = "deterministic",
         signs: Signs = "channel",
         prior: Prior = "normal",
         prior_stddev: float = 1.0,
         initial_stddev: InitialStddev = INITIAL_STDDEV,
+        kl_weight: float | tf.Variable = 1.0,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
         dtype: Any = None,
     ) -> None:
         super().__init__(
-            filters, kernel_size, padding="same", name=name, trainable=trainable, dtype=dtype
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            dilation_rate=dilation_rate,
+            activation=activation,
+            name=name,
+            trainable=trainable,
+            dtype=dtype,
         )
         if signs not in ("channel", "activation"):
             raise ValueError(f"signs is {signs!r}; allowed are 'channel' and 'activation'")
+        if self.padding not in ("same", "valid"):
+            raise ValueError(f"padding is {padding!r}; allowed are 'same' and 'valid'")
         self.signs = signs
-        self._configure(prior, prior_stddev, initial_stddev, seed)
+        # What `convolve` and `flipout_convolution` compute.
+        steps = {*self.strides, *self.dilation_rate}
+        self._is_dense = self.padding == "same" and steps == {1}
+        self._configure(
+            prior=prior,
+            prior_stddev=prior_stddev,
+            initial_stddev=initial_stddev,
+            kl_weight=kl_weight,
+            use_bias=use_bias,
+            bias_kind=bias_kind,
+            seed=seed,
+        )
 
     def build(self, input_shape: Any) -> None:
         """Create the variables.
@@ -92,13 +133,17 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
         self.built = True
 
     def _apply(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        return convolve(inputs, tf.cast(kernel, self.compute_dtype))
+        kernel = tf.cast(kernel, self.compute_dtype)
+        if self._is_dense:
+            return convolve(inputs, kernel)
+        padding = self.padding.upper()
+        return tf.nn.conv2d(inputs, kernel, self.strides, padding, dilations=self.dilation_rate)
 
     def _flipout(
         self, inputs: tf.Tensor, perturbation: tf.Tensor, context: TrainingNoise | Draw
     ) -> tf.Tensor:
         sign_in, sign_out = self._signs(inputs, context)
-        if self.signs == "channel":
+        if self.signs == "channel" and self._is_dense:
             return flipout_convolution(inputs, self.kernel_loc, perturbation, sign_in, sign_out)
         outputs = self._apply(inputs, self.kernel_loc)
         return outputs + self._apply(inputs * sign_in, perturbation) * sign_out
@@ -107,11 +152,12 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
         self, inputs: tf.Tensor, context: TrainingNoise | Draw
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return signs for the inputs and outputs of the perturbation, broadcastable to them."""
+        outputs = self.compute_output_shape(inputs.shape)
 
-        def signs(channels: int, which: str) -> tf.Tensor:
+        def signs(like: tf.TensorShape, which: str) -> tf.Tensor:
             seed = context.layer_seed(f"{self.name}/{which}")
-            pixels = [1, 1] if self.signs == "channel" else tf.unstack(tf.shape(inputs)[1:3])
-            shape = tf.stack([*pixels, channels])
+            pixels = [1, 1] if self.signs == "channel" else self._pixels(inputs, which)
+            shape = tf.stack([*pixels, like[-1]])
             if isinstance(context, TrainingNoise):
                 drawn = per_example(
                     lambda s: rademacher(s, seed, self.compute_dtype), inputs, context, shape
@@ -120,18 +166,33 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
                 drawn = rademacher(tf.concat([[1], shape], 0), seed, self.compute_dtype)
             # The static shape is lost, since the shape is a tensor.
             if self.signs == "channel":
-                drawn.set_shape([None, 1, 1, channels])
+                drawn.set_shape([None, 1, 1, like[-1]])
             else:
-                drawn.set_shape([None, *inputs.shape[1:3], channels])
+                drawn.set_shape([None, *like[1:]])
             return drawn
 
-        return signs(inputs.shape[-1], "sign_in"), signs(self.filters, "sign_out")
+        return signs(inputs.shape, "sign_in"), signs(outputs, "sign_out")
+
+    def _pixels(self, inputs: tf.Tensor, which: str) -> list[tf.Tensor]:
+        """Return time and frequency of the inputs or outputs, int32 scalars."""
+        pixels: list[tf.Tensor] = tf.unstack(tf.shape(inputs)[1:3])
+        if which == "sign_in" or self._is_dense:
+            return pixels
+        lost = [0, 0]
+        if self.padding == "valid":
+            reach = zip(self.kernel_size, self.dilation_rate, strict=True)
+            lost = [(size - 1) * rate for size, rate in reach]
+        each = zip(pixels, lost, self.strides, strict=True)
+        return [-(-(size - gone) // stride) for size, gone, stride in each]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return {
             "filters": self.filters,
             "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation_rate": self.dilation_rate,
             "signs": self.signs,
             **self._own_config(),
         }
@@ -141,12 +202,12 @@ class FlipoutConv2D(KernelPosterior, tfp.layers.Convolution2DFlipout):
 class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
     """Dense layer with an independent normal posterior over each kernel weight.
 
-    The bias is deterministic. `FlipoutConv2D` says why the layer extends TFP's.
+    `FlipoutConv2D` says why the layer extends TFP's, and how it differs.
 
     Args:
       units: Number of outputs.
-      use_bias: Whether to add a bias.
-      prior, prior_stddev, initial_stddev, seed, name, trainable, dtype: As in `FlipoutConv2D`.
+      activation, use_bias, bias_kind, prior, prior_stddev, initial_stddev, kl_weight, seed, name,
+        trainable, dtype: As in `FlipoutConv2D`.
 
     Call arguments:
       inputs: [batch, features].
@@ -161,18 +222,28 @@ class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
         self,
         units: int,
         *,
+        activation: Any = None,
         use_bias: bool = True,
+        bias_kind: BiasKind = "deterministic",
         prior: Prior = "normal",
         prior_stddev: float = 1.0,
         initial_stddev: InitialStddev = INITIAL_STDDEV,
+        kl_weight: float | tf.Variable = 1.0,
         seed: int | None = None,
         name: str | None = None,
         trainable: bool = True,
         dtype: Any = None,
     ) -> None:
-        super().__init__(units, name=name, trainable=trainable, dtype=dtype)
-        self.use_bias = use_bias
-        self._configure(prior, prior_stddev, initial_stddev, seed)
+        super().__init__(units, activation=activation, name=name, trainable=trainable, dtype=dtype)
+        self._configure(
+            prior=prior,
+            prior_stddev=prior_stddev,
+            initial_stddev=initial_stddev,
+            kl_weight=kl_weight,
+            use_bias=use_bias,
+            bias_kind=bias_kind,
+            seed=seed,
+        )
 
     def build(self, input_shape: Any) -> None:
         """Create the variables.
@@ -182,17 +253,6 @@ class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
         """
         features = int(tf.TensorShape(input_shape)[-1])
         self._build_posterior((features, self.units))
-        self.bias = (
-            self.add_weight(
-                name="bias",
-                shape=(self.units,),
-                dtype=tf.float32,
-                initializer="zeros",
-                experimental_autocast=False,
-            )
-            if self.use_bias
-            else None
-        )
         self.input_spec = tf_keras.layers.InputSpec(ndim=2, axes={-1: features})
         self.built = True
 
@@ -218,4 +278,4 @@ class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return {"units": self.units, "use_bias": self.use_bias, **self._own_config()}
+        return {"units": self.units, **self._own_config()}

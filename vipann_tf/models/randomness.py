@@ -6,6 +6,12 @@ Bayesian layers are in one of three modes, which the surrounding context sets:
 * `Draw(seed, index)`: one network of the posterior, the same for every example of every batch;
 * no context: the posterior mean.
 
+A compiled function keeps the mode that it was traced in. So while `randomness` is entered,
+`tf.function`, and with it `Model.predict`, runs its Python code instead of a trace: slower, but in
+the mode of the context. To be fast, pass the draw as an argument: enter the context inside the
+function, with the seed and the index of the draw among its inputs. `VIPANN.sample` does so. Only a
+`ConcreteFunction` keeps its mode, which is what it is made for.
+
 All numbers are stateless functions of the context and the layer's name, so a step or a draw can be
 repeated after a restart, in another process or in an exported SavedModel. Under XLA
 (`jit_compile=True`) TensorFlow's random operations return different numbers: a draw is then
@@ -14,6 +20,8 @@ another network of the same posterior.
 
 import contextlib
 import contextvars
+import threading
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,12 +41,14 @@ class TrainingNoise:
         so that the noise does not depend on the number of replicas.
       stddevs: Posterior standard deviations by layer name, computed once for the noise and the KL;
         a missing one is computed by its layer.
+      batch: int32 scalar, this replica's number of examples; if `None`, layers ask their inputs.
     """
 
     seed: tf.Tensor
     step: tf.Tensor
     example_offset: tf.Tensor | int = 0
     stddevs: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    batch: tf.Tensor | None = None
 
     def layer_seed(self, name: str) -> tf.Tensor:
         """Return the key of a layer's random numbers, int64 [2]."""
@@ -89,12 +99,55 @@ _current: contextvars.ContextVar[Randomness] = contextvars.ContextVar("randomnes
 
 @contextlib.contextmanager
 def randomness(context: Randomness) -> Iterator[None]:
-    """Set the mode of the layers called inside the `with` block; `None` is the posterior mean."""
+    """Set the mode of the layers called inside the `with` block; `None` is the posterior mean.
+
+    Compiled functions that are called inside run eagerly; see above. A Keras model whose first
+    `predict` is inside stays eager until it is compiled.
+    """
+    with _compiled_functions.eager(), randomness_of_layers(context):
+        yield
+
+
+@contextlib.contextmanager
+def randomness_of_layers(context: Randomness) -> Iterator[None]:
+    """Set the mode as `randomness` does, for code that calls layers and no compiled function."""
     token = _current.set(context)
     try:
         yield
     finally:
         _current.reset(token)
+
+
+class _CompiledFunctions:
+    """TensorFlow's switch that makes compiled functions run eagerly, which all threads share."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._undo = contextlib.ExitStack()
+
+    @contextlib.contextmanager
+    def eager(self) -> Iterator[None]:
+        """Have the switch on until the last user has left, then as it was."""
+        with self._lock:
+            if self._users == 0:
+                before = tf.config.functions_run_eagerly()
+                self._undo.callback(tf.config.run_functions_eagerly, before)
+                tf.config.run_functions_eagerly(True)
+                # It warns of functions of tf.data, which has no layers.
+                self._undo.enter_context(warnings.catch_warnings())
+                warnings.filterwarnings("ignore", "Even though the `tf.config.experimental_run_fun")
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    self._undo.close()
+
+
+_compiled_functions = _CompiledFunctions()
 
 
 def current_randomness(training: bool | None = None) -> Randomness:
@@ -146,7 +199,7 @@ def per_example(
     Returns:
       Tensor [batch, *shape].
     """
-    batch = tf.shape(inputs)[0]
+    batch = tf.shape(inputs)[0] if noise.batch is None else noise.batch
     return sample(tf.concat([[noise.example_offset + batch], shape], 0))[noise.example_offset :]
 
 

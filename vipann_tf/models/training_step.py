@@ -1,4 +1,4 @@
-"""One optimizer step on a batch: noise, augmentation, loss, gradients."""
+"""One optimizer step on a batch: noise, augmentation, loss, gradients. And its evaluation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from vipann_tf.models.loss import kl_scale, negative_log_likelihood
 from vipann_tf.models.objective import Objective
-from vipann_tf.models.randomness import TrainingNoise, randomness
+from vipann_tf.models.randomness import TrainingNoise, randomness_of_layers
 
 if TYPE_CHECKING:
-    from vipann_tf.models.vipann import VIPANN
+    from vipann_tf.models.elbo_training import ElboTraining
 
 # Stages at which a computation can start and stop; `VIPANN.run` explains them.
 Stage = Literal["waveform", "log_mel", "shared", "pooled", "embedding", "logits"]
@@ -24,21 +24,23 @@ Augmentation = Callable[[tf.Tensor, tf.Tensor, TrainingNoise], tuple[tf.Tensor, 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingStep:
-    """The computation of `VIPANN.train_step`.
+    """The computations of `VIPANN.train_step` and `VIPANN.test_step`.
 
     Attributes:
       objective, clips, seed, augment_waveform, augment_log_mel, start: As in `VIPANN.compile`.
     """
 
     objective: Objective
-    clips: int
+    clips: int | None
     seed: int
     augment_waveform: Augmentation | None = None
     augment_log_mel: Augmentation | None = None
     start: Stage = "waveform"
 
-    def __call__(self, model: VIPANN, data: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Take the step; see `VIPANN.train_step`."""
+    def __call__(
+        self, model: ElboTraining, data: Mapping[str, tf.Tensor]
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Take the step, and return its results, labels and logits; see `VIPANN.train_step`."""
         replica = tf.distribute.get_replica_context()
         replicas = replica.num_replicas_in_sync
         labels = data["labels"]
@@ -58,7 +60,7 @@ class TrainingStep:
             start, inputs = self.start, data["features"]
         with tf.GradientTape() as tape:
             stddevs = {layer.name: layer.kernel_stddev() for layer in model.bayesian_layers}
-            with randomness(dataclasses.replace(noise, stddevs=stddevs)):
+            with randomness_of_layers(dataclasses.replace(noise, stddevs=stddevs, batch=batch)):
                 logits = model.network(inputs, start=start, training=True)
             nll = tf.reduce_sum(
                 negative_log_likelihood(
@@ -66,7 +68,39 @@ class TrainingStep:
                 )
             ) / tf.cast(batch * replicas, tf.float32)
             kl = model.kl(self.objective.kl_reduction, stddevs) / replicas
-            scale = kl_scale(self.objective, step, self.clips)
+            scale = kl_scale(self.objective, step, self.known_clips())
             loss = nll + scale * kl
         model.optimizer.minimize(loss, model.trainable_variables, tape=tape)
-        return {"loss": loss, "nll": nll, "kl": kl, "kl_scale": scale / replicas}
+        results = {"loss": loss, "nll": nll, "kl": kl, "kl_scale": scale / replicas}
+        return results, labels, logits
+
+    def evaluate(
+        self, model: ElboTraining, data: Mapping[str, tf.Tensor]
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Return what a batch has without noise and augmentation, and the logits.
+
+        The weight of the KL is that of the end of a warm-up, so that epochs can be compared.
+
+        Returns:
+          `loss` and `nll`, float32 [batch], and `kl`, float32 scalar; and logits [batch, labels].
+        """
+        logits = model.logits_of(data, self.start)
+        nll = negative_log_likelihood(
+            logits, data["labels"], model.architecture.task, self.objective.nll_reduction
+        )
+        kl = model.kl(self.objective.kl_reduction)
+        loss = nll + self.objective.kl_weight / self.known_clips() * kl
+        return {"loss": loss, "nll": nll, "kl": kl}, logits
+
+    def known_clips(self) -> int:
+        """Return the number of training clips.
+
+        Raises:
+          ValueError: It is not known.
+        """
+        if self.clips is None:
+            raise ValueError(
+                "the number of training clips, the N of KL / N, is not known: give it as "
+                "compile(..., clips=N). `fit` counts arrays, but no datasets and generators"
+            )
+        return self.clips

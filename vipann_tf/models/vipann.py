@@ -15,16 +15,16 @@ from vipann_tf.models import resnet
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.compiled_network import CompiledNetwork
 from vipann_tf.models.draw_statistics import DrawStatistics
+from vipann_tf.models.elbo_training import ElboTraining
 from vipann_tf.models.layer_factory import LayerFactory
-from vipann_tf.models.objective import Objective
 from vipann_tf.models.posterior import KernelPosterior, sum_of_kl
-from vipann_tf.models.randomness import Draw, randomness
+from vipann_tf.models.randomness import Draw, current_randomness, randomness_of_layers
 from vipann_tf.models.sampling import sample_draw
-from vipann_tf.models.training_step import Augmentation, Stage, TrainingStep
+from vipann_tf.models.training_step import Stage
 
 
 @tf_keras.utils.register_keras_serializable("vipann_tf")
-class VIPANN(tf_keras.Model):
+class VIPANN(ElboTraining, tf_keras.Model):
     """A residual audio network whose trunk and head may each be Bayesian.
 
     The network is a list of layers with named stages between them. Up to the stage "shared" nothing
@@ -64,7 +64,6 @@ class VIPANN(tf_keras.Model):
         # Read-only views, since Keras would wrap an attribute that is a dict.
         self._flipout = types.MappingProxyType(dict(flipout or {}))
         self._trunk_flipout = types.MappingProxyType(dict(trunk_flipout or {}))
-        self._step: TrainingStep | None = None
         self._draw_statistics: DrawStatistics | None = None
         make = LayerFactory(
             architecture,
@@ -80,7 +79,12 @@ class VIPANN(tf_keras.Model):
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Compute logits from waveforms."""
-        return self.network(self.frontend(inputs), training=training)
+        log_mel = self.frontend(inputs)
+        context = current_randomness()
+        if not isinstance(context, Draw):
+            return self.network(log_mel, training=training)
+        with randomness_of_layers(self._with_statistics(context)):
+            return self.network(log_mel, training=training)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor, JSON-compatible."""
@@ -149,11 +153,15 @@ class VIPANN(tf_keras.Model):
             x, start = self.frontend(x), "log_mel"
         if start == stop == "waveform":
             return x
-        if self.draw_statistics is not None and draw is not None and draw.observed is None:
-            draw = dataclasses.replace(draw, statistics=self.draw_statistics.of(draw.index))
-        with randomness(draw):
+        with randomness_of_layers(draw and self._with_statistics(draw)):
             outputs = self.network(x, start=start, stop=stop, training=False)
         return tf.cast(outputs, tf.float32) if stop in ("embedding", "logits") else outputs
+
+    def _with_statistics(self, draw: Draw) -> Draw:
+        """Return the draw with its BatchNorm statistics, if draws have their own."""
+        if self.draw_statistics is None or draw.observed is not None:
+            return draw
+        return dataclasses.replace(draw, statistics=self.draw_statistics.of(draw.index))
 
     # The posterior over networks.
 
@@ -165,6 +173,33 @@ class VIPANN(tf_keras.Model):
     def draw(self, seed: tf.Tensor | int, index: tf.Tensor | int) -> Draw:
         """Sample the kernels of draw `index` of a `seed`, int scalars, for several batches."""
         return sample_draw(self.network.parts(), seed, index, fold=self.draw_statistics is None)
+
+    def sample(self, x: npt.ArrayLike, num_draws: int, seed: int = 0) -> tf.Tensor:
+        """Return the logits of draws 1 to `num_draws`, float32 [num_draws, batch, labels].
+
+        They are compiled at the first call. `loss.probabilities` makes probabilities of logits.
+
+        Args:
+          x: Waveforms, float32 [batch, samples] at 32 kHz in [-1, 1].
+          num_draws: Number of networks, at least 1.
+          seed: Seed of the draws.
+
+        Raises:
+          ValueError: There are no such draws.
+        """
+        if num_draws < 1:
+            raise ValueError(f"num_draws is {num_draws}; it must be at least 1")
+        known = self.draw_statistics
+        if known is not None and (known.seed != seed or num_draws > known.num_draws):
+            raise ValueError(
+                f"num_draws is {num_draws} and seed {seed}, but this network has BatchNorm "
+                f"statistics for {known.num_draws} draws of seed {known.seed} alone; choose these"
+            )
+        network = self.compiled_network
+        shared = network.until("shared", tf.convert_to_tensor(x, tf.float32))
+        numbers = [tf.constant(index, tf.int64) for index in range(1, num_draws + 1)]
+        key = tf.constant(seed, tf.int64)
+        return tf.stack([network.logits(shared, network.draw(key, index)) for index in numbers])
 
     @property
     def draw_statistics(self) -> DrawStatistics | None:
@@ -234,66 +269,10 @@ class VIPANN(tf_keras.Model):
 
     def trunk_layers(self) -> list[tf_keras.layers.Layer]:
         """Return the layers up to the pooled features."""
-        return self.network.until("pooled")
+        layers: list[tf_keras.layers.Layer] = self.network.until("pooled")
+        return layers
 
     def freeze_trunk(self) -> None:
         """Freeze the trunk: no gradient, stored BatchNorm statistics, no KL term."""
         for layer in self.trunk_layers():
             layer.trainable = False
-
-    # Training.
-
-    def compile(
-        self,
-        optimizer: tf_keras.optimizers.Optimizer,
-        *,
-        objective: Objective,
-        clips: int,
-        seed: int,
-        augment_waveform: Augmentation | None = None,
-        augment_log_mel: Augmentation | None = None,
-        start: Stage = "waveform",
-        **kwargs: Any,
-    ) -> None:
-        """Configure the training.
-
-        Args:
-          optimizer: The optimizer.
-          objective: Reductions and weight of the loss's terms.
-          clips: Number of training clips, the N of KL / N.
-          seed: Seed of all noise and augmentation in training.
-          augment_waveform: Changes a batch and its labels before the front end.
-          augment_log_mel: Changes log-mel and labels after the front end.
-          start: The stage that batches contain: `waveform`, or another one as `features`.
-          **kwargs: Other arguments of `tf_keras.Model.compile`.
-        """
-        super().compile(optimizer=optimizer, **kwargs)
-        self._step = TrainingStep(
-            objective=objective,
-            clips=clips,
-            seed=seed,
-            augment_waveform=augment_waveform,
-            augment_log_mel=augment_log_mel,
-            start=start,
-        )
-
-    def train_step(self, data: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Take one optimizer step on a batch, or on this replica's part of it.
-
-        Args:
-          data: `labels` [batch, labels], and `waveform` [batch, samples] or `features` [batch,
-            ...].
-
-        Returns:
-          `loss`, `nll`, `kl` (reduced, not scaled) and `kl_scale`: float32 scalars, whose sum over
-          the replicas is the value of the global batch.
-
-        Raises:
-          ValueError: The model is not compiled.
-        """
-        if self._step is None:
-            raise ValueError(
-                "the model is not compiled, so there is no loss to minimise; call "
-                "compile(optimizer, objective=..., clips=..., seed=...) first"
-            )
-        return self._step(self, data)
