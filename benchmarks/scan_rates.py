@@ -102,8 +102,7 @@ def compare(args: argparse.Namespace, folder: pathlib.Path) -> None:
     def scanning(paths, folder):
         planned = plan_scan(args.model, map(str, paths))
         shutil.rmtree(folder / "out", ignore_errors=True)
-        thresholds = np.full(len(planned.keep), 0.5)
-        return scan(args.model, planned, folder / "out", thresholds=thresholds).windows
+        return scan(args.model, planned, folder / "out").windows
 
     def predicting(paths, folder):
         listener = Listener(connection, window_s=window_s, hop_s=hop_s)

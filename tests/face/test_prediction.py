@@ -1,7 +1,6 @@
 """What a prediction shows, in text, in notebooks and as a table."""
 
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -88,15 +87,16 @@ def test_a_table_needs_pandas(prediction, monkeypatch):
         prediction.to_dataframe()
 
 
-def test_the_table(prediction, monkeypatch):
-    """What pandas is given: columns by name, with a value for each sound and label."""
-    monkeypatch.setitem(sys.modules, "pandas", types.SimpleNamespace(DataFrame=dict))
+def test_the_table(prediction):
+    """A row for each sound and label."""
     table = prediction.to_dataframe()
     assert list(table) == [
         "file", "seconds", "label", "probability", "label_total", "label_aleatoric",
         "label_epistemic", "total", "aleatoric", "epistemic",
     ]  # fmt: skip
-    assert {len(column) for column in table.values()} == {8}
-    row = {name: column[5] for name, column in table.items()}
+    assert len(table) == 8
+    row = table.iloc[5]
     assert row["file"] == "<script>.wav" and row["label"] == "<b>cat</b>"
     assert (row["probability"], row["label_total"], row["epistemic"]) == (0, 3, 0.25)
+    best = table.loc[table.groupby("file", sort=False)["probability"].idxmax(), "label"]
+    assert best.tolist() == [tops[0].label for tops in prediction.top(1)]

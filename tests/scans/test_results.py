@@ -5,6 +5,7 @@ import datetime
 
 import click.testing
 import numpy as np
+import pandas
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -34,6 +35,16 @@ def scanned(model, season, tmp_path_factory):
         arguments += ["--format", style]
     arguments += ["--extract", "2", "--timezone", "Europe/Berlin"]
     return out, click.testing.CliRunner().invoke(main, arguments)
+
+
+def test_pandas_reads_it_in_one_line(scanned):
+    out, _ = scanned
+    for folder in ("windows", "detections"):
+        table = pandas.read_parquet(out / folder)
+        expected = pq.read_table(out / folder)
+        assert list(table) == expected.column_names and len(table) == expected.num_rows > 0
+        assert table["recording"].tolist() == expected["recording"].to_pylist()
+        assert table["time_utc"].dtype == "datetime64[ms, UTC]"
 
 
 def test_every_row_has_its_time(season, scanned):

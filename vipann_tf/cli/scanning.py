@@ -14,6 +14,7 @@ from vipann_tf.cli.printing.notices import print_notices
 
 if TYPE_CHECKING:  # these import NumPy
     from vipann_tf.audio.channels import Channel
+    from vipann_tf.face.scanning import Format
     from vipann_tf.saved_model.thresholds import Threshold
     from vipann_tf.scans.clips import Choice
     from vipann_tf.scans.planning import Scan
@@ -113,7 +114,7 @@ def scan(
     window: float | None,
     hop: float | None,
     threshold: "Threshold",
-    styles: tuple[str, ...],
+    styles: "tuple[Format, ...]",
     extract: int | None,
     extract_by: "Choice",
     start: str,
@@ -137,13 +138,9 @@ def scan(
     RECORDINGS are audio files, folders, patterns, or CSV files with a column filename. The same
     command goes on where it was stopped.
     """
-    from vipann_tf.saved_model.metadata import read_labels
-    from vipann_tf.saved_model.thresholds import label_thresholds, threshold_notices
-    from vipann_tf.scans import clips
+    from vipann_tf.face.scanning import carry_out
     from vipann_tf.scans.estimate import estimate_seconds
     from vipann_tf.scans.planning import plan_scan
-    from vipann_tf.scans.run import scan as run
-    from vipann_tf.scans.summary import read_detections, write_scan_tables
 
     first = next((i for i, word in enumerate(recordings) if word.startswith("--")), len(recordings))
     recordings, beam_options = recordings[:first], recordings[first:]
@@ -152,6 +149,7 @@ def scan(
         recordings,
         window_s=window,
         hop_s=hop,
+        threshold=threshold,
         num_draws=num_draws,
         seed=seed,
         channel=channel,
@@ -161,10 +159,6 @@ def scan(
         start=start,
         timezone=timezone,
     )
-    settings, info = planned.settings, planned.info
-    thresholds = label_thresholds(info, threshold, model)[planned.keep]
-    length_s = settings.window_s * info.time_expansion
-    print_notices(threshold_notices(info, threshold, read_labels(model), model, window_s=length_s))
     if dry_run:
         _print_plan(planned, out)
         if planned.units and runner is None:
@@ -175,7 +169,7 @@ def scan(
             click.echo(f"Estimated time, from one batch on this machine: {took}")
         return
     began, before = time.monotonic(), None
-    hop_s = settings.hop_s
+    hop_s = planned.settings.hop_s
 
     with terminal.progress("Scanning") as show:
 
@@ -190,11 +184,13 @@ def scan(
                 f" {detected} with detections",
             )
 
-        result = run(
+        result = carry_out(
             model,
             planned,
             out,
-            thresholds=thresholds,
+            formats=styles,
+            extract=extract,
+            extract_by=extract_by,
             workers=workers,
             runner=runner,
             beam_options=beam_options,
@@ -205,20 +201,12 @@ def scan(
             on_progress=on_progress,
         )
     _print_result(result, out)
-    for path in write_scan_tables(out, planned, styles):
-        click.echo(f"Wrote {path}")
+    for table in result.tables:
+        click.echo(f"Wrote {table}")
     if extract is not None:
-        count, notices = clips.extract(
-            out,
-            read_detections(out),
-            planned.recordings,
-            count=extract,
-            choice=extract_by,
-            window_s=settings.window_s,
-            channel=channel,
-        )
-        print_notices(notices)
-        click.echo(f"Wrote {count} clips: {out}/clips/clips.csv")
+        click.echo(f"Wrote {result.clips} clips: {out}/clips/clips.csv")
+    for path, error in result.errors:
+        click.echo(f"Error: {path}: {error}", err=True)
     if result.errors:
         sys.exit(1)
 
@@ -230,6 +218,7 @@ def _print_plan(planned: "Scan", out: str) -> None:
         f" {planned.settings.hop_s:g} s, of {len(usable)} recordings"
         f" ({planned.seconds / 3600:.2f} h), in {len(planned.units)} parts"
     )
+    print_notices(planned.notices)
     for recording in planned.recordings:
         if recording.error:
             click.echo(f"Error: {recording.path}: {recording.error}", err=True)
@@ -244,8 +233,6 @@ def _print_result(result: "ScanResult", out: str) -> None:
         terminal.table({"label": "left", "detections": "right"}, rows)
     else:
         click.echo("No label reached the threshold.")
-    for path, error in result.errors:
-        click.echo(f"Error: {path}: {error}", err=True)
 
 
 COMMANDS = (scan,)

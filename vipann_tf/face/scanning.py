@@ -1,29 +1,28 @@
 """Answers for many long recordings, from their names to tables: `vipann-tf scan`."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from vipann_tf.audio.channels import Channel
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
 from vipann_tf.notices import Notice, warn_of
-from vipann_tf.saved_model.metadata import read_labels
-from vipann_tf.saved_model.thresholds import Threshold, label_thresholds, threshold_notices
+from vipann_tf.saved_model.thresholds import Threshold
 from vipann_tf.scans import clips
-from vipann_tf.scans.planning import plan_scan
+from vipann_tf.scans.planning import Scan, plan_scan
 from vipann_tf.scans.run import scan as run
 from vipann_tf.scans.summary import ScanResult, read_detections, write_scan_tables
 
-__all__ = ["Scanned", "scan"]
+__all__ = ["Scanned", "carry_out", "scan"]
 
 Format = Literal["raven", "audacity", "csv"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Scanned(ScanResult):
     """What a scan gave, and what it wrote beside its Parquet files.
 
@@ -32,7 +31,7 @@ class Scanned(ScanResult):
       clips: Number of clips that were cut out.
     """
 
-    tables: list[Path] = field(default_factory=list)
+    tables: list[Path] = dataclasses.field(default_factory=list)
     clips: int = 0
 
 
@@ -117,6 +116,7 @@ def scan(
         [os.fspath(name) for name in recordings],
         window_s=window_s,
         hop_s=hop_s,
+        threshold=threshold,
         num_draws=num_draws,
         seed=seed,
         channel=channel,
@@ -126,15 +126,13 @@ def scan(
         start=start,
         timezone=timezone,
     )
-    settings, info = planned.settings, planned.info
-    thresholds = label_thresholds(info, threshold, model)[planned.keep]
-    heard_s = settings.window_s * info.time_expansion
-    known = threshold_notices(info, threshold, read_labels(model), model, window_s=heard_s)
-    result = run(
+    found = carry_out(
         model,
         planned,
         out,
-        thresholds=thresholds,
+        formats=formats,
+        extract=extract,
+        extract_by=extract_by,
         workers=workers,
         runner=runner,
         beam_options=beam_options,
@@ -144,6 +142,35 @@ def scan(
         overwrite=overwrite,
         on_progress=on_progress,
     )
+    warn_of(found.notices)
+    return found
+
+
+def carry_out(
+    model: StrPath,
+    planned: Scan,
+    out: StrPath,
+    *,
+    formats: Sequence[Format] = (),
+    extract: int | None = None,
+    extract_by: clips.Choice = "best",
+    **options: Any,
+) -> Scanned:
+    """Do a scan that is planned, and write the tables and clips of its detections.
+
+    Args:
+      model: Model directory.
+      planned: From `plan_scan`.
+      out: Directory to make, or to go on with.
+      formats: As in `scan`.
+      extract: As in `scan`.
+      extract_by: As in `scan`.
+      **options: Those of `scans.run.scan`.
+
+    Raises:
+      UserError: As in `scan`.
+    """
+    result = run(model, planned, out, **options)
     folder = os.fspath(out)
     tables = [Path(path) for path in write_scan_tables(folder, planned, tuple(formats))]
     cut, left_out = 0, list[Notice]()
@@ -154,8 +181,8 @@ def scan(
             planned.recordings,
             count=extract,
             choice=extract_by,
-            window_s=settings.window_s,
-            channel=channel,
+            window_s=planned.settings.window_s,
+            channel=planned.settings.channel,
         )
-    warn_of([*known, *result.notices, *left_out])
-    return Scanned(**vars(result), tables=tables, clips=cut)
+    found = dataclasses.replace(result, notices=[*result.notices, *left_out])
+    return Scanned(**vars(found), tables=tables, clips=cut)

@@ -6,6 +6,9 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vipann_tf.audio.channels import Channel
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
@@ -18,6 +21,7 @@ from vipann_tf.saved_model.metadata import (
     read_model_info,
     version_directory,
 )
+from vipann_tf.saved_model.thresholds import Threshold, label_thresholds, threshold_notices
 from vipann_tf.scans.clock import Clock, Started, clock_times, parse_start, parse_timezone
 from vipann_tf.scans.plan import Settings, Unit, plan_units
 from vipann_tf.scans.recordings import Recording, find_recordings, measure
@@ -36,6 +40,8 @@ class Scan:
       settings: What determines the answers.
       info: Metadata of the model.
       keep: Indices of the labels that are kept.
+      thresholds: Least probability of a detection of each of them, float32 [kept]; NaN never
+        detects.
       begins: Path -> when the recording began.
       notices: What is to be known beforehand.
     """
@@ -45,6 +51,7 @@ class Scan:
     settings: Settings
     info: ModelInfo
     keep: list[int]
+    thresholds: NDArray[np.float32]
     begins: dict[str, Begin]
     notices: list[Notice]
 
@@ -65,6 +72,7 @@ def plan_scan(
     *,
     window_s: float | None = None,
     hop_s: float | None = None,
+    threshold: Threshold = 0.5,
     num_draws: int | None = None,
     seed: int | None = None,
     channel: Channel = "mix",
@@ -81,6 +89,7 @@ def plan_scan(
       names: Files, folders, patterns, lists, see `find_recordings`.
       window_s: Length of a window; by default that of the clips that the model was trained on.
       hop_s: Time between windows; by default half a window.
+      threshold: Least probability of a detection, or `calibrated`, see `label_thresholds`.
       num_draws: Number of draws; by default that of the export.
       seed: Seed of the draws; by default that of the export.
       channel: What to hear of several channels.
@@ -113,6 +122,9 @@ def plan_scan(
     if unknown:
         raise UserError(f"label {unknown[0]!r} is unknown; the model has {', '.join(every)}")
     keep = [i for i, label in enumerate(every) if not labels or label in labels]
+    thresholds = label_thresholds(info, threshold, model)[keep]
+    heard_s = window_s * info.time_expansion
+    notices += threshold_notices(info, threshold, every, model, window_s=heard_s)
     paths, left_out = find_recordings(names)
     notices += left_out
     recordings = [measure(path) for path in paths]
@@ -131,7 +143,7 @@ def plan_scan(
         timezone=timezone,
     )
     units = plan_units(recordings, window_s, hop_s)
-    return Scan(recordings, units, settings, info, keep, begins, notices)
+    return Scan(recordings, units, settings, info, keep, thresholds, begins, notices)
 
 
 def _begins(

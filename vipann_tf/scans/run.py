@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
-from numpy.typing import NDArray
 
 import vipann_tf
 from vipann_tf.errors import UserError
@@ -40,7 +38,6 @@ def scan(
     planned: Scan,
     out: StrPath,
     *,
-    thresholds: NDArray[np.floating[Any]],
     workers: int | None = None,
     runner: str | None = None,
     beam_options: Sequence[str] = (),
@@ -56,7 +53,6 @@ def scan(
       model: Model directory.
       planned: From `plan_scan`.
       out: Directory to make, or to go on with.
-      thresholds: Least probability of a detection, float [labels kept]; NaN never detects.
       workers: Processes, each of which loads the model; `None` is one.
       runner: `None` scans on this machine; else a runner of Apache Beam, such as `dask`, whose
         workers must see model, recordings and `out` under the same paths.
@@ -104,7 +100,7 @@ def scan(
                 keep=tuple(planned.keep),
                 begins=planned.begins,
                 units={unit.name: unit for unit in todo},
-                thresholds=thresholds,
+                thresholds=planned.thresholds,
                 server=server,
                 deadline_s=deadline_s,
                 threads=max(1, joblib.cpu_count() // workers) if (workers or 1) > 1 else None,
@@ -112,7 +108,7 @@ def scan(
             )
             if todo:
                 executor(job, left, on_steps)
-            result = write_results(out, planned, thresholds)
+            result = write_results(out, planned)
             _write_state(out, model, planned, complete=True)
             return result
     except BlockingIOError as error:

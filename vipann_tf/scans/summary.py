@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vipann_tf.datasets.selection_files import Detected, TabledRecording
 from vipann_tf.files.atomic import write_text
@@ -64,22 +63,21 @@ class _Heard:
     findings: dict[tuple[str, str], None] = dataclasses.field(default_factory=dict)
 
 
-def write_results(out: str, planned: Scan, thresholds: NDArray[np.floating[Any]]) -> ScanResult:
+def write_results(out: str, planned: Scan) -> ScanResult:
     """Write detections, recordings and notices of a scan whose units are all finished.
 
     Args:
       out: Directory of the scan.
       planned: Its plan.
-      thresholds: Least probability of a detection, float [labels kept]; NaN never detects.
     """
     heard = _heard(out, planned)
     counts: dict[str, int] = {}
     rows = []
     begins = {x.name: planned.begins[x.path] for x in planned.recordings}
-    for name, found in _detections(out, planned, thresholds):
+    for name, found in _detections(out, planned):
         label = planned.settings.labels[found.label]
         counts[label] = counts.get(label, 0) + 1
-        rows.append((name, label, found, float(thresholds[found.label])))
+        rows.append((name, label, found, float(planned.thresholds[found.label])))
     pyarrow = store.import_pyarrow()
     single = pyarrow.float32()
     table = pyarrow.table(
@@ -179,9 +177,7 @@ def _heard(out: str, planned: Scan) -> dict[str, _Heard]:
     return heard
 
 
-def _detections(
-    out: str, planned: Scan, thresholds: NDArray[np.floating[Any]]
-) -> Iterator[tuple[str, Detection]]:
+def _detections(out: str, planned: Scan) -> Iterator[tuple[str, Detection]]:
     """Yield name and detection, recording by recording."""
     labels = planned.settings.labels
     columns = [
@@ -189,7 +185,7 @@ def _detections(
         *(store.column("probability", label) for label in labels),
         *(store.column("epistemic", label) for label in labels),
     ]
-    detector = Detector(thresholds, planned.settings.hop_s)
+    detector = Detector(planned.thresholds, planned.settings.hop_s)
     current: str | None = None
     for table in store.parts(out, [unit.name for unit in planned.units], columns):
         paths: list[str] = table.column(0).to_pylist()
