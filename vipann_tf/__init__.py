@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vipann_tf.face.training import pretrain as pretrain
     from vipann_tf.face.training import transfer as transfer
     from vipann_tf.models.architecture import Architecture as Architecture
+    from vipann_tf.models.objective import Objective as Objective
     from vipann_tf.models.randomness import Draw as Draw
     from vipann_tf.models.randomness import randomness as randomness
     from vipann_tf.models.vipann import VIPANN as VIPANN
@@ -50,6 +51,7 @@ _HOMES = {
     "Draw": "vipann_tf.models.randomness",
     "Model": "vipann_tf.face.model",
     "NoticeWarning": "vipann_tf.notices",
+    "Objective": "vipann_tf.models.objective",
     "Prediction": "vipann_tf.face.prediction",
     "PretrainRecipe": "vipann_tf.recipes",
     "TransferRecipe": "vipann_tf.recipes",
@@ -82,6 +84,7 @@ __all__ = [
     "Draw",
     "Model",
     "NoticeWarning",
+    "Objective",
     "Prediction",
     "PretrainRecipe",
     "TransferRecipe",
