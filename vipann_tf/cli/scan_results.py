@@ -8,6 +8,8 @@ from vipann_tf.cli.command import Command
 from vipann_tf.cli.printing import terminal
 
 if TYPE_CHECKING:  # this imports NumPy
+    from collections.abc import Mapping
+
     from vipann_tf.scans.presence import Period, PresenceRow
 
 
@@ -55,22 +57,27 @@ def presence(scan: str, period: "Period", level: float, out: str | None) -> None
     It comes from the probabilities of all windows and draws, and no threshold; so the model should
     be calibrated. The scan needs --keep-draws.
     """
+    from vipann_tf.scans.maps import short_names
     from vipann_tf.scans.presence import write_presence
 
     path, rows = write_presence(scan, out, period=period, level=level)
+    names = short_names(sorted({row.recorder for row in rows}))
     terminal.table(
-        {"label": "left", "expected": "right", "of": "right", "surest": "left"},
-        [_presence_line(label, rows) for label in dict.fromkeys(row.label for row in rows)],
+        {"label": "left", "expected": "right", "of": "right", "surest": "left", "where": "left"},
+        [_presence_line(label, rows, names) for label in dict.fromkeys(row.label for row in rows)],
     )
     click.echo(f"Wrote {path} ({len(rows)} rows)")
 
 
-def _presence_line(label: str, rows: "list[PresenceRow]") -> tuple[str, ...]:
+def _presence_line(
+    label: str, rows: "list[PresenceRow]", names: "Mapping[str, str]"
+) -> tuple[str, ...]:
     mine = [row for row in rows if row.label == label]
     expected = sum(row.probability for row in mine)
     surest = max(mine, key=lambda row: row.probability)
     words = f"{surest.probability:.3f} ({surest.low:.3f} to {surest.high:.3f})"
-    return label, f"{expected:.1f}", str(len(mine)), f"{words} {surest.period} {surest.recorder}"
+    place = f"{names[surest.recorder]} {surest.period}".rstrip()
+    return label, f"{expected:.1f}", str(len(mine)), words, place
 
 
 COMMANDS = (summary, presence)
