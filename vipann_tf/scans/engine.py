@@ -155,17 +155,19 @@ class _UnitScan:
     def run(self) -> tuple[Rows, list[PieceOutcome]]:
         """Answer all windows."""
         asked: collections.deque[concurrent.futures.Future[_Answered]] = collections.deque()
-        with (
-            concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool,
+        pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
+        try:
             # Closed here, since an interrupt must not leave its thread behind.
-            contextlib.closing(_ahead(self._batches(), AHEAD)) as batches,
-        ):
-            for windows in batches:
-                if len(asked) == AT_ONCE:
-                    self._keep(asked.popleft().result())
-                asked.append(pool.submit(self._ask, windows))
+            with contextlib.closing(_ahead(self._batches(), AHEAD)) as batches:
+                for windows in batches:
+                    if len(asked) == AT_ONCE:
+                        self._keep(asked.popleft().result())
+                    asked.append(pool.submit(self._ask, windows))
             for answered in asked:
                 self._keep(answered.result())
+        finally:
+            # After an interrupt nobody waits for answers, which may take minutes.
+            pool.shutdown(wait=False, cancel_futures=True)
         for piece, outcome in zip(self._unit.pieces, self._outcomes, strict=True):
             for _ in range(piece.last - piece.first - outcome.windows):
                 self._on_step("lost")
