@@ -9,9 +9,11 @@ from click.testing import CliRunner
 
 import vipann_tf as vt
 from tests.helpers.exported_models import CLOSE, LABELS
+from tests.helpers.model_service import serving
 from tests.helpers.recordings import encode, events, wav
 from vipann_tf.cli import main
 from vipann_tf.saved_model.connection import BATCH, connect
+from vipann_tf.saved_model.load import load_signatures
 from vipann_tf.saved_model.timeline import Listener
 
 NAMES = ("probabilities", "label_total", "label_aleatoric", "label_epistemic")
@@ -44,6 +46,29 @@ def test_chosen_draws(model, exported, sounds):
     np.testing.assert_allclose(found.draws.mean(axis=0), found.probabilities, **CLOSE)
     again = vt.uncertainty.from_draws(found.draws, "multiclass")
     np.testing.assert_allclose(again.epistemic, found.epistemic, **CLOSE)
+
+
+def test_a_server_is_asked_for_everything(model, sounds, tmp_path):
+    signatures = load_signatures(model.path).signatures
+    (tmp_path / "a.wav").write_bytes(wav(events(2.0)))
+    with serving("det-flip", lambda: signatures) as service:
+        there = vt.load(model.path, server=service.address)
+        for name in (*NAMES, *CLIPS):
+            here, served = (x.predict(sounds, sample_rate_hz=32_000) for x in (model, there))
+            np.testing.assert_allclose(getattr(served, name), getattr(here, name), **CLOSE)
+        np.testing.assert_allclose(
+            there.embed(sounds, sample_rate_hz=32_000),
+            model.embed(sounds, sample_rate_hz=32_000),
+            **CLOSE,
+        )
+        (window, *_) = there.listen(tmp_path / "a.wav", window_s=1.0)
+        asked = len(service.requests)
+        with pytest.warns(vt.NoticeWarning, match="no-time"):
+            scanned = there.scan(tmp_path / "a.wav", tmp_path / "out")
+        assert window.end_s == 1.0 and scanned.windows == 3
+        assert len(service.requests) > asked
+    with pytest.raises(vt.UserError, match="did not answer in 0.2 s"):
+        vt.load(model.path, server=service.address, deadline_s=0.2).predict(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("rate", [32_000, 44_100, 8_000, 47_999])
