@@ -18,6 +18,7 @@ def answer(*probs) -> Answer:
         "a.wav",
         seconds=1.0,
         probabilities=probs,
+        label_total=np.zeros_like(probs),
         label_aleatoric=np.zeros_like(probs),
         label_epistemic=np.zeros_like(probs),
         total=0.0,
