@@ -15,10 +15,9 @@ from vipann_tf.audio.decoding import DecodeError
 from vipann_tf.cli import main
 from vipann_tf.datasets.selection_files import TabledRecording
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.timeline_figure import TimelineFigure
-from vipann_tf.evaluation.timeline_files import STYLES, timeline
 from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.timeline import Listener, Window
+from vipann_tf.timelines.text import STYLES, timeline
 
 RATE = 32000
 
@@ -160,33 +159,6 @@ def test_a_person_gets_a_table():
     assert "0:00:04.0   0:00:06.0  Rain, light        0.800      0.080" in text
     assert _written("table", threshold=0.99) == "night 1.wav: 0 detections\n"
     assert set(STYLES) == {"table", "json", "csv", "raven", "audacity"}
-
-
-def test_the_picture_shows_probabilities_bands_and_uncertainty(tmp_path):
-    drawn = TimelineFigure(["owl", "rain"], seconds=24.0)
-    with pytest.raises(UserError, match="there is no window to draw"):
-        drawn.figure()
-    for window in WINDOWS:
-        drawn.add(window)
-    upper, lower = drawn.figure().axes
-    lines = {line.get_label(): line for line in upper.get_lines()}
-    np.testing.assert_allclose(lines["owl"].get_xdata(), [2, 4, 6, 8, 10, 22])
-    np.testing.assert_allclose(lines["rain"].get_ydata(), [w.probabilities[1] for w in WINDOWS])
-    bands = upper.collections[0].get_paths()[0].vertices  # of owl, which peaks highest
-    assert bands[:, 1].max() == pytest.approx(1.05) and bands[:, 1].min() == pytest.approx(0.0)
-    heights = [patch.get_paths()[0].vertices[:, 1].max() for patch in lower.collections]
-    assert heights == pytest.approx([0.4, 0.5])
-    drawn.write(tmp_path / "a.png")
-    assert (tmp_path / "a.png").read_bytes()[1:4] == b"PNG"
-
-
-def test_many_windows_are_averaged_in_the_memory_of_a_picture():
-    drawn = TimelineFigure(["owl"], seconds=36000.0)
-    for i in range(3000):
-        drawn.add(_window(12.0 * i, 0.5 + 0.3 * (i % 3 - 1)))
-    (line,) = drawn.figure().axes[0].get_lines()
-    assert len(line.get_xdata()) == 1000
-    np.testing.assert_allclose(line.get_ydata(), 0.5, atol=0.05)
 
 
 def _run(*arguments, status=0):
