@@ -71,13 +71,19 @@ def _draw_lanes(axes: Axes, picture: Picture) -> None:
     axes.set(ylim=(-0.1, count), xlim=(0, picture.heard.seconds))
     axes.grid(visible=False, axis="y")
     middles = [count - 1 - number + _LANE_SHARE / 2 for number in range(count)]
-    axes.set_yticks(middles, [textwrap.shorten(x.label, 28) for x in picture.lanes])
+    axes.set_yticks(middles, [_short(x.label) for x in picture.lanes])
     axes.tick_params(axis="y", colors=INK)
     words = axes.secondary_yaxis("right")
     words.set_yticks(middles, [lane.words.replace(", ", ",\n") for lane in picture.lanes])
     words.tick_params(colors=MUTED, labelsize=7, length=0)
     words.spines["right"].set_visible(False)
     axes.spines["bottom"].set_visible(False)
+
+
+def _short(label: str) -> str:
+    """Return a label in at most two lines."""
+    lines = textwrap.wrap(label, 24, max_lines=2, placeholder=" ...")
+    return "\n".join(lines)
 
 
 def _draw_lane(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
@@ -36,7 +37,7 @@ COLUMNS = 8192
 _VALUES = 800_000  # bytes of probabilities and bands, before base64
 _MARKS = 15_000  # detections that are drawn one by one
 _ROWS = 300  # detections in the table
-_OVERVIEW = 1024  # columns of the spectrogram that is drawn where pixels are wider than columns
+_LEVELS = 64  # of the spectrogram, about a decibel each
 # Steps of 1/254 of the full height; 255 is no value.
 _FULL, _NONE = 254, 255
 
@@ -76,7 +77,7 @@ def timeline_page(picture: Picture, sound: list[Stretch]) -> str:
         heard=picture.heard,
         whole=bool(sound) and fits(picture.heard),
         sound_s=sum(x.end_s - x.begin_s for x in sound),
-        length=clock_text(picture.heard.seconds),
+        length=clock_text(picture.heard.seconds, digits=int(picture.heard.seconds < 600)),
         sound=sound,
         detections=len(found),
         joined=len(found) > _MARKS,
@@ -115,7 +116,6 @@ def _data(picture: Picture, sound: list[Stretch]) -> dict[str, Any]:
         # As if the recorder's clock were UTC, so that no browser moves it into its own zone.
         begin_ms = round(float(np.datetime64(heard.begin, "ms").astype(np.int64)))
     low_db, high_db = picture.range_db
-    overview = _coarser_db(picture.log_mel_db, _OVERVIEW)
     return {
         "name": Path(heard.name).stem,
         "seconds": heard.seconds,
@@ -137,10 +137,8 @@ def _data(picture: Picture, sound: list[Stretch]) -> dict[str, Any]:
             for i, lane in enumerate(picture.lanes)
         ],
         "doubts": [_doubt(name, getattr(traces, name)) for name in ("epistemic", "aleatoric")],
-        "log_mel": [
-            _image(overview, low_db, high_db),
-            _image(picture.log_mel_db, low_db, high_db),
-        ],
+        "log_mel": _image(picture.log_mel_db, low_db, high_db),
+        "palette": [to_hex(colour) for colour in colormaps["magma"](np.linspace(0, 1, 256))],
         "bands": picture.log_mel_db.shape[1],
         "frequencies": frequency_ticks(heard.time_expansion),
         "sounds": [[x.begin_s, x.end_s, x.mime, x.data] for x in sound],
@@ -173,20 +171,11 @@ def _doubt(name: str, values: NDArray[np.float32]) -> dict[str, Any]:
     return {"name": name, "most": most, "values": _bytes(values, most)}
 
 
-def _coarser_db(log_mel_db: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
-    count = len(log_mel_db)
-    if count <= columns:
-        return log_mel_db
-    starts = np.arange(columns) * count // columns
-    coarse: NDArray[np.float32] = np.fmax.reduceat(log_mel_db, starts, axis=0)
-    return coarse
-
-
 def _image(log_mel_db: NDArray[np.float32], low_db: float, high_db: float) -> str:
-    """Return a PNG as a data URI: time to the right, low frequencies at the bottom."""
+    """Return a grey PNG as a data URI: time to the right, low frequencies at the bottom."""
     buffer = io.BytesIO()
     shown = np.nan_to_num(log_mel_db, nan=low_db).T[::-1]
-    imsave(buffer, shown, vmin=low_db, vmax=high_db, cmap=colormaps["magma"].resampled(32))
+    imsave(buffer, shown, vmin=low_db, vmax=high_db, cmap=colormaps["gray"].resampled(_LEVELS))
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 

@@ -125,9 +125,9 @@ class Picture:
 
     @property
     def range_db(self) -> tuple[float, float]:
-        """Decibels that are drawn darkest and brightest: 70 dB below nearly the loudest."""
-        heard = self.log_mel_db[np.isfinite(self.log_mel_db)]
-        loudest = float(np.quantile(heard, 0.999)) if len(heard) else 0.0
+        """Decibels that are drawn darkest and brightest: 70 dB below nearly the loudest column."""
+        heard = self.log_mel_db[np.isfinite(self.log_mel_db).all(axis=1)]
+        loudest = float(np.quantile(heard.max(axis=1), 0.999)) if len(heard) else 0.0
         return loudest - 70.0, loudest
 
     @property
@@ -146,7 +146,9 @@ class Picture:
         notes = [
             f"It shows all {found} detected of {len(heard.labels)} labels"
             + (f", and the {near} that came nearest." if near else ".")
-            + " A bar is a detection, a dashed line its threshold."
+            + " A lane reaches from 0 to 100 %; the dashed line is the label's threshold.",
+            "A bar below a lane is a detection: as long as the event probably was, which may be"
+            " shorter than the windows that hold it.",
         ]
         if heard.window_s - heard.hop_s > _TOUCHING_S:
             notes.append(

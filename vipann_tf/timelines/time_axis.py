@@ -33,12 +33,13 @@ def ticks(seconds: float, begin: datetime | None, most: int = 9) -> list[tuple[f
     return [(place, _word(place, step, seconds, begin)) for place in places]
 
 
-def clock_text(seconds: float) -> str:
-    """Return a time from the begin, as 1:02:03.4."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
+def clock_text(seconds: float, digits: int = 1) -> str:
+    """Return a time from the begin, as 1:02:03.4, with so many digits behind the point."""
+    unit = 10**digits
+    whole, part = divmod(round(seconds * unit), unit)
+    minutes, second = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
-    text = f"{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
+    text = f"{second:02d}" + (f".{part:0{digits}d}" if digits else "")
     return f"{hours}:{minutes:02d}:{text}" if hours else f"{minutes}:{text}"
 
 
@@ -50,4 +51,4 @@ def _word(place: float, step: float, seconds: float, begin: datetime | None) -> 
         return f"{time:%H:%M:%S}" if step < 60 else f"{time:%H:%M}"
     if seconds < 120:
         return f"{round(place, 1):g} s"
-    return clock_text(place)
+    return clock_text(place, 0)

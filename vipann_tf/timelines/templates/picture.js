@@ -38,7 +38,7 @@ function addRow(height, name, words, draw) {
     head.className = "head";
     label.textContent = label.title = name;
     const more = document.createElement("span");
-    more.textContent = words;
+    more.textContent = more.title = words;
     row.value = document.createElement("output");
     row.value.setAttribute("aria-hidden", "true"); // the stage tells the values at the cursor
     head.append(label, more, row.value);
@@ -145,20 +145,37 @@ for (const [number, lane] of data.lanes.entries()) {
   row.values = lane.probability;
   row.show = v => `${Math.round(100 * v / FULL)} %`;
 }
-const pictures = data.log_mel.map(uri => {
-  const picture = new Image();
-  picture.onload = () => draw();
-  picture.src = uri;
-  return picture;
-});
-addRow(SOUND, "log-mel spectrogram", "what the model sees", (context, width) => {
-  const share = (state.to - state.from) / seconds;
-  const picture = pictures[pictures[0].naturalWidth * share >= width ? 0 : 1];
-  if (!picture.complete || !picture.naturalWidth) return;
-  const all = picture.naturalWidth;
+/* The spectrogram: grey levels that become colours once columns that share a pixel gave a maximum. */
+const grey = new Image(), palette = data.palette.map(text => parseInt(text.slice(1), 16));
+grey.onload = () => draw();
+grey.src = data.log_mel;
+function spectrogram(width) {
+  const canvas = document.createElement("canvas"), all = grey.naturalWidth;
+  canvas.width = width;
+  canvas.height = data.bands;
+  const context = canvas.getContext("2d"), shown = (state.to - state.from) / seconds * all;
+  const first = state.from / seconds * all;
   context.imageSmoothingEnabled = false;
-  context.drawImage(picture, state.from / seconds * all, 0, share * all, picture.naturalHeight,
-    0, 0, width, SOUND);
+  context.globalCompositeOperation = "lighten";
+  for (let shift = 0; shift < Math.max(shown / width, 1); shift++) {
+    const from = Math.min(first + shift, all - 1), wide = Math.min(shown, all - from);
+    context.drawImage(grey, from, 0, wide, data.bands, 0, 0, width * wide / shown, data.bands);
+  }
+  const pixels = context.getImageData(0, 0, width, data.bands);
+  for (let i = 0; i < pixels.data.length; i += 4) {
+    const colour = palette[pixels.data[i]];
+    pixels.data[i] = colour >> 16;
+    pixels.data[i + 1] = (colour >> 8) & 255;
+    pixels.data[i + 2] = colour & 255;
+    pixels.data[i + 3] = 255;
+  }
+  context.putImageData(pixels, 0, 0);
+  return canvas;
+}
+addRow(SOUND, "log-mel spectrogram", "what the model sees", (context, width) => {
+  if (!grey.complete || !grey.naturalWidth) return;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(spectrogram(Math.round(width)), 0, 0, width, SOUND);
   for (const [band, words] of data.frequencies)
     small(context, words, 1, SOUND - (band + 0.5) / data.bands * SOUND + 4);
 });
@@ -168,11 +185,10 @@ strip.setAttribute("aria-hidden", "true");
 if (data.sounds.length) rows[rows.length - 1].box.append(strip);
 for (const doubt of data.doubts) {
   const values = bytes(doubt.values), mine = doubt.name === "epistemic";
-  const words = mine ? "the model's doubt" : "the sound's doubt";
+  const words = `${mine ? "the model's" : "the sound's"} doubt; to ${doubt.most.toPrecision(2)} nats`;
   const row = addRow(DOUBT, `${doubt.name} uncertainty`, words, (context, width) => {
     level(context, DOUBT - 0.5, width, colours.grid, []);
     trace(context, values, null, null, width, DOUBT - 1, colours[mine ? "wrong" : "outside-2"]);
-    small(context, `${doubt.most.toPrecision(2)} nats`, 1, 10);
   });
   row.values = values;
   row.show = v => `${(v / FULL * doubt.most).toFixed(3)} nats`;

@@ -170,7 +170,7 @@ $("view").oninput = () => {
 for (const button of document.querySelectorAll("button[data-begin]"))
   button.onclick = () => {
     const [begin, end] = [+button.dataset.begin, +button.dataset.end];
-    visit(begin, end, button.closest("tr").querySelector(".text").textContent);
+    visit(begin, end, button.closest("tr").querySelector(".label").textContent);
     stage.scrollIntoView({ block: "nearest" });
   };
 
