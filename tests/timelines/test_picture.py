@@ -17,7 +17,7 @@ from vipann_tf.timelines.figure import timeline_figure
 from vipann_tf.timelines.file import TimelineFile
 from vipann_tf.timelines.page import timeline_page
 from vipann_tf.timelines.picture import PictureBuilder
-from vipann_tf.timelines.sound import Stretch, stretches_to_hear
+from vipann_tf.timelines.sound import Stretch, stretches, stretches_to_hear
 from vipann_tf.timelines.time_axis import ticks
 
 LABELS = [f"label {i}" for i in range(12)]
@@ -64,7 +64,10 @@ def test_every_detected_label_is_drawn_and_a_few_others(picture, detected):
     peaks = [lane.peak for lane in picture.lanes]
     assert peaks[:8] == sorted(peaks[:8], reverse=True)
     assert peaks[8:] == sorted(peaks[8:], reverse=True)
-    assert "all 8 detected of 12 labels, and the 3 that came nearest" in picture.notes[0]
+    assert (
+        "all 8 labels that were detected, and the 3 of 12 labels that came nearest"
+        in picture.notes[0]
+    )
 
 
 def test_marks_are_where_the_detector_says(picture, detected):
@@ -115,11 +118,33 @@ def test_the_page_has_the_same(picture, detected):
     assert rows == sum(map(len, detected.values()))
 
 
-def test_names_cannot_break_the_page(picture):
-    name = '</script><img src=x onerror=alert(1)>&"'
+def test_names_cannot_break_page_or_figure(picture):
+    name = '</script><img src=x onerror=alert(1)>&"$\\no$'
     lanes = (dataclasses.replace(picture.lanes[0], label=name), *picture.lanes[1:])
-    page = timeline_page(dataclasses.replace(picture, lanes=lanes), [])
+    path = b"/rec/$\\no$_\xff.wav".decode("utf-8", "surrogateescape")
+    odd = dataclasses.replace(picture.heard, path=path)
+    odd = dataclasses.replace(picture, heard=odd, lanes=lanes)
+    page = timeline_page(odd, [])
     assert "<img src=x" not in page and read(page)["lanes"][0]["label"] == name
+    assert odd.heard.name == r"$\no$_\xff.wav" and page.encode()
+    figure = timeline_figure(odd)
+    figure.draw_without_rendering()
+
+
+def test_ultrasound_is_shown_in_its_own_time_and_frequencies(tmp_path):
+    burst_recording(tmp_path / "bat.wav", 3.0, [2.02], rate=320_000)
+    what = heard(tmp_path / "bat.wav", 3.0, ["bat"], window_s=0.5, hop_s=0.5, time_expansion=10.0)
+    builder = PictureBuilder(what, 300)
+    for window in regular_windows(3.0, 0.5, 0.5, lambda i: [0.9 if i == 4 else 0.0]):
+        builder.add(window)
+    picture = builder.picture(tmp_path / "bat.wav")
+    assert picture.log_mel_db.mean(axis=1).argmax() // 10 == 20
+    (stretch,) = stretches(what.decoder(), tmp_path / "bat.wav", stretches_to_hear(picture))
+    assert (stretch.begin_s, stretch.end_s) == (0, pytest.approx(3.0, abs=1e-3))
+    # Ten times slower: half a minute of 64 kbit/s.
+    assert len(stretch.data) * 3 / 4 == pytest.approx(30 * 8000, rel=0.05)
+    assert read(timeline_page(picture, [stretch]))["frequencies"][1][1] == "10 kHz"
+    assert "10 times slower" in picture.notes[-1]
 
 
 @pytest.mark.parametrize("labels", [10, 60])

@@ -54,8 +54,8 @@ def timeline(scan: str, recording: str, out: str) -> None:
     """
     from vipann_tf.scans.timeline import write_timeline
 
-    found = write_timeline(scan, recording, out)
-    click.echo(f"Wrote {out} ({found})")
+    count = write_timeline(scan, recording, out)
+    click.echo(f"Wrote {out} ({count} detection{'s' if count != 1 else ''})")
 
 
 @click.command(cls=Command, example="vipann-tf presence scans/may --period day")

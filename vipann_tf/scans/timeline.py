@@ -27,7 +27,7 @@ __all__ = ["write_timeline"]
 _NAMED = 3
 
 
-def write_timeline(scan: StrPath, recording: StrPath, out: StrPath) -> str:
+def write_timeline(scan: StrPath, recording: StrPath, out: StrPath) -> int:
     """Draw what a finished scan heard in a recording.
 
     Args:
@@ -36,7 +36,7 @@ def write_timeline(scan: StrPath, recording: StrPath, out: StrPath) -> str:
       out: File to write, which ends in .png or .html.
 
     Returns:
-      The path of the recording.
+      Number of detections.
 
     Raises:
       UserError: An argument is wrong, the scan is not finished, or the recording can't be read or
@@ -56,12 +56,11 @@ def write_timeline(scan: StrPath, recording: StrPath, out: StrPath) -> str:
         drawn.add(window)
     try:
         with opened(path) as file:
-            drawn.write(file)
+            return drawn.write(file)
     except DecodeError as error:
         raise UserError(
             f"{path}: {error}; the picture needs the sound as it was scanned"
         ) from error
-    return path
 
 
 def _find(scan: str, recordings: Sequence[Sequence[Any]], wanted: str) -> str:

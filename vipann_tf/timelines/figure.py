@@ -43,7 +43,8 @@ def timeline_figure(picture: Picture) -> Figure:
     layout = ConstrainedLayoutEngine(h_pad=0.03, hspace=0.02)
     figure = Figure(figsize=(_WIDTH, sum(heights) + 1.9), dpi=_DPI, layout=layout)
     lanes, sound, epistemic, aleatoric = figure.subplots(4, 1, sharex=True, height_ratios=heights)
-    figure.suptitle(picture.heard.name, x=0.01, ha="left", color=INK, fontsize=12)
+    title = figure.suptitle(picture.heard.name, x=0.01, ha="left", color=INK, fontsize=12)
+    title.set_parse_math(False)  # a name may have dollar signs
     for axes in (lanes, sound, epistemic, aleatoric):
         style_axes(axes)
     _draw_lanes(lanes, picture)
@@ -56,6 +57,7 @@ def timeline_figure(picture: Picture) -> Figure:
     aleatoric.set_xlim(0, picture.heard.seconds)
     places = ticks(picture.heard.seconds, picture.heard.begin)
     aleatoric.set_xticks([place for place, _ in places], [word for _, word in places])
+    aleatoric.tick_params(axis="x", labelsize=9)
     aleatoric.set_xlabel(picture.clock_words, fontsize=9)
     text = "\n".join(textwrap.wrap(" ".join(picture.notes), 150))
     figure.supxlabel(text, x=0.01, ha="left", fontsize=8, color=MUTED)
@@ -73,6 +75,8 @@ def _draw_lanes(axes: Axes, picture: Picture) -> None:
     middles = [count - 1 - number + _LANE_SHARE / 2 for number in range(count)]
     axes.set_yticks(middles, [_short(x.label) for x in picture.lanes])
     axes.tick_params(axis="y", colors=INK)
+    for text in axes.get_yticklabels():
+        text.set_parse_math(False)
     words = axes.secondary_yaxis("right")
     words.set_yticks(middles, [lane.words.replace(", ", ",\n") for lane in picture.lanes])
     words.tick_params(colors=MUTED, labelsize=7, length=0)

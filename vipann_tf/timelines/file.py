@@ -55,11 +55,14 @@ class TimelineFile:
         """Add the next window."""
         self._builder.add(window)
 
-    def write(self, sound: Sound) -> None:
+    def write(self, sound: Sound) -> int:
         """Read the sound once more for the spectrogram and the player, and write the file.
 
         Args:
           sound: The recording.
+
+        Returns:
+          Number of detections.
 
         Raises:
           UserError: There was no window.
@@ -70,6 +73,7 @@ class TimelineFile:
             figure.write_png(picture, self._path)
         else:
             page.write_page(picture, sound, self._path)
+        return len(picture.detections)
 
 
 def _suffix(path: StrPath) -> str:

@@ -59,14 +59,24 @@ class Heard:
 
     @property
     def name(self) -> str:
-        """The file's name."""
-        return os.path.basename(self.path.replace("\\", "/"))
+        """The file's name, as it is shown."""
+        return _shown(os.path.basename(self.path))
+
+    @property
+    def shown_path(self) -> str:
+        """The path, as it is shown."""
+        return _shown(self.path)
 
     def decoder(self) -> Decoder:
         """Return what reads the recording as the front end of the model hears it."""
         from vipann_tf.audio.logmel import SAMPLE_RATE_HZ
 
         return Decoder(SAMPLE_RATE_HZ, channel=self.channel, time_expansion=self.time_expansion)
+
+
+def _shown(path: str) -> str:
+    """Return a path in which bytes that are no text are written out."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,10 +153,12 @@ class Picture:
         """How to read the picture, in sentences."""
         heard, found = self.heard, sum(bool(lane.detections) for lane in self.lanes)
         near = len(self.lanes) - found
+        shown = f"the {near} of {len(heard.labels)} labels that came nearest"
+        if found:
+            which = f"all {found} labels that were" if found > 1 else "the one label that was"
+            shown = f"{which} detected" + (f", and {shown}" if near else "")
         notes = [
-            f"It shows all {found} detected of {len(heard.labels)} labels"
-            + (f", and the {near} that came nearest." if near else ".")
-            + " A lane reaches from 0 to 100 %; the dashed line is the label's threshold.",
+            f"Lanes: {shown}. They reach from 0 to 100 %; a dashed line is a label's threshold.",
             "A bar below a lane is a detection: as long as the event probably was, which may be"
             " shorter than the windows that hold it.",
         ]
