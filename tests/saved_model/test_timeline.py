@@ -176,13 +176,22 @@ def test_the_command_streams_a_timeline(exported, recording, heard, tmp_path):
     assert rows[0]["label"] == top
     assert float(rows[0]["probability"]) == pytest.approx(heard[0].probabilities.max(), abs=1e-5)
     assert (tmp_path / "a.png").read_bytes()[1:4] == b"PNG"
-    asked[1] = tmp_path / "low.wav"
+    asked[1] = tmp_path / "20230501_050000.wav"
     soundfile.write(asked[1], recording[1][: 5 * 8000], 8000)
-    shown = _run(*asked, "--format", "raven", "--threshold", 0.1)
+    page = tmp_path / "a.html"
+    shown = _run(*asked, "--format", "raven", "--threshold", 0.1, "--plot", page)
     rows = list(csv.DictReader(io.StringIO(shown.stdout), delimiter="\t"))
     # Raven refuses frequencies above half the sample rate.
     assert {(row["Low Freq (Hz)"], row["High Freq (Hz)"]) for row in rows} == {("50", "4000")}
     assert {row["Begin Path"] for row in rows} == {str(asked[1])}
+    # The page has the same detections, and the time of day.
+    data = json.loads(page.read_text("utf-8").split('id="data">')[1].split("</script>")[0])
+    marks = [(x["label"], *mark[:2]) for x in data["lanes"] for mark in x["marks"]]
+    expected = [(x["Label"], float(x["Begin Time (s)"]), float(x["End Time (s)"])) for x in rows]
+    assert sorted(marks) == sorted(expected)
+    assert data["begin_ms"] == 1_682_917_200_000 and data["lanes"][0]["threshold"] == np.float32(
+        0.1
+    )
 
 
 @pytest.mark.parametrize(

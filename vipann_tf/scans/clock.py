@@ -51,7 +51,7 @@ class Started:
     @property
     def shown(self) -> tuple[datetime, Zone]:
         """The time of the clock that people are shown, without offset, and which clock it is."""
-        if self.is_utc and self.utc_offset is None:
+        if self.is_utc and not self.utc_offset:
             return self.time.replace(tzinfo=None), "UTC"
         return (self.time + (self.utc_offset or timedelta())).replace(tzinfo=None), "local"
 

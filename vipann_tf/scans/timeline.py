@@ -113,6 +113,7 @@ def _heard(scan: str, state: dict[str, Any], path: str, row: dict[str, Any]) -> 
     if row["error"]:
         remarks.append(f"It could not be heard to its end: {row['error']}.")
     local, utc = row["begin_local"], row["begin_utc"]
+    utc = None if utc is None else utc.replace(tzinfo=None)
     return Heard(
         path=path,
         seconds=row["length_s"],
@@ -122,8 +123,8 @@ def _heard(scan: str, state: dict[str, Any], path: str, row: dict[str, Any]) -> 
         thresholds=np.array([np.nan if x is None else x for x in state["thresholds"]], np.float32),
         channel=settings["channel"],
         time_expansion=state["time_expansion"],
-        begin=local or (None if utc is None else utc.replace(tzinfo=None)),
-        zone="local" if local else "UTC" if utc else None,
+        begin=local or utc,
+        zone=None if not (local or utc) else "UTC" if local in (None, utc) else "local",
         remarks=tuple(remarks),
     )
 
