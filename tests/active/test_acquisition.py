@@ -119,3 +119,11 @@ def test_first_clips():
     assert (several[chosen].sum(axis=0) >= 2).all() and len(set(chosen)) == len(chosen) <= 10
     with pytest.raises(UserError, match="label number 0 has 10 clips in the pool, but 11 of each"):
         first_clips(labels, 11, (0,))
+
+
+def test_the_published_choice():
+    """The keys of docs/design.md: another choice would be another curve."""
+    assert first_clips(np.eye(3)[np.arange(12) % 3], 1, (4, 2)).tolist() == [8, 0, 10]
+    found = answers(np.full([2, 6, 3], 1 / 3), np.ones([6, 2], np.float32))
+    expected = np.random.default_rng([4, 2, 1]).permutation(6).tolist()
+    assert choose("random", found, 6, seed=(4, 2, 1)).tolist() == expected

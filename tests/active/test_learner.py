@@ -146,6 +146,11 @@ def test_every_clip_once_before_any_twice():
     assert (batch_order(7, 5, 4, seed=2) != order).any()
 
 
+def test_the_published_order():
+    """The key of docs/design.md: another order would be another training."""
+    assert batch_order(5, 3, 4, seed=2).tolist() == [[2, 4, 3, 0], [1, 0, 2, 4], [3, 1, 0, 1]]
+
+
 @pytest.mark.usefixtures("eager")
 def test_what_it_was_worth(trunk, clips, events):
     learner = learner_of(recipe_of("det-laplace"), trunk, events)

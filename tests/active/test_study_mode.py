@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -68,6 +69,7 @@ def test_a_killed_study_has_the_same_tables(recipe, tmp_path, monkeypatch):
         return simulate(*args, **options)
 
     monkeypatch.setattr(active_stages, "simulate", until_the_fourth)
+    shutil.copytree(whole / "features", killed / "features")
     with pytest.raises(KeyboardInterrupt):
         run_study(recipe, killed, some)
     assert not run_study(recipe, killed, some).failed
