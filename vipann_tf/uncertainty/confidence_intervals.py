@@ -118,8 +118,10 @@ def crossed_interval(
     the mean is s_f^2 / F + s_s^2 / S, with the sample variances of the means of F folds and S
     seeds. For value = mu + fold + seed + rest its expectation is the true variance plus that of the
     rest over F S, so it is a little too large, as that of the bootstrap of both factors is (Owen
-    2007, "The pigeonhole bootstrap", theorem 2). Student's quantile is that of the smaller number
-    of levels. With one level of a factor, it is `student_interval` over the other.
+    2007, "The pigeonhole bootstrap", theorem 2). The degrees of freedom of Student's quantile are
+    those of a sum of two variances (Satterthwaite 1946, "An approximate distribution of estimates
+    of variance components", equation 17). With one level of a factor, it is `student_interval` over
+    the other.
 
     Args:
       values: float [folds, seeds].
@@ -133,7 +135,10 @@ def crossed_interval(
     mean = float(table.mean())
     if not factors:
         return mean, None, None
-    variance = sum(np.var(means, ddof=1) / len(means) for means in factors)
-    quantile = stats.t.ppf((1 + confidence) / 2, min(map(len, factors)) - 1)
-    half = float(quantile * np.sqrt(variance))
+    parts = np.array([np.var(means, ddof=1) / len(means) for means in factors])
+    variance, levels = parts.sum(), np.array([len(means) for means in factors])
+    if variance == 0:
+        return mean, mean, mean
+    freedom = variance**2 / (parts**2 / (levels - 1)).sum()
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(variance))
     return mean, mean - half, mean + half
