@@ -95,7 +95,9 @@ def doubt_words(total: float, aleatoric: float, epistemic: float, *, connection:
     """Say in plain words how great the doubt is and what it is made of.
 
     Args:
-      total, aleatoric, epistemic: In nats, of one sound.
+      total: Uncertainty of one sound, in nats.
+      aleatoric: Its part that is the sound's.
+      epistemic: Its part that is the model's.
       connection: The model.
     """
     labels, task = len(connection.labels), connection.info.architecture.task
@@ -116,8 +118,8 @@ def doubt_words(total: float, aleatoric: float, epistemic: float, *, connection:
         )
     elif share >= _SOME_EPISTEMIC:
         words = (
-            "Most of the doubt is the sound's, and a part is the model's own: the networks that are "
-            "drawn differ."
+            "Most of the doubt is the sound's, and a part is the model's own: the networks that "
+            "are drawn differ."
         )
     else:
         words = (

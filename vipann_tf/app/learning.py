@@ -94,8 +94,8 @@ class Learner:
         if trained is None or trained.dataset != dataset.name:
             name = "no data set" if trained is None else trained.dataset
             raise UserError(
-                f"{model} was trained on {name}, and {data} is {dataset.name}; give the data set of "
-                "its training, whose labels the new head learns again"
+                f"{model} was trained on {name}, and {data} is {dataset.name}; give the data set "
+                "of its training, whose labels the new head learns again"
             )
         self._trained = trained
         self._old_splits = dataset.check_splits(trained.splits)
@@ -177,9 +177,7 @@ class Learner:
             learner,
             np.concatenate(features),
             np.concatenate(truth),
-            held_out=None
-            if held is None
-            else (held.features, _widened(held.labels, len(names))),
+            held_out=None if held is None else (held.features, _widened(held.labels, len(names))),
             before=None if held is None else _widened(self._model_answers, len(names)),
         )
         self._doing = "Writing the model …"
@@ -196,7 +194,7 @@ class Learner:
     def _without_held_out(
         self, labels: Mapping[Place, tuple[str, ...]]
     ) -> tuple[dict[Place, tuple[str, ...]], int]:
-        """Leave clips out whose features are those of a held-out clip: scores would be flattered."""
+        """Leave out clips with the features of a held-out clip, which would flatter the scores."""
         if not self._held_out:
             return dict(labels), 0
         held = _units(self._known.of(self._held_out).features)
@@ -244,9 +242,7 @@ class Learner:
             self._features_of[place] = self._trunk.features(waveform[np.newaxis])[0]
         return self._features_of[place]
 
-    def _features(
-        self, data: StrPath, on_progress: Callable[[int, int], None] | None
-    ) -> Clips:
+    def _features(self, data: StrPath, on_progress: Callable[[int, int], None] | None) -> Clips:
         """Return the features of the data set, which an earlier session may have kept."""
         dataset = read_dataset_info(data)
         path = os.path.join(self._out, FEATURES, f"{dataset.name}.npz")

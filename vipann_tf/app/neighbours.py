@@ -17,7 +17,7 @@ from vipann_tf.saved_model.connection import Connection
 
 __all__ = ["Neighbours"]
 
-# Clips whose sound is kept in memory: 640 MB of five seconds each. Of the others only the names are.
+# Clips whose sound is kept in memory (640 MB of five seconds each); of others, names alone.
 MAX_SOUNDS = 2_000
 
 
@@ -47,9 +47,7 @@ class Neighbours:
         for batch in evaluation_batches(data, splits, BATCH):
             waveforms = batch["waveform"].numpy()
             embeddings.append(connection.embed(waveforms))
-            for name, labels in zip(
-                batch["clip_id"].numpy(), batch["labels"].numpy(), strict=True
-            ):
+            for name, labels in zip(batch["clip_id"].numpy(), batch["labels"].numpy(), strict=True):
                 truth = [dataset.labels[i] for i in np.flatnonzero(labels)]
                 self._names.append((name.decode(), truth))
             if len(self._sounds) < MAX_SOUNDS:

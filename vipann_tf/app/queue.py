@@ -95,7 +95,6 @@ def queue_of_windows(
       settings: Those of the scan.
       info: Metadata of the model.
     """
-
     return [
         QueuedClip(
             name=os.path.basename(window.recording),

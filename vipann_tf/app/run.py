@@ -177,10 +177,8 @@ def serve(
     with listening:
         port = listening.getsockname()[1]
         token = "" if is_loopback(host) else secrets.token_urlsafe(16)
-        if is_loopback(host):
-            hosts = ["127.0.0.1", "localhost", host]
-        else:  # people reach it by any name; the token keeps others out
-            hosts = ["*"]
+        # Elsewhere people may call it by any name, and the token keeps others out.
+        hosts = ["*"] if token else ["127.0.0.1", "localhost", host]
         shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
         address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
         config = uvicorn.Config(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hmac
 import ipaddress
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any

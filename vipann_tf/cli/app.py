@@ -74,9 +74,7 @@ def app(
     try:
         from vipann_tf.app.run import open_session, serve
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"the page needs {error.name}: pip install 'vipann-tf[app]'"
-        ) from error
+        raise UserError(f"the page needs {error.name}: pip install 'vipann-tf[app]'") from error
     from vipann_tf.recipes import TransferRecipe, load_recipe
 
     chosen = {"strategy": "det-flip", "mode": "fixed"}

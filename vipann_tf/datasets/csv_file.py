@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 
-from vipann_tf.datasets.base import Clip, Rejection, Source, check_split, split_of_fold
 from vipann_tf.datasets import label_journal
+from vipann_tf.datasets.base import Clip, Rejection, Source, check_split, split_of_fold
 from vipann_tf.datasets.label_names import LabelNames, check_labels
 from vipann_tf.datasets.table import Row, Table, read_table
 from vipann_tf.datasets.tree import SourceTree

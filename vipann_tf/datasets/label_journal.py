@@ -1,7 +1,7 @@
 """A journal of the labels that people gave by ear: one row per answer, and rows are only added.
 
-The app writes it, and `prepare csv` reads it. Who changes an answer adds a row: of one person's rows
-about one clip the last one counts.
+The app writes it, and `prepare csv` reads it. Who changes an answer adds a row: of one person's
+rows about one clip the last one counts.
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ class LabelJournal:
         os.makedirs(folder, exist_ok=True)
         name = f".{os.path.basename(self.path)}.lock"
         with locked(folder, name=name, wait=True), open(self.path, "ab+") as file:
-            end = _whole_length(file)
+            file.seek(0)
+            end = _whole_length(file.read())
             file.truncate(end)  # half a row of a process that was killed was never an answer
             try:
                 file.write(_line(_HEADER) if end == 0 else b"")
@@ -155,11 +156,12 @@ class LabelJournal:
         """
         try:
             with open(self.path, "rb") as file:
-                content = file.read(_whole_length(file))
+                content = file.read()
         except FileNotFoundError:
             return []
         except OSError as error:
             raise UserError(f"{self.path} can't be read: {error.strerror}") from error
+        content = content[: _whole_length(content)]
         if not content:
             return []
         try:
@@ -299,7 +301,6 @@ def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def _whole_length(file: io.BufferedIOBase) -> int:
+def _whole_length(content: bytes) -> int:
     """Return the number of bytes up to the end of the last whole row."""
-    file.seek(0)
-    return file.read().rfind(b"\n") + 1
+    return content.rfind(b"\n") + 1
