@@ -63,9 +63,7 @@ def main() -> None:
     run("prepare", "csv", labels / "labels.csv", args.out / "labelled", "--task", "multiclass")
 
 
-def label(
-    address: str, truth: dict[str, str], clips: int, pictures: pathlib.Path | None
-) -> None:
+def label(address: str, truth: dict[str, str], clips: int, pictures: pathlib.Path | None) -> None:
     binary = find_browser()
     assert binary is not None, "needs Chromium"
     with tempfile.TemporaryDirectory() as folder, Browser(binary, pathlib.Path(folder)) as page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import threading
 import time
@@ -16,7 +17,7 @@ from vipann_tf.active.acquisition import choose
 from vipann_tf.active.clips import Clips
 from vipann_tf.active.learner import HeadLearner
 from vipann_tf.active.learning import Scores, learn, write_model
-from vipann_tf.active.trunk import Trunk
+from vipann_tf.active.trunk import Trunk, source_of
 from vipann_tf.app.queue import Place, QueuedClip, read_place
 from vipann_tf.audio.errors import DecodeError
 from vipann_tf.errors import UserError
@@ -29,6 +30,7 @@ from vipann_tf.uncertainty.bootstrap import Interval
 
 __all__ = ["Learner", "Round"]
 
+_log = logging.getLogger(__name__)
 FEATURES = "features"
 # Cosine of the features of two copies of one clip, in different files and codings.
 _SAME = 0.9995
@@ -102,7 +104,8 @@ class Learner:
         self._held_out = dataset.check_splits(trained.held_out or [])
         self._task, self._labels = dataset.task, list(dataset.labels)
         self._known = self._features(data, on_progress)
-        self._model_answers = self._answers_of_model(model)
+        # Of the model, and after a training of its head.
+        self._held_out_answers = self._answers_of_model(model)
         self._features_of: dict[Place, NDArray[np.float32]] = {}
         self._learners: dict[tuple[str, ...], HeadLearner] = {}
         self._lock = threading.Lock()
@@ -157,6 +160,9 @@ class Learner:
             self._learn(labels)
         except (UserError, DecodeError, OSError) as error:
             self._error = str(error)
+        except Exception as error:  # a thread's own would be seen by nobody
+            _log.exception("learning failed")
+            self._error = f"{type(error).__name__}: {error}"
         finally:
             self._doing = ""
 
@@ -178,13 +184,15 @@ class Learner:
             np.concatenate(features),
             np.concatenate(truth),
             held_out=None if held is None else (held.features, _widened(held.labels, len(names))),
-            before=None if held is None else _widened(self._model_answers, len(names)),
+            before=None if held is None else _widened(self._held_out_answers, len(names)),
         )
+        if found.held_out is not None:
+            self._held_out_answers = np.asarray(found.held_out.decomposition.probabilities)
         self._doing = "Writing the model …"
         name = f"learnt-{self._next_number()}"
         # The name stays, since it tells `evaluate` which splits trained the model.
         trained = self._trained.model_copy(update={"clips": len(old) + len(labels)})
-        path = write_model(learner, found.head, os.path.join(self._out, name), trained)
+        path = write_model(learner, found.head, self._trunk, os.path.join(self._out, name), trained)
         self._rounds.append(
             _round(name, len(labels), copies, found.scores, self._task, found.seconds)
         )
@@ -229,7 +237,9 @@ class Learner:
         """Return the learner of a list of labels; its first training compiles."""
         key = tuple(names)
         if key not in self._learners:
-            self._learners[key] = HeadLearner(self._recipe, self._trunk, names, self._task)
+            self._learners[key] = HeadLearner(
+                self._recipe, self._trunk.architecture, names, self._task
+            )
         return self._learners[key]
 
     def _feature(self, place: Place, clip: QueuedClip | None = None) -> NDArray[np.float32]:
@@ -249,7 +259,7 @@ class Learner:
         splits = [*self._old_splits, *self._held_out]
         if os.path.exists(path):
             kept = Clips.load(path)
-            if kept.source == self._trunk.source(dataset.fingerprint) and {*splits} == {
+            if kept.source == source_of(self._trunk.path, dataset) and {*splits} == {
                 *kept.splits.tolist()
             }:
                 return kept
