@@ -19,7 +19,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from vipann_tf.active.learner import Answers
+from vipann_tf.active.answers import Answers
 from vipann_tf.choices import Acquisition
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.rank import diverse_order

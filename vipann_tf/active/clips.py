@@ -1,6 +1,7 @@
 """Clips with the features of a trunk: what a head is trained on, without their sound."""
 
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +60,9 @@ class Clips:
           UserError: There is no such file, or it is not one of clips.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 values = {name: stored[name] for name in cls.__dataclass_fields__}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"{path} holds no features of clips ({error}); delete it, and it is made again"
             ) from error

@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from vipann_tf.active.answers import Answers, answering
 from vipann_tf.active.settings import check_recipe
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.head import Head
-from vipann_tf.models.loss import probabilities
 from vipann_tf.models.training_step import TrainingStep
 from vipann_tf.recipes import TransferRecipe
 from vipann_tf.task import Task
@@ -32,10 +32,8 @@ from vipann_tf.training.laplace import fit_laplace
 from vipann_tf.training.loop import mean_losses
 from vipann_tf.training.optimizer import averaged_variables, make_optimizer
 from vipann_tf.training.transfer import transferred_architecture
-from vipann_tf.uncertainty import decomposition
-from vipann_tf.uncertainty.decomposition import Decomposition
 
-__all__ = ["Answers", "HeadLearner", "TrainedHead"]
+__all__ = ["HeadLearner", "TrainedHead"]
 
 Array = npt.NDArray[np.float32]
 # What a step returns, and the columns of its row in a log.
@@ -55,23 +53,6 @@ class TrainedHead:
     weights: Mapping[str, Array]
     log: Sequence[Mapping[str, float]]
     outcome: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Answers of a head to clips, averaged over draws.
-
-    Attributes:
-      decomposition: Probabilities and uncertainty, NumPy arrays with clips as the first axis.
-      embeddings: The first dense layer's output of the posterior mean, float32 [clips, size].
-      task: Task of the head.
-      num_networks: Number of networks that were averaged: one if nothing is random.
-    """
-
-    decomposition: Decomposition
-    embeddings: Array
-    task: Task
-    num_networks: int
 
 
 class HeadLearner:
@@ -101,6 +82,7 @@ class HeadLearner:
         self._head = self._new_head(recipe.training.seed)
         laplace = self.architecture.head == "laplace"
         self._answering = Head(self.architecture) if laplace else self._head
+        self._answers = answering(self._answering)
         self._steps = 0
         self._loop: Any = None
         self._first_state: list[npt.NDArray[Any]] = []
@@ -153,12 +135,7 @@ class HeadLearner:
         """
         wanted = self.recipe.export
         self._answering.assign(head.weights)
-        indices = self.architecture.draw_indices(wanted.num_draws)
-        found, embeddings = self._answers(
-            np.asarray(features, np.float32), len(indices), wanted.seed
-        )
-        values = Decomposition(*(value.numpy() for value in found))
-        return Answers(values, embeddings.numpy(), self.architecture.task, len(indices))
+        return self._answers(features, wanted.num_draws, wanted.seed)
 
     def _checked(self, features: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Array, Array]:
         inputs, truth = np.asarray(features, np.float32), np.asarray(labels, np.float32)
@@ -268,37 +245,6 @@ class HeadLearner:
         precision = self.recipe.variational.laplace_precision
         found = fit_laplace(head, [(embedding, tf.constant(truth))], precision)
         return {name: x.numpy() for name, x in head.named_variables().items()}, found
-
-    @functools.cached_property
-    def _answers(self) -> Callable[..., tuple[Decomposition, tf.Tensor]]:
-        head, task = self._answering, self.architecture.task
-
-        @functools.partial(
-            tf.function,
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec([None, self.architecture.pooled_size], tf.float32),
-                tf.TensorSpec([], tf.int64),
-                tf.TensorSpec([], tf.int64),
-            ],
-        )
-        def answers(
-            features: tf.Tensor, num_draws: tf.Tensor, seed: tf.Tensor
-        ) -> tuple[Decomposition, tf.Tensor]:
-            shared = head.run(features, stop="shared")
-
-            def add(index: tf.Tensor, moments: decomposition.Moments) -> tuple[Any, ...]:
-                draw = head.draw(seed, index)
-                logits = head.run(shared, start="shared", draw=draw)
-                return index + 1, decomposition.add(moments, probabilities(logits, task))
-
-            first = decomposition.start([tf.shape(features)[0], self.architecture.labels])
-            _, moments = tf.while_loop(
-                lambda index, _: index <= num_draws, add, (tf.constant(1, tf.int64), first)
-            )
-            return decomposition.finish(moments, task), head.run(features, stop="embedding")
-
-        return answers
 
 
 def batch_order(clips: int, steps: int, batch_size: int, seed: int) -> npt.NDArray[np.int32]:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from vipann_tf.active.learner import Answers, HeadLearner, TrainedHead
+from vipann_tf.active.answers import Answers
+from vipann_tf.active.learner import HeadLearner, TrainedHead
 from vipann_tf.active.trunk import Trunk
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.intervals import metric_intervals, paired_differences

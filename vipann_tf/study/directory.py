@@ -18,7 +18,7 @@ from vipann_tf.evaluation.result_files import METRICS_JSON
 from vipann_tf.files import atomic, storage
 from vipann_tf.files.paths import StrPath
 from vipann_tf.records import schema
-from vipann_tf.saved_model.metadata import SAVED_MODEL_PB
+from vipann_tf.saved_model.metadata import version_directory
 from vipann_tf.saved_model.versions import finished_versions
 from vipann_tf.study.grid import ACTIVE, Cell
 from vipann_tf.study.recipe import StudyRecipe
@@ -105,8 +105,13 @@ class StudyDirectory:
 
     def is_trained(self, name: str) -> bool:
         """Return whether an upstream network exists."""
-        model = self.upstream(name)
-        return bool(finished_versions(model)) or (model / SAVED_MODEL_PB).is_file()
+        if self.recipe.upstream[name].model is None:
+            return bool(finished_versions(self.upstream(name)))
+        try:
+            version_directory(self.upstream(name))  # a path, or the name of a shipped model
+        except UserError:
+            return False
+        return True
 
     def is_finished(self, cell: Cell) -> bool:
         """Return whether a cell is finished."""
