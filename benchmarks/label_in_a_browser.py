@@ -3,9 +3,9 @@
 Command: python -m benchmarks.label_in_a_browser DATA OUT [--clips N] [--seed N]
 
 DATA is ESC-10 as `prepare esc50 --subset esc10` writes it. A det-flip head on the shipped base is
-trained on a few clips of fold 1; Chromium opens the page, hears the queue of fold 2 and answers with
-the true label, by one key each (by its name where it is not among the nine that are shown), and lets
-the page learn. The score is that of fold 5. Then `prepare csv` reads the journal.
+trained on a few clips of fold 1; Chromium opens the page, hears the queue of fold 2 and answers
+with the true label, by one key each (by its name where it is not among the nine that are shown),
+and lets the page learn. The score is that of fold 5. Then `prepare csv` reads the journal.
 """
 
 import argparse

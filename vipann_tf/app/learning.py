@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from vipann_tf.active.acquisition import choose
 from vipann_tf.active.clips import Clips
@@ -32,8 +33,9 @@ __all__ = ["Learner", "Round"]
 
 _log = logging.getLogger(__name__)
 FEATURES = "features"
-# Cosine of the features of two copies of one clip, in different files and codings.
-_SAME = 0.9995
+# Two copies of one clip have nearly the same features (16 bits round each sample): their distance
+# is below this share of the median distance of two clips.
+_SAME = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,11 +207,14 @@ class Learner:
         """Leave out clips with the features of a held-out clip, which would flatter the scores."""
         if not self._held_out:
             return dict(labels), 0
-        held = _units(self._known.of(self._held_out).features)
+        held = self._known.of(self._held_out).features
+        found = np.stack([self._feature(place) for place in labels])
+        apart = cdist(found, held)
+        copied = apart.min(axis=1) < _SAME * np.median(apart)
         kept = {
             place: heard
-            for place, heard in labels.items()
-            if np.max(held @ _units(self._feature(place)[np.newaxis])[0]) < _SAME
+            for (place, heard), is_copy in zip(labels.items(), copied, strict=True)
+            if not is_copy
         }
         return kept, len(labels) - len(kept)
 
@@ -297,12 +302,6 @@ def _words(found: Interval, sign: str = "") -> str:
         return "-"
     ends = "" if found.low is None else f" ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
     return f"{found.value:{sign}.3f}{ends}"
-
-
-def _units(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    units: NDArray[np.float32] = rows / np.maximum(lengths, 1e-12)
-    return units
 
 
 def _widened(rows: NDArray[Any], width: int) -> NDArray[np.float32]:
