@@ -21,6 +21,7 @@ from vipann_tf.active.learning import Scores, learn, write_model
 from vipann_tf.active.trunk import Trunk, source_of
 from vipann_tf.app.queue import Place, QueuedClip, read_place
 from vipann_tf.audio.errors import DecodeError
+from vipann_tf.choices import Acquisition
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.files.paths import StrPath
@@ -186,7 +187,7 @@ class Learner:
             np.concatenate(features),
             np.concatenate(truth),
             held_out=None if held is None else (held.features, _widened(held.labels, len(names))),
-            before=None if held is None else _widened(self._held_out_answers, len(names)),
+            before=self._before(len(names)),
         )
         if found.held_out is not None:
             self._held_out_answers = np.asarray(found.held_out.decomposition.probabilities)
@@ -231,7 +232,9 @@ class Learner:
             answers = learner.answer(
                 head, np.stack([self._features_of[clip.place] for clip in readable])
             )
-            acquisition = "epistemic-diversity" if answers.num_networks > 1 else "total"
+            acquisition: Acquisition = (
+                "epistemic-diversity" if answers.num_networks > 1 else "total"
+            )
             order = choose(acquisition, answers, len(readable)).tolist()
             ranked = [readable[i] for i in order]
             queue = [*ranked, *(clip for clip in queue if clip not in ranked)]
@@ -280,6 +283,11 @@ class Learner:
         found = tested.predict(self._data, self._held_out)
         return np.asarray(found.decomposition.probabilities)
 
+    def _before(self, labels: int) -> NDArray[np.float32] | None:
+        """Return the last answers to the held-out clips, [clips, labels]."""
+        answers = self._held_out_answers
+        return None if answers is None else _widened(answers, labels)
+
     def _next_number(self) -> int:
         number = 1
         while os.path.exists(os.path.join(self._out, f"learnt-{number}")):
@@ -293,8 +301,13 @@ def _round(
     metric = "accuracy" if task == "multiclass" else "map"
     if scores is None or scores.before is None or scores.gain is None:
         return Round(name, clips, copies, "-", "-", "-", seconds)
-    words = [_words(x[metric]) for x in (scores.before, scores.after)]
-    return Round(name, clips, copies, *words, _words(scores.gain[metric], sign="+"), seconds)
+    return Round(
+        *(name, clips, copies),
+        before=_words(scores.before[metric]),
+        after=_words(scores.after[metric]),
+        difference=_words(scores.gain[metric], sign="+"),
+        seconds=seconds,
+    )
 
 
 def _words(found: Interval, sign: str = "") -> str:

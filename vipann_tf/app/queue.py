@@ -158,7 +158,7 @@ def queue_of_clips(
                 end_s=None,
                 time=None,
                 score=float(getattr(ranked[number], by)),
-                read=lambda waveform=waveform: waveform.astype(np.float32) / 32768,
+                read=functools.partial(_float, waveform),
                 keep=keeper(name, waveform),
             )
         )
@@ -178,6 +178,10 @@ def _waveforms(
                 if name in ids:
                     found[split, name] = np.round(waveform * 32768).astype(np.int16)
     return found
+
+
+def _float(waveform: NDArray[np.int16]) -> NDArray[np.float32]:
+    return np.divide(waveform, 32768, dtype=np.float32)
 
 
 def _own_name(clip_id: str) -> str:

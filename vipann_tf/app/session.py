@@ -101,7 +101,7 @@ class Session:
             raise UserError(
                 f"labels are {list(labels)}; a clip of this model has one label (multiclass)"
             )
-        first = next(iter(self._hear(number)["labels"]), {})
+        first: dict[str, Any] = next(iter(self._hear(number)["labels"]), {})
         guess = first.get("label", ""), first.get("probability", float("nan"))
         labelling.answer(number, who, known, labels, guess)
         return self.state(who)

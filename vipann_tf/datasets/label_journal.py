@@ -274,13 +274,13 @@ def _fields(answer: Answer) -> list[str]:
 
 
 def _answer(row: Row) -> Answer:
-    times = [float(row[name]) if row[name] else None for name in ("start_s", "end_s")]
     verdict = row["verdict"]
     if verdict not in VERDICTS:
         raise UserError(f"{row.where}: verdict {verdict!r} is none of {', '.join(VERDICTS)}")
     return Answer(
-        row["filename"],
-        *times,
+        filename=row["filename"],
+        start_s=float(row["start_s"]) if row["start_s"] else None,
+        end_s=float(row["end_s"]) if row["end_s"] else None,
         verdict=verdict,
         labels=_heard(row) if verdict == "labels" else (),
         who=row["who"],
