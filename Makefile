@@ -40,7 +40,7 @@ check: $(VENV)/.installed-dev  ## Check format, lint, types, layers, deploy/ and
 # A warning is an error; so is a page that would load something from a network.
 docs: $(VENV)/.installed-docs  ## Build the site of the documents and the reference in build/docs.
 	$(BIN)/sphinx-build -W --keep-going --quiet -c docs -d build/doctrees . build/docs
-	$(BIN)/python docs/check_offline.py build/docs
+	$(BIN)/python docs/site/check_offline.py build/docs
 
 # One test uses one core most of the time. A module's tests stay together, as they share what they made.
 test test-io: export PYTHONWARNDEFAULTENCODING = 1

@@ -36,7 +36,7 @@ def test_examples_of_the_reference_are_executed():
 
 @pytest.fixture(scope="module")
 def loaded():
-    return runpy.run_path(str(ROOT / "docs" / "check_offline.py"))["loaded_from_elsewhere"]
+    return runpy.run_path(str(ROOT / "docs" / "site" / "check_offline.py"))["loaded_from_elsewhere"]
 
 
 @pytest.mark.parametrize(

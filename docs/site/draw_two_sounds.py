@@ -1,4 +1,4 @@
-"""Draw docs/two-sounds.svg from answers of the shipped model: python docs/draw_two_sounds.py."""
+"""Draw docs/two-sounds.svg from answers of the shipped model: docs/site/draw_two_sounds.py."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import vipann_tf as vt
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SOUNDS = ("singing", "tabla")
 LABELS = 5  # of each sound: the most uncertain ones
 # The colours of idea.svg.

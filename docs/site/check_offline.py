@@ -1,4 +1,4 @@
-"""Check that the pages of a site ask for nothing from a network: python docs/check_offline.py SITE.
+"""Check that the pages of a site load nothing from a network: docs/site/check_offline.py SITE.
 
 Links that a reader follows may lead elsewhere; what a browser loads by itself may not.
 """
@@ -92,5 +92,4 @@ def offences(site: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    lines = list(offences(Path(sys.argv[1])))
-    sys.exit("\n".join(lines))
+    sys.exit("\n".join(offences(Path(sys.argv[1]))) or 0)
