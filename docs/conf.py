@@ -96,7 +96,9 @@ html_title = "vipann-tf"
 html_math_renderer = "drawn"
 html_copy_source = False
 html_show_copyright = False
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+pygments_dark_style = "github-dark"
 
 
 def add_contents(app: Sphinx, docname: str, source: list[str]) -> None:
