@@ -41,6 +41,7 @@ check: $(VENV)/.installed-dev  ## Check format, lint, types, layers, deploy/ and
 docs: $(VENV)/.installed-docs  ## Build the site of the documents and the reference in build/docs.
 	$(BIN)/sphinx-build -W --keep-going --quiet -c docs -d build/doctrees . build/docs
 	$(BIN)/python docs/site/check_offline.py build/docs
+	@echo "Wrote build/docs/index.html"
 
 # One test uses one core most of the time. A module's tests stay together, as they share what they made.
 test test-io: export PYTHONWARNDEFAULTENCODING = 1
