@@ -25,6 +25,7 @@ CONTENTS = {
         "docs/guides/own-recordings",
         "docs/guides/transfer-and-calibrate",
         "docs/guides/scan-a-season",
+        "docs/guides/label-and-learn",
         "docs/guides/uncertainties",
         "docs/guides/gpus-and-clusters",
         "docs/guides/serving",
