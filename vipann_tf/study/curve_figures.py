@@ -33,7 +33,7 @@ def curve_pictures(arms: Sequence[ActiveArm]) -> list[Picture]:
 
 
 def _figure(arm: ActiveArm) -> Figure:
-    figure = Figure(figsize=(9.2, 7.0), dpi=100, layout="constrained")
+    figure = Figure(figsize=(7.6, 6.0), dpi=100, layout="constrained")
     panels = figure.subplots(2, 2, height_ratios=[1.5, 1])
     for upper, lower, metric in zip(*panels, arm.shown, strict=True):
         _curves(upper, arm, metric)
@@ -91,6 +91,6 @@ def _differences(axes: Axes, arm: ActiveArm, metric: str) -> None:
     axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set_yticks(range(len(others)), others)
     axes.set_ylim(len(others) - 0.4, -0.6)
-    sense = "more" if METRICS[metric][1] else "less"
-    axes.set_xlabel(f"{METRICS[metric][0]} less that of random ({sense} is better)")
+    sense = "higher" if METRICS[metric][1] else "lower"
+    axes.set_xlabel(f"{METRICS[metric][0]} minus that of random ({sense} is better)")
     style_axes(axes)
