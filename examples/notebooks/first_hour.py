@@ -218,10 +218,10 @@ lower.set(ylabel="epistemic (nats)", xlabel="middle of the window (s)", ylim=(0,
 plt.show()
 
 # %% [markdown]
-# Grey areas show where each recording plays, and the names above say what it is. A line is the mean
-# over networks, and nine of ten networks lie in its band. Compare the lines with the names: some
-# sounds are found, and some are not. In the pauses there is digital silence, of which the model was
-# taught nothing.
+# Grey areas show where each recording plays, and the names above say what it is. (The rooster crows
+# once, at its beginning.) A line is the mean over networks, and nine of ten networks lie in its
+# band. Compare the lines with the names: some sounds are found, and some are not. In the pauses
+# there is digital silence, of which the model was taught nothing.
 #
 # For a season of recordings there is `vt.scan`, which writes such windows, detections and times of
 # day to Parquet files, and goes on where it was stopped.
