@@ -51,17 +51,11 @@ embeddings = vt.load(base).embed(
 kind = np.array([info.labels.index(clip.labels[0]) for clip in heard])
 in_pool = np.array([clip.split == "fold1" for clip in heard])
 
-shares = np.geomspace(1.0, 0.1, len(info.labels))
-pool = np.concatenate(
-    [
-        members[: max(2, round(share * len(members)))]
-        for share, members in zip(
-            shares,
-            [np.flatnonzero(in_pool & (kind == k)) for k in range(len(info.labels))],
-            strict=True,
-        )
-    ]
-)
+kept = []
+for k, share in enumerate(np.geomspace(1.0, 0.1, len(info.labels))):
+    members = np.flatnonzero(in_pool & (kind == k))
+    kept.append(members[: max(2, round(share * len(members)))])
+pool = np.concatenate(kept)
 test = np.flatnonzero(~in_pool)
 # Scaled by the pool, whose labels are not needed for that.
 embeddings = (embeddings - embeddings[pool].mean(0)) / (embeddings[pool].std(0) + 1e-6)
@@ -132,7 +126,7 @@ def probabilities(of: Array) -> Array:
 strategies = {"random": "gray", "epistemic": "tab:orange"}  # and their colours
 
 
-def trial(strategy: str, seed: int) -> tuple[list[float], Array]:
+def trial(strategy: str, seed: int) -> tuple[list, Array]:
     """Return the accuracy on the test after each round, and the clips that were labelled."""
     random = np.random.default_rng(seed)
     tf_keras.utils.set_random_seed(seed)

@@ -96,11 +96,12 @@ answers.to_dataframe().sort_values("label_epistemic", ascending=False).head(5)[
 
 # %%
 dog = model.predict("examples/sounds/dog.ogg", num_draws=many_draws, draws=True)
+draws = np.asarray(dog.draws)
 top = np.argsort(-dog.probabilities[0])[:6]
 jitter = np.random.default_rng(0).uniform(-0.2, 0.2, many_draws)
 fig, ax = plt.subplots()
 for row, label in enumerate(top):
-    ax.plot(dog.draws[:, 0, label], row + jitter, ".", color="tab:blue", alpha=0.4, markersize=5)
+    ax.plot(draws[:, 0, label], row + jitter, ".", color="tab:blue", alpha=0.4, markersize=5)
     ax.plot(dog.probabilities[0, label], row, "D", color="black", markersize=6)
 ax.set_yticks(range(len(top)), [model.labels[i] for i in top])
 ax.invert_yaxis()
@@ -115,10 +116,10 @@ plt.show()
 # `vt.uncertainty.from_draws` makes all numbers from the draws, also from those of another library.
 
 # %%
-found = vt.uncertainty.from_draws(dog.draws, "multilabel")
+found = vt.uncertainty.from_draws(draws, "multilabel")
 for kind in ("total", "aleatoric", "epistemic"):
     print(f"{kind:9s} {getattr(found, kind)[0]:.3f} nats; predict says {getattr(dog, kind)[0]:.3f}")
-worst = found.standard_error.max()
+worst = np.max(np.asarray(found.standard_error))
 print(f"standard error of a mean over {many_draws} draws: at most {worst:.3f}")
 
 # %% [markdown]

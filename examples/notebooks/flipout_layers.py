@@ -50,7 +50,7 @@ def examples(x: Array) -> Array:
 
 def exact(x: Array, y: Array, data_weight: float = 1.0) -> tuple[Array, Array]:
     """Return mean and precision of the posterior, with the data counted `data_weight` times."""
-    design = np.float64(features(x))
+    design = features(x).astype(np.float64)
     precision = np.eye(2) + data_weight * design.T @ design / noise**2
     return np.linalg.solve(precision, data_weight * design.T @ y[:, 0] / noise**2), precision
 

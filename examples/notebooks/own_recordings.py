@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import soundfile
 
 import vipann_tf as vt
@@ -173,12 +174,12 @@ for name, results, style in (("before", before, "o-"), ("after", after, "s--")):
 left.plot([0, 1], [0, 1], color="gray", linewidth=0.8)
 left.set(xlabel="confidence of the bin", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.03))
 left.legend(fontsize="small")
-for row, found in enumerate(differences):
-    value = found.found
-    error = [[value.value - value.low], [value.high - value.value]]
-    right.errorbar(value.value, row, xerr=error, fmt="o", color="tab:blue", capsize=4)
+intervals = [(row.found.value, row.found.low, row.found.high) for row in differences]
+value, low, high = np.array(intervals, float).T
+places = range(len(differences))
+right.errorbar(value, places, xerr=[value - low, high - value], fmt="o", capsize=4)
 right.axvline(0, color="gray", linewidth=0.8)
-right.set_yticks(range(len(differences)), [row.metric for row in differences])
+right.set_yticks(places, [row.metric for row in differences])
 right.invert_yaxis()
 right.set(xlabel="after - before (95 % interval)")
 fig.tight_layout()

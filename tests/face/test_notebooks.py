@@ -11,8 +11,10 @@ import tensorflow as tf
 
 import vipann_tf as vt
 from tests.helpers import notebooks
+from tests.helpers.exported_models import LABELS, small_info, small_model
+from tests.helpers.light_model import light_version
 from tests.helpers.notebooks import FOLDER, SOURCES, contents, faults, read_source, read_stored
-from tests.helpers.tiny_training import light_export
+from tests.helpers.tiny_training import light_export, shallow
 from vipann_tf.saved_model import export
 from vipann_tf.training import fit
 
@@ -102,14 +104,17 @@ def test_flipout_layers(run):
     assert found["0"] < found["1 / N"] < found["1 (default)"]
 
 
-def test_own_recordings(run, exported_base, monkeypatch, caplog):
+def test_own_recordings(run, tmp_path, monkeypatch, caplog):
+    shallow(monkeypatch.setitem)
+    network = small_model("det")
+    light_version(network, tmp_path / "base", small_info(network), LABELS)
     # As in a notebook, where TensorFlow is more talkative.
     monkeypatch.setattr(tf.get_logger(), "propagate", True)
     caplog.set_level("INFO", logger="tensorflow")
     # The graph of the first model is not used; no server warms up.
     monkeypatch.setattr(fit, "export", light_export)
     monkeypatch.setattr(export, "write_warmup", lambda version, info: [])
-    done = run("own_recordings", base=exported_base, clips=50, steps=2, num_draws=2)
+    done = run("own_recordings", base=tmp_path / "base", clips=50, steps=2, num_draws=2)
     assert [split.clips for split in done["data"].splits.values()] == [10] * 5
     assert done["fit"].calibration.fitted_on == ["recordings/fold4"]
     assert {row.metric for row in done["differences"]} == set(done["wanted"])
@@ -124,7 +129,7 @@ def test_active_learning(run, exported):
         for _, chosen in done["trials"][strategy]:
             assert len(set(chosen)) == 8 and set(chosen) <= set(done["pool"])
     first = [[chosen[:4].tolist() for _, chosen in found] for found in done["trials"].values()]
-    assert first[0] == first[1] == first[2]
+    assert first[0] == first[1]  # a repeat starts with the same clips
 
 
 def test_a_parameter_that_is_gone_is_noticed(tmp_path):
