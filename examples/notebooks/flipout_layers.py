@@ -235,7 +235,7 @@ plt.show()
 # %%
 results = {}
 for name, weight in (("1 / N", 1 / count), ("1 (default)", 1.0), ("0", 0.0)):
-    results[name] = posterior(fitted(x, y, kl_weight=weight))
+    results[name] = posterior(model if name == "1 / N" else fitted(x, y, kl_weight=weight))
     print(f"kl_weight = {name}")
     for i in range(2):
         line = f"  w{i}: layer {results[name][0][i]:+.3f} ± {results[name][1][i]:.4f}"
