@@ -11,7 +11,7 @@ FAST_TESTS = tests/audio tests/uncertainty tests/models/test_conformance.py test
 # Object stores, and SavedModels that the other TensorFlow wrote.
 IO_TESTS = tests/files/test_storage.py tests/saved_model/test_c_library.py
 
-.PHONY: help install quickstart check test test-io notebooks bench clean
+.PHONY: help install quickstart check docs test test-io notebooks bench clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -37,6 +37,12 @@ check: $(VENV)/.installed-dev  ## Check format, lint, types, layers, deploy/ and
 	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
 	$(BIN)/python -m pytest -q --doctest-modules vipann_tf
 
+# A warning is an error; so is a page that would load something from a network.
+docs: $(VENV)/.installed-docs  ## Build the site of the documents and the reference in build/docs.
+	$(BIN)/sphinx-build -W --keep-going --quiet -c docs -d build/doctrees . build/docs
+	$(BIN)/python docs/site/check_offline.py build/docs
+	@echo "Wrote build/docs/index.html"
+
 # One test uses one core most of the time. A module's tests stay together, as they share what they made.
 test test-io: export PYTHONWARNDEFAULTENCODING = 1
 test: install  ## Run the tests, two at a time; those that measure time come after the others.
@@ -55,5 +61,5 @@ bench:  ## Measure everything, against TFP's layers and PyTorch (an hour); rewri
 	$(MAKE) install EXTRAS=test,bench
 	$(BIN)/python -m benchmarks.run
 
-clean:  ## Remove the virtual environments and what quickstart made.
-	rm -rf .venv .venv-io quickstart
+clean:  ## Remove the virtual environments, the site and what quickstart made.
+	rm -rf .venv .venv-io build quickstart

@@ -31,6 +31,7 @@ NAMES = (
     "logmel",
     "data",
     "cached_head",
+    "learn",
     "startup",
     "keras_layers",
     "serving",
@@ -93,9 +94,9 @@ def section(name: str) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         data, model = f"{scratch}/esc10", f"{scratch}/det-flip"
         cli = [sys.executable, "-m", "vipann_tf.cli"]
-        if name in ("cached_head", "draws"):
+        if name in ("cached_head", "draws", "learn"):
             _output([*cli, "prepare", "esc50", str(bench_data.ESC10), data, "--subset", "esc10"])
-        if name == "cached_head":
+        if name in ("cached_head", "learn"):
             command += ["--data", data]
         elif name == "draws":
             options = f"--strategy det-flip --base {BASE} --data {data} --out {model} --test-fold 5"

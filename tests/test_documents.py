@@ -1,5 +1,6 @@
 """What the documents promise: their commands run, in order, in a copy of a fresh clone."""
 
+import doctest
 import re
 import shlex
 
@@ -21,7 +22,7 @@ from vipann_tf.cli import main
 from vipann_tf.cli.printing import terminal
 from vipann_tf.downloads import read_table
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKING = [
     *DOCUMENTS,
     *(ROOT / name for name in ("CONTRIBUTING.md", "deploy/README.md", "saved_models/README.md")),
@@ -64,6 +65,10 @@ def test_commands_show_what_the_document_shows(block, clone, monkeypatch):
     monkeypatch.setattr(terminal, "LOG_INTERVAL_S", float("inf"))
     if block.language == "python":
         exec(compile(block.text, block.place, "exec"), {})
+        return
+    if block.language == "pycon":
+        session = doctest.DocTestParser().get_doctest(block.text, {}, block.place, None, 0)
+        assert session.examples and doctest.DocTestRunner().run(session).failed == 0
         return
     steps = block.steps()
     for step in steps:

@@ -10,6 +10,7 @@ from tests.helpers.paths import ROOT
 
 # Packages and modules. A package promises for each of its modules.
 PROMISES = [
+    "active.settings",
     "audio.decoding",
     "audio.windows",
     "choices",
@@ -46,7 +47,9 @@ PROMISES = [
     "saved_model.versions",
     "scans.clock",
     "scans.page",
+    "study.active_jobs",
     "study.arms",
+    "study.curves",
     "study.directory",
     "study.grid",
     "study.jobs",

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-__all__ = ["Devices", "LaplacePrecision", "Mode", "Strategy"]
+__all__ = ["Acquisition", "Devices", "LaplacePrecision", "Mode", "Strategy"]
 
 # How a network is transferred and what is Bayesian then; see `vipann_tf.training.strategies`.
 Strategy = Literal["det", "drop", "flip", "det-flip", "det-laplace"]
@@ -12,3 +12,7 @@ LaplacePrecision = Literal["evidence", "weights"]
 Mode = Literal["fixed", "finetune"]
 # What shares every batch of a training; see `vipann_tf.training.distribution`.
 Devices = Literal["auto", "none", "mirrored", "multiworker"]
+# How the clips to label next are chosen; see `vipann_tf.active.acquisition`.
+Acquisition = Literal[
+    "random", "total", "aleatoric", "epistemic", "epistemic-diversity", "margin", "badge"
+]

@@ -12,8 +12,8 @@ from vipann_tf import datasets
 from vipann_tf.cli import main
 from vipann_tf.datasets.selection_files import TabledRecording
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.timeline_files import timeline
 from vipann_tf.saved_model.timeline import Window
+from vipann_tf.timelines.text import timeline
 
 HEADING = "\t".join(COLUMNS)
 IN_FILES = f"{HEADING}\tBegin File\tFile Offset (s)"

@@ -123,6 +123,22 @@ class Browser:
             raise RuntimeError(answer["exceptionDetails"])
         return answer["result"].get("value")
 
+    def wait(self, expression: str, timeout_s: float = 60):
+        """Evaluates an expression until its value is true, and returns that."""
+        end = time.monotonic() + timeout_s
+        while not (found := self.evaluate(expression)):
+            if time.monotonic() > end:
+                raise RuntimeError(f"this did not become true: {expression}")
+            time.sleep(0.05)
+        return found
+
+    def key(self, name: str) -> None:
+        """Presses and releases a key, such as "1", "Enter" or " "."""
+        text = {"Enter": "\r"}.get(name, name if len(name) == 1 else "")
+        for kind in ("keyDown", "keyUp"):
+            text_now = {"text": text} if kind == "keyDown" and text else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=name, **text_now)
+
     def screenshot(self, path: pathlib.Path) -> None:
         """Writes a PNG of what is in the window."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))

@@ -13,7 +13,6 @@ from tests.helpers.networks import network
 from vipann_tf.cli import main
 from vipann_tf.cli.printing.directories import print_model
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.timeline_files import timeline
 from vipann_tf.saved_model.card import model_card
 from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.detections import Detector
@@ -21,6 +20,7 @@ from vipann_tf.saved_model.metadata import read_model_info, write_metadata
 from vipann_tf.saved_model.stored_calibration import Calibration, DetectionThresholds
 from vipann_tf.saved_model.thresholds import label_thresholds, threshold_notices
 from vipann_tf.saved_model.timeline import Listener, Window
+from vipann_tf.timelines.text import timeline
 
 RATE = 32000
 

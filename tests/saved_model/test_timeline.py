@@ -15,10 +15,9 @@ from vipann_tf.audio.decoding import DecodeError
 from vipann_tf.cli import main
 from vipann_tf.datasets.selection_files import TabledRecording
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.timeline_figure import TimelineFigure
-from vipann_tf.evaluation.timeline_files import STYLES, timeline
 from vipann_tf.saved_model.connection import connect
 from vipann_tf.saved_model.timeline import Listener, Window
+from vipann_tf.timelines.text import STYLES, timeline
 
 RATE = 32000
 
@@ -162,33 +161,6 @@ def test_a_person_gets_a_table():
     assert set(STYLES) == {"table", "json", "csv", "raven", "audacity"}
 
 
-def test_the_picture_shows_probabilities_bands_and_uncertainty(tmp_path):
-    drawn = TimelineFigure(["owl", "rain"], seconds=24.0)
-    with pytest.raises(UserError, match="there is no window to draw"):
-        drawn.figure()
-    for window in WINDOWS:
-        drawn.add(window)
-    upper, lower = drawn.figure().axes
-    lines = {line.get_label(): line for line in upper.get_lines()}
-    np.testing.assert_allclose(lines["owl"].get_xdata(), [2, 4, 6, 8, 10, 22])
-    np.testing.assert_allclose(lines["rain"].get_ydata(), [w.probabilities[1] for w in WINDOWS])
-    bands = upper.collections[0].get_paths()[0].vertices  # of owl, which peaks highest
-    assert bands[:, 1].max() == pytest.approx(1.05) and bands[:, 1].min() == pytest.approx(0.0)
-    heights = [patch.get_paths()[0].vertices[:, 1].max() for patch in lower.collections]
-    assert heights == pytest.approx([0.4, 0.5])
-    drawn.write(tmp_path / "a.png")
-    assert (tmp_path / "a.png").read_bytes()[1:4] == b"PNG"
-
-
-def test_many_windows_are_averaged_in_the_memory_of_a_picture():
-    drawn = TimelineFigure(["owl"], seconds=36000.0)
-    for i in range(3000):
-        drawn.add(_window(12.0 * i, 0.5 + 0.3 * (i % 3 - 1)))
-    (line,) = drawn.figure().axes[0].get_lines()
-    assert len(line.get_xdata()) == 1000
-    np.testing.assert_allclose(line.get_ydata(), 0.5, atol=0.05)
-
-
 def _run(*arguments, status=0):
     result = CliRunner().invoke(main, ["predict", *map(str, arguments)])
     assert result.exit_code == status, result.output + repr(result.exception)
@@ -204,13 +176,22 @@ def test_the_command_streams_a_timeline(exported, recording, heard, tmp_path):
     assert rows[0]["label"] == top
     assert float(rows[0]["probability"]) == pytest.approx(heard[0].probabilities.max(), abs=1e-5)
     assert (tmp_path / "a.png").read_bytes()[1:4] == b"PNG"
-    asked[1] = tmp_path / "low.wav"
+    asked[1] = tmp_path / "20230501_050000.wav"
     soundfile.write(asked[1], recording[1][: 5 * 8000], 8000)
-    shown = _run(*asked, "--format", "raven", "--threshold", 0.1)
+    page = tmp_path / "a.html"
+    shown = _run(*asked, "--format", "raven", "--threshold", 0.1, "--plot", page)
     rows = list(csv.DictReader(io.StringIO(shown.stdout), delimiter="\t"))
     # Raven refuses frequencies above half the sample rate.
     assert {(row["Low Freq (Hz)"], row["High Freq (Hz)"]) for row in rows} == {("50", "4000")}
     assert {row["Begin Path"] for row in rows} == {str(asked[1])}
+    # The page has the same detections, and the time of day.
+    data = json.loads(page.read_text("utf-8").split('id="data">')[1].split("</script>")[0])
+    marks = [(x["label"], *mark[:2]) for x in data["lanes"] for mark in x["marks"]]
+    expected = [(x["Label"], float(x["Begin Time (s)"]), float(x["End Time (s)"])) for x in rows]
+    assert sorted(marks) == sorted(expected)
+    assert data["begin_ms"] == 1_682_917_200_000 and data["lanes"][0]["threshold"] == np.float32(
+        0.1
+    )
 
 
 @pytest.mark.parametrize(

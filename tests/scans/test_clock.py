@@ -90,6 +90,19 @@ def test_metadata(tmp_path, chunks, source, expected, behind):
     assert duration_s(path) == pytest.approx(801 / 8000)
 
 
+@pytest.mark.parametrize(
+    "chunks, zone, shown",
+    [
+        (guano("2023-05-01T05:00:00+02:00"), "local", "2023-05-01T05:00:00"),
+        (guano("2023-05-01T05:00:00"), "local", "2023-05-01T05:00:00"),
+        (comment("05:00:00 01/05/2023 (UTC)"), "UTC", "2023-05-01T05:00:00"),
+    ],
+)
+def test_the_time_that_people_are_shown(tmp_path, chunks, zone, shown):
+    started, _ = start(write(tmp_path / "a.wav", chunks))
+    assert started.shown == (time(shown), zone)
+
+
 def test_guano_as_its_own_package_writes_it(tmp_path):
     guano_package = pytest.importorskip("guano", reason="the test extra has it")
     path = write(tmp_path / "a.wav")

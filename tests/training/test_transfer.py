@@ -96,7 +96,7 @@ def test_cached_features_give_the_same_network(bases, events, tmp_path):
 
 def new_model(recipe, base, events) -> VIPANN:
     architecture = transferred_architecture(
-        recipe, read_model_info(base).architecture, read_dataset_info(events), "base"
+        recipe, read_model_info(base).architecture, 10, "multiclass", "base"
     )
     return VIPANN(architecture, trunk_flipout={"prior": recipe.variational.prior})
 
@@ -153,12 +153,12 @@ def test_strategy_and_base_must_go_together(bases, events, strategy, kind):
     architecture = read_model_info(bases[kind]).architecture
     without_flipout = {"deterministic", "dropout"}
     if kind == BASE_OF[strategy] or {kind, BASE_OF[strategy]} == without_flipout:
-        made = transferred_architecture(recipe, architecture, read_dataset_info(events), "base")
+        made = transferred_architecture(recipe, architecture, 10, "multiclass", "base")
         assert made.depth == 22 and made.width == 0.0625
         return
     fitting = "flip" if kind == "flipout" else "det or drop or det-flip or det-laplace"
     with pytest.raises(UserError) as error:
-        transferred_architecture(recipe, architecture, read_dataset_info(events), "base")
+        transferred_architecture(recipe, architecture, 10, "multiclass", "base")
     assert str(error.value) == (
         f"strategy {strategy} starts from a {BASE_OF[strategy]} base, but base is {kind}; "
         f"use {fitting} for it"
@@ -183,7 +183,7 @@ def test_moped_goes_with_flip_alone(bases, events):
     recipe = transfer_recipe("det", "finetune", "variational.moped_delta=0.2")
     architecture = read_model_info(bases["deterministic"]).architecture
     with pytest.raises(UserError, match="moped_delta needs strategy flip, not det"):
-        transferred_architecture(recipe, architecture, read_dataset_info(events), "base")
+        transferred_architecture(recipe, architecture, 10, "multiclass", "base")
 
 
 def test_no_strategy(bases, events, tmp_path):

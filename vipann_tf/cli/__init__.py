@@ -9,6 +9,7 @@ import click
 
 from vipann_tf import __version__
 from vipann_tf.cli import (
+    app,
     data,
     download,
     evaluation,
@@ -35,7 +36,7 @@ _SECTIONS: dict[str, tuple[ModuleType, ...]] = {
     "Data": (download, data),
     "Training": (training, study),
     "Evaluation": (evaluation,),
-    "Recordings": (scanning, scan_results),
+    "Recordings": (scanning, scan_results, app),
     "Models": (prediction, models),
 }
 

@@ -1,6 +1,5 @@
 """predict: labels and uncertainty of recordings, short or long."""
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:  # most of these import TensorFlow
     from vipann_tf.audio.channels import Channel
     from vipann_tf.saved_model.thresholds import Threshold
     from vipann_tf.saved_model.timeline import Listener
+    from vipann_tf.timelines.picture import Heard
 
 
 @click.command(
@@ -64,7 +64,11 @@ if TYPE_CHECKING:  # most of these import TensorFlow
     help="With --window: minimum probability of a detected label; calibrated: that of each label, "
     "which calibrate --precision or --recall has stored.",
 )
-@click.option("--plot", metavar="FILE.png", help="With --window: draw the timeline.")
+@click.option(
+    "--plot",
+    metavar="FILE.png|FILE.html",
+    help="With --window: draw the timeline, as a picture or as a page that plays the sound.",
+)
 @click.option(
     "--time-expansion",
     type=float,
@@ -104,7 +108,9 @@ def predict(
             raise UserError(f"--format {style} needs --window, such as --window 10")
 
     if plot is not None:
-        _check_picture(plot)
+        from vipann_tf.timelines.file import check_place
+
+        check_place(plot, "--plot")
 
     from vipann_tf.cli.printing.answers import AnswerPrinter
     from vipann_tf.cli.printing.notices import print_notices
@@ -157,17 +163,6 @@ def predict(
         sys.exit(1)
 
 
-def _check_picture(path: str) -> None:
-    """Raise a `UserError` before hours of listening if the picture could not be written."""
-    folder = os.path.dirname(path) or "."
-    if os.path.splitext(path)[1].lower() != ".png":
-        raise UserError(f"--plot is {path!r}; the picture is a PNG, so let its name end in .png")
-    if not os.path.isdir(folder):
-        raise UserError(f"--plot is {path!r}, but there is no directory {folder!r}; make it first")
-    if not os.access(folder, os.W_OK) or os.path.isdir(path):
-        raise UserError(f"--plot is {path!r}, which can't be written; choose another place")
-
-
 def _listen(
     listener: "Listener",
     labels: list[str],
@@ -182,8 +177,8 @@ def _listen(
     from vipann_tf.audio.recording import open_recording
     from vipann_tf.cli.printing.notices import print_notices
     from vipann_tf.datasets.selection_files import TabledRecording
-    from vipann_tf.evaluation.timeline_figure import TimelineFigure
-    from vipann_tf.evaluation.timeline_files import timeline
+    from vipann_tf.timelines.file import TimelineFile
+    from vipann_tf.timelines.text import timeline
 
     fault, heard = None, 0
     try:
@@ -199,27 +194,59 @@ def _listen(
             threshold=thresholds,
             hop_s=listener.hop_s,
         )
-        figure = TimelineFigure(labels, seconds) if plot else None
+        drawn = None
+        if plot is not None:
+            drawn = TimelineFile(plot, _heard(listener, labels, path, seconds, thresholds))
         with terminal.progress("Listening") as show:
             try:
                 for answered in listener.listen(path, show):
                     shown.add(answered)
                     heard += 1
-                    if figure is not None:
-                        figure.add(answered)
+                    if drawn is not None:
+                        drawn.add(answered)
             except DecodeError as error:
                 if not heard:
                     raise
                 fault = error  # what was heard is kept
+        shown.close()
+        print_notices(listener.notices(path))
+        if drawn is not None:
+            drawn.write(path)
+            click.echo(f"Wrote {plot}", err=True)
     except DecodeError as error:
         raise UserError(f"{path}: {error}") from error
-    shown.close()
-    print_notices(listener.notices(path))
-    if figure is not None and plot is not None:
-        figure.write(plot)
-        click.echo(f"Wrote {plot}", err=True)
     if fault is not None:
         raise UserError(f"{path}: {fault}; what was heard before is complete") from fault
+
+
+def _heard(
+    listener: "Listener",
+    labels: list[str],
+    path: str,
+    seconds: float,
+    thresholds: "NDArray[np.float32]",
+) -> "Heard":
+    """Return what a picture of the recording needs to know; print how its clock was guessed."""
+    from vipann_tf.cli.printing.notices import print_notices
+    from vipann_tf.scans.clock import Clock
+    from vipann_tf.timelines.picture import Heard
+
+    started, notices = Clock().start_of(path)
+    # That no time of day is known, the picture says.
+    print_notices(notice for notice in notices if notice.kind != "no-time")
+    begin, zone = (None, None) if started is None else started.shown
+    return Heard(
+        path=path,
+        seconds=seconds,
+        window_s=listener.window_s,
+        hop_s=listener.hop_s,
+        labels=labels,
+        thresholds=thresholds,
+        channel=listener.channel,
+        time_expansion=listener.time_expansion,
+        begin=begin,
+        zone=zone,
+    )
 
 
 COMMANDS = (predict,)

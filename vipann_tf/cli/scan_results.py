@@ -1,4 +1,4 @@
-"""summary and presence: what a finished scan says about a season."""
+"""summary, timeline and presence: what a finished scan says about a season, and a recording."""
 
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,30 @@ def summary(scan: str, out: str | None, unknown_above: str | None) -> None:
 
     page = write_page(scan, out, unknown_above=unknown_above)
     click.echo(f"Wrote {page.path} ({page.recordings} recordings, {page.detections} detections)")
+
+
+@click.command(
+    cls=Command,
+    example="vipann-tf timeline scans/may 20230501_050000.WAV --out results/may-1.html",
+)
+@click.argument("scan", metavar="SCAN")
+@click.argument("recording", metavar="RECORDING")
+@click.option(
+    "--out",
+    required=True,
+    metavar="FILE.html|FILE.png",
+    help="File to write: a page that plays the sound, or a picture.",
+)
+def timeline(scan: str, recording: str, out: str) -> None:
+    """Draw what a finished scan heard in one recording.
+
+    Every detected label, over the spectrogram, with bands over the draws if the scan has
+    --keep-draws. RECORDING is a path, or the end of one that no other recording has.
+    """
+    from vipann_tf.scans.timeline import write_timeline
+
+    count = write_timeline(scan, recording, out)
+    click.echo(f"Wrote {out} ({count} detection{'s' if count != 1 else ''})")
 
 
 @click.command(cls=Command, example="vipann-tf presence scans/may --period day")
@@ -80,4 +104,4 @@ def _presence_line(
     return label, f"{expected:.1f}", str(len(mine)), words, place
 
 
-COMMANDS = (summary, presence)
+COMMANDS = (summary, timeline, presence)

@@ -48,7 +48,8 @@ def study(
 ) -> None:
     """Run the comparison that RECIPE (a YAML file) describes.
 
-    A study is a grid of upstream networks, transfer strategies and data sets.
+    A study is a grid of upstream networks, transfer strategies and data sets. Its mode active
+    labels clips round by round and says what the choice of clips is worth.
 
     Finished parts are skipped, so the same command resumes an interrupted study. Failures are
     reported at the end and do not stop the rest. Tables and plots show what is finished.

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 
+from vipann_tf.datasets import label_journal
 from vipann_tf.datasets.base import Clip, Rejection, Source, check_split, split_of_fold
 from vipann_tf.datasets.label_names import LabelNames, check_labels
 from vipann_tf.datasets.table import Row, Table, read_table
@@ -67,7 +68,8 @@ def load(tree: SourceTree, *, task: Task | None = None, ignore_columns: str = ""
     day), and a part of the file in seconds: `start_s` and `end_s`, or `offset_s` and `duration_s`.
     Columns for remarks (`notes`, `comment`) are left out. The table may be separated by commas,
     semicolons or tabs, and have decimal commas. Rows that name the same part of the same file are
-    one clip, with the labels of all.
+    one clip, with the labels of all. A table with the columns of a journal
+    (`label_journal`) gives the clips on which the people who heard them agree.
 
     Args:
       tree: The table, or a directory that holds exactly one.
@@ -85,10 +87,15 @@ def load(tree: SourceTree, *, task: Task | None = None, ignore_columns: str = ""
         check_task(task)
     file = tree.file or _only_csv(tree)
     ignored = [name.strip() for name in ignore_columns.split(",") if name.strip()]
-    table = read_table(
-        tree.path(file), tree.read_text(file), known=COLUMNS, numbers=_NUMBERS, ignored=ignored
-    )
+    text = tree.read_text(file)
+    heard = label_journal.is_journal(text)
+    known = (*COLUMNS, *label_journal.COLUMNS) if heard else COLUMNS
+    table = read_table(tree.path(file), text, known=known, numbers=_NUMBERS, ignored=ignored)
     _check_columns(table)
+    undecided: list[Rejection] = []
+    if heard:
+        rows, undecided = label_journal.settled(table)
+        table = dataclasses.replace(table, rows=rows)
     intervals, repeated = _intervals(tree, table)
     names = LabelNames((label for x in intervals for label in x.labels), table.path)
     clips = _clips(intervals)
@@ -121,10 +128,13 @@ def load(tree: SourceTree, *, task: Task | None = None, ignore_columns: str = ""
         labels=labels,
         clips=clips,
         clip_seconds=CLIP_SECONDS,
-        rejected=tuple(
-            Rejection(clip.path, clip.clip_id, "duplicate-row", detail)
-            for clip, details in zip(clips, repeated, strict=True)
-            for detail in details
+        rejected=(
+            *undecided,
+            *(
+                Rejection(clip.path, clip.clip_id, "duplicate-row", detail)
+                for clip, details in zip(clips, repeated, strict=True)
+                for detail in details
+            ),
         ),
         notices=tuple(notices),
     )

@@ -12,7 +12,7 @@ from matplotlib.image import imsave
 
 from vipann_tf.evaluation.results import Results
 
-__all__ = ["CLIPS_A_GROUP", "ClipCard", "clip_cards", "clips_to_show"]
+__all__ = ["CLIPS_A_GROUP", "ClipCard", "clip_cards", "clips_to_show", "sound_media"]
 
 CLIPS_A_GROUP = 4
 _TOP = 3  # answers listed on a card
@@ -71,7 +71,7 @@ def clip_cards(results: Results, audio: Mapping[str, np.ndarray]) -> dict[str, l
     for name, ids in clips_to_show(results).items():
         for clip_id in ids:
             if clip_id not in media:
-                media[clip_id] = _media(audio.get(clip_id))
+                media[clip_id] = sound_media(audio.get(clip_id))
         if ids:
             groups[name] = [_card(results, row[clip_id], media[clip_id]) for clip_id in ids]
     return groups
@@ -97,7 +97,12 @@ def _card(results: Results, i: int, media: tuple) -> ClipCard:
     )
 
 
-def _media(waveform: np.ndarray | None) -> tuple[float | None, str | None, str | None]:
+def sound_media(waveform: np.ndarray | None) -> tuple[float | None, str | None, str | None]:
+    """Return the length in seconds, the picture and the sound of a clip, as data URIs.
+
+    Args:
+      waveform: float32 `[samples]` at 32 kHz in [-1, 1], or `None`: then all three are `None`.
+    """
     if waveform is None:
         return None, None, None
     # The frontend imports TensorFlow; a report without audio does not need it.

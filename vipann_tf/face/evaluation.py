@@ -45,7 +45,7 @@ def compare(
         with the number of results compared and their total.
 
     Returns:
-      The rows of compare.csv: first the numbers, then the differences.
+      The rows of compare.csv, first the numbers, then the differences.
 
     Raises:
       UserError: A place holds neither results nor a model, models lack data, or two results

@@ -82,7 +82,7 @@ class Model:
 
     @property
     def info(self) -> ModelInfo:
-        """How the model was made: architecture, data, recipe, calibration, metrics."""
+        """How the model was made (architecture, data, recipe, calibration) and its metrics."""
         return self._connection.info
 
     @property

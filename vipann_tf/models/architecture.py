@@ -78,17 +78,17 @@ class Architecture(pydantic.BaseModel):
 
     @property
     def embedding_size(self) -> int:
-        """Length of the embedding: the first dense layer's output."""
+        """Length of the embedding, the first dense layer's output."""
         return self.channels(TOP_FILTERS)
 
     @property
     def pooled_size(self) -> int:
-        """Length of the pooled features: the trunk's output."""
+        """Length of the pooled features, the trunk's output."""
         return self.channels(TOP_FILTERS)
 
     @property
     def trained(self) -> "Architecture":
-        """The network that is trained for this one: a Laplace head follows a deterministic one."""
+        """The network that is trained for this one; a Laplace head follows a deterministic one."""
         return self.model_copy(update={"head": "deterministic"}) if self.head == "laplace" else self
 
     @property

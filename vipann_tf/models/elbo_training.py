@@ -13,8 +13,8 @@ import tf_keras
 
 from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.loss import probabilities
+from vipann_tf.models.named_layers import NamedLayers
 from vipann_tf.models.objective import Objective
-from vipann_tf.models.posterior import KernelPosterior
 from vipann_tf.models.training_batch import batch_of, inputs_of
 from vipann_tf.models.training_step import Augmentation, Stage, TrainingStep
 
@@ -24,23 +24,16 @@ _Step = TypeVar("_Step", bound=Callable[..., Any])
 _as_it_is: Callable[[_Step], _Step] = tf.autograph.experimental.do_not_convert
 
 
-class ElboTraining:
+class ElboTraining(NamedLayers):
     """A mixin for `VIPANN`, before `tf_keras.Model` in the order of bases."""
 
     # Attributes of the model.
     architecture: Architecture
     frontend: Any
-    network: Any
-    kl: Callable[..., tf.Tensor]
     trainable_variables: Sequence[tf.Variable]
     optimizer: Any
     compiled_metrics: Any
     distribute_strategy: tf.distribute.Strategy
-
-    @property
-    def bayesian_layers(self) -> list[KernelPosterior]:
-        """The Flipout layers, in order."""
-        raise NotImplementedError
 
     _step: TrainingStep | None = None
     # Means over an epoch, which no checkpoint has.

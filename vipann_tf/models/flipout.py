@@ -206,8 +206,9 @@ class FlipoutDense(KernelPosterior, tfp.layers.DenseFlipout):
 
     Args:
       units: Number of outputs.
-      activation, use_bias, bias_kind, prior, prior_stddev, initial_stddev, kl_weight, seed, name,
-        trainable, dtype: As in `FlipoutConv2D`.
+      activation, use_bias, bias_kind, prior, prior_stddev, initial_stddev, kl_weight, seed: As in
+        `FlipoutConv2D`, and so the others.
+      name, trainable, dtype: As in every Keras layer.
 
     Call arguments:
       inputs: [batch, features].

@@ -12,15 +12,15 @@ from vipann_tf.models.objective import Objective
 from vipann_tf.task import Task
 
 
-def kl_scale(objective: Objective, step: tf.Tensor, clips: int) -> tf.Tensor:
+def kl_scale(objective: Objective, step: tf.Tensor, clips: int | tf.Tensor) -> tf.Tensor:
     """Return the factor of the summed KL at a step: float32 scalar.
 
     Args:
       objective: Has the weight, the warm-up and the cycles.
       step: int64 scalar, starting at 0.
-      clips: Number of training clips, N.
+      clips: Number of training clips, N; as a tensor, float64.
     """
-    scale = tf.constant(objective.kl_weight / clips, tf.float32)
+    scale = tf.cast(objective.kl_weight / clips, tf.float32)
     if objective.kl_cycle_steps:
         step %= objective.kl_cycle_steps
     if objective.kl_warmup_steps:

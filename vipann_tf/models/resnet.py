@@ -33,12 +33,27 @@ def network(make: LayerFactory) -> Chain:
 
     It has the stages of `VIPANN.run`, starting at `log_mel`.
     """
+    return _with_head(trunk(make), make, {"log_mel": 0})
+
+
+def head(make: LayerFactory) -> Chain:
+    """Make the head alone, from pooled features [batch, 2048 x width] to logits [batch, labels].
+
+    Its layers are those of `network`, by names, initial weights and random numbers. "shared" is a
+    stage of it if the trunk is deterministic, which it takes for granted.
+    """
+    return _with_head([], make, {})
+
+
+def _with_head(
+    pooled: list[tf_keras.layers.Layer], make: LayerFactory, stages: dict[str, int]
+) -> Chain:
+    """Return the layers up to the pooled features, and the head behind them."""
     architecture = make.architecture
 
     def dropout(name: str) -> Dropout:
         return make.dropout(architecture.dropout_dense, architecture.head, name)
 
-    pooled = trunk(make)
     embedding = [
         *pooled,
         dropout("dropout4"),
@@ -53,7 +68,7 @@ def network(make: LayerFactory) -> Chain:
     ]
     shared = next((i for i, layer in enumerate(logits) if _is_random(layer)), len(logits))
     stages = {
-        "log_mel": 0,
+        **stages,
         "shared": shared,
         "pooled": len(pooled),
         "embedding": len(embedding),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import tensorflow as tf
 
@@ -13,7 +13,9 @@ from vipann_tf.models.objective import Objective
 from vipann_tf.models.randomness import TrainingNoise, randomness_of_layers
 
 if TYPE_CHECKING:
+    from vipann_tf.models.architecture import Architecture
     from vipann_tf.models.elbo_training import ElboTraining
+    from vipann_tf.models.posterior import KernelPosterior
 
 # Stages at which a computation can start and stop; `VIPANN.run` explains them.
 Stage = Literal["waveform", "log_mel", "shared", "pooled", "embedding", "logits"]
@@ -22,23 +24,45 @@ Stage = Literal["waveform", "log_mel", "shared", "pooled", "embedding", "logits"
 Augmentation = Callable[[tf.Tensor, tf.Tensor, TrainingNoise], tuple[tf.Tensor, tf.Tensor]]
 
 
+class Trainable(Protocol):
+    """What a step trains: a `VIPANN`, or a `Head`, which takes features and has no front end."""
+
+    architecture: Architecture
+    frontend: Any
+    network: Any
+    optimizer: Any
+
+    @property
+    def trainable_variables(self) -> Sequence[tf.Variable]:
+        """The variables that the optimizer changes."""
+
+    @property
+    def bayesian_layers(self) -> list[KernelPosterior]:
+        """The Flipout layers, in order."""
+
+    def kl(self, reduction: str, stddevs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Return the KL of the layers being trained; see `VIPANN.kl`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingStep:
     """The computations of `VIPANN.train_step` and `VIPANN.test_step`.
 
     Attributes:
       objective, clips, seed, augment_waveform, augment_log_mel, start: As in `VIPANN.compile`.
+        `clips` and `seed` may also be tensors (float64 and int64 scalars), so that one trace serves
+        trainings that differ in them.
     """
 
     objective: Objective
-    clips: int | None
-    seed: int
+    clips: int | tf.Tensor | None
+    seed: int | tf.Tensor
     augment_waveform: Augmentation | None = None
     augment_log_mel: Augmentation | None = None
     start: Stage = "waveform"
 
     def __call__(
-        self, model: ElboTraining, data: Mapping[str, tf.Tensor]
+        self, model: Trainable, data: Mapping[str, tf.Tensor]
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
         """Take the step, and return its results, labels and logits; see `VIPANN.train_step`."""
         replica = tf.distribute.get_replica_context()
@@ -47,7 +71,9 @@ class TrainingStep:
         batch = tf.shape(labels)[0]
         step = tf.identity(model.optimizer.iterations)
         noise = TrainingNoise(
-            tf.constant(self.seed, tf.int64), step, replica.replica_id_in_sync_group * batch
+            tf.convert_to_tensor(self.seed, tf.int64),
+            step,
+            replica.replica_id_in_sync_group * batch,
         )
         if self.start == "waveform":
             start, inputs = "log_mel", data["waveform"]
@@ -92,7 +118,7 @@ class TrainingStep:
         loss = nll + self.objective.kl_weight / self.known_clips() * kl
         return {"loss": loss, "nll": nll, "kl": kl}, logits
 
-    def known_clips(self) -> int:
+    def known_clips(self) -> int | tf.Tensor:
         """Return the number of training clips.
 
         Raises:

@@ -17,7 +17,6 @@ from vipann_tf.models.compiled_network import CompiledNetwork
 from vipann_tf.models.draw_statistics import DrawStatistics
 from vipann_tf.models.elbo_training import ElboTraining
 from vipann_tf.models.layer_factory import LayerFactory
-from vipann_tf.models.posterior import KernelPosterior, sum_of_kl
 from vipann_tf.models.randomness import Draw, current_randomness, randomness_of_layers
 from vipann_tf.models.sampling import sample_draw
 from vipann_tf.models.training_step import Stage
@@ -165,11 +164,6 @@ class VIPANN(ElboTraining, tf_keras.Model):
 
     # The posterior over networks.
 
-    @property
-    def bayesian_layers(self) -> list[KernelPosterior]:
-        """The Flipout layers, in order."""
-        return [part for part in self.network.parts() if isinstance(part, KernelPosterior)]
-
     def draw(self, seed: tf.Tensor | int, index: tf.Tensor | int) -> Draw:
         """Sample the kernels of draw `index` of a `seed`, int scalars, for several batches."""
         return sample_draw(self.network.parts(), seed, index, fold=self.draw_statistics is None)
@@ -216,40 +210,6 @@ class VIPANN(ElboTraining, tf_keras.Model):
     def compiled_network(self) -> CompiledNetwork:
         """The compiled functions of inference."""
         return CompiledNetwork(self)
-
-    def kl(
-        self, reduction: str = "sum", stddevs: Mapping[str, tf.Tensor] | None = None
-    ) -> tf.Tensor:
-        """Return the KL of the layers being trained, in nats; see `posterior.sum_of_kl`."""
-        return sum_of_kl(self.bayesian_layers, reduction, stddevs)
-
-    # Variables.
-
-    def named_variables(self) -> dict[str, tf.Variable]:
-        """Return every variable, without the priors, by its name `<layer>/<variable>`."""
-        named = {}
-        for part in self.network.parts():
-            bayesian = isinstance(part, KernelPosterior)
-            for variable in part.stored_variables() if bayesian else part.weights:
-                named[f"{part.name}/{variable.name.split('/')[-1].split(':')[0]}"] = variable
-        return named
-
-    def assign(self, values: Mapping[str, npt.ArrayLike], *, partial: bool = False) -> None:
-        """Give the variables new values.
-
-        Args:
-          values: Arrays or variables by the names of `named_variables`.
-          partial: Whether variables may be left out, and then keep their values.
-
-        Raises:
-          ValueError: A value has no variable or, unless `partial`, a variable has no value.
-        """
-        variables = self.named_variables()
-        wrong = values.keys() - variables if partial else values.keys() ^ variables
-        if wrong:
-            raise ValueError(f"the network and the values differ in {', '.join(sorted(wrong)[:6])}")
-        for name, value in values.items():
-            variables[name].assign(value)
 
     def twin(
         self, *, dtype: str | None = None, architecture: Architecture | None = None

@@ -4,6 +4,7 @@ A recipe is complete: values that the file leaves out have the defaults shown he
 recipe, defaults included, is stored with the trained model.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -151,6 +152,10 @@ class Training(Section):
     )
     checkpoint_every_steps: Count = 500
     keep_checkpoints: Count = 3
+
+    def steps_for(self, clips: int) -> int:
+        """Return the number of steps of a training on some clips."""
+        return self.steps or math.ceil(self.epochs * clips / self.batch_size)
 
 
 class Validation(Section):

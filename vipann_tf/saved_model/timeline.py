@@ -66,7 +66,9 @@ class Listener:
         Window and hop are seconds of the recording.
 
     Attributes:
-      hop_s: As given.
+      window_s: As given, and so the others.
+      hop_s: Time between windows.
+      channel: What is heard of several channels.
 
     Raises:
       UserError: A length is not allowed, or the model was trained on recordings of another time
@@ -92,7 +94,7 @@ class Listener:
         if not 0.01 <= hop_s < float("inf"):
             raise UserError(f"hop is {hop_s:g} s; use 0.01 s or more")
         self._connection = connection
-        self._window_s, self.hop_s = window_s, hop_s
+        self.window_s, self.hop_s, self.channel = window_s, hop_s, channel
 
     @property
     def time_expansion(self) -> float:
@@ -112,7 +114,7 @@ class Listener:
           DecodeError: The file can't be read, perhaps only after the first windows.
           UserError: The server refuses a window or does not answer.
         """
-        total = count_windows(duration_s(path), self._window_s, self.hop_s)
+        total = count_windows(duration_s(path), self.window_s, self.hop_s)
         done = 0
         for places in self._batches(path):
             yield from self._ask(places)
@@ -128,7 +130,7 @@ class Listener:
         """Yield the start and waveform of up to `BATCH` windows at a time."""
         waiting: list[tuple[float, NDArray[np.float32]]] = []
         try:
-            for place in self._hearing.windows(path, self._window_s, self.hop_s):
+            for place in self._hearing.windows(path, self.window_s, self.hop_s):
                 waiting.append(place)
                 if len(waiting) == BATCH:
                     yield waiting

@@ -21,7 +21,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.notices import Notice
 from vipann_tf.scans.recordings import Recording, opened
 
-__all__ = ["CHOICES", "CLIPS", "Choice", "extract"]
+__all__ = ["CHOICES", "CLIPS", "Choice", "extract", "plain_name"]
 
 CLIPS = "clips"
 LIST_FILE = "clips.csv"
@@ -87,7 +87,7 @@ def extract(
                 detail = f"at {start_s:.3f} s: {error}"
                 notices.append(Notice(recording.name, "", "no-clip", detail))
                 continue
-            name = f"{_plain(label)}/{_plain(_stem(recording.name))}_{start_s:.3f}.wav"
+            name = f"{plain_name(label)}/{plain_name(_stem(recording.name))}_{start_s:.3f}.wav"
             while name in names:  # two recordings of one name
                 name = f"{name[:-4]}_.wav"
             names.add(name)
@@ -125,6 +125,6 @@ def _stem(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a name that every file system takes."""
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "_"

@@ -19,8 +19,9 @@ from vipann_tf.notices import Notice
 from vipann_tf.scans.metadata_times import metadata_times
 from vipann_tf.scans.written_times import read_name, read_offset, read_text
 
-__all__ = ["Clock", "Started", "clock_times", "parse_start", "parse_timezone"]
+__all__ = ["Clock", "Started", "Zone", "clock_times", "parse_start", "parse_timezone"]
 
+Zone = Literal["local", "UTC"]
 TimeSource = Literal["given", "guano", "wamd", "audiomoth", "name"]
 # By how much name and metadata may differ: the file may be opened before the sound begins.
 _AGREE = timedelta(seconds=5)
@@ -46,6 +47,13 @@ class Started:
     def is_utc(self) -> bool:
         """Whether `time` is in UTC."""
         return self.time.tzinfo is not None
+
+    @property
+    def shown(self) -> tuple[datetime, Zone]:
+        """The time of the clock that people are shown, without offset, and which clock it is."""
+        if self.is_utc and not self.utc_offset:
+            return self.time.replace(tzinfo=None), "UTC"
+        return (self.time + (self.utc_offset or timedelta())).replace(tzinfo=None), "local"
 
 
 @dataclasses.dataclass(frozen=True)

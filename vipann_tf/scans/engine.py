@@ -8,11 +8,9 @@ import contextlib
 import dataclasses
 import functools
 import math
-import queue
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +21,7 @@ from vipann_tf.saved_model.connection import Connection, connect
 from vipann_tf.saved_model.hearing import Hearing
 from vipann_tf.saved_model.server import RequestRefused
 from vipann_tf.scans.plan import Settings, Unit
+from vipann_tf.scans.prefetch import prefetched
 from vipann_tf.scans.store import MEASURES, Begin, Rows, write_unit
 from vipann_tf.scans.windows import piece_windows
 
@@ -34,8 +33,6 @@ BATCH = 16
 AT_ONCE = 2
 # Batches that are decoded while the network computes.
 AHEAD = 2
-
-_Item = TypeVar("_Item")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +155,7 @@ class _UnitScan:
         pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
         try:
             # Closed here, since an interrupt must not leave its thread behind.
-            with contextlib.closing(_ahead(self._batches(), AHEAD)) as batches:
+            with contextlib.closing(prefetched(self._batches(), AHEAD)) as batches:
                 for windows in batches:
                     if len(asked) == AT_ONCE:
                         self._keep(asked.popleft().result())
@@ -264,40 +261,3 @@ def _share_cores(threads: int | None) -> None:
     with contextlib.suppress(RuntimeError):  # the process has used TensorFlow before
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _ahead(items: Iterator[_Item], most: int) -> Generator[_Item, None, None]:
-    """Take items in a thread of their own, at most so many before they are needed."""
-    waiting: queue.Queue[tuple[bool, Any]] = queue.Queue(most)
-    stopped = threading.Event()
-
-    def put(entry: tuple[bool, Any]) -> bool:
-        while not stopped.is_set():
-            with contextlib.suppress(queue.Full):
-                waiting.put(entry, timeout=0.1)
-                return True
-        return False
-
-    def take() -> None:
-        try:
-            for item in items:
-                if not put((True, item)):
-                    return
-        except BaseException as error:
-            put((False, error))
-        else:
-            put((False, None))
-
-    thread = threading.Thread(target=take, daemon=True)
-    thread.start()
-    try:
-        while True:
-            is_item, value = waiting.get()
-            if not is_item:
-                if value is not None:
-                    raise value
-                return
-            yield value
-    finally:
-        stopped.set()
-        thread.join()

@@ -71,17 +71,40 @@ def read_state(scan: str) -> dict[str, Any]:
     return state
 
 
-def read_batches(scan: str, folder: str, columns: list[str]) -> Iterator[pa.Table]:
+def read_batches(
+    scan: str, folder: str, columns: list[str], *, recording: str | None = None
+) -> Iterator[pa.Table]:
     """Read some columns of the Parquet files of a folder, in order, a part at a time.
 
+    Args:
+      scan: Directory of the scan.
+      folder: Its windows or its detections.
+      columns: Names of the columns.
+      recording: Name of the only recording whose rows are read, which is one of `columns`.
+
     Raises:
-      UserError: One of them can't be read.
+      UserError: One of the files can't be read.
     """
     pyarrow = store.import_pyarrow()
     for path in _parquet_files(scan, folder):
         with _told(path), pyarrow.parquet.ParquetFile(path) as file:
+            if recording is not None and not _holds(file, recording):
+                continue
             for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
-                yield pyarrow.Table.from_batches([batch]).select(columns)
+                table = pyarrow.Table.from_batches([batch]).select(columns)
+                if recording is not None:
+                    table = table.filter(pyarrow.array(_rows_of(table, recording)))
+                yield table
+
+
+def _holds(file: Any, recording: str) -> bool:
+    """Return whether an open Parquet file has rows of a recording, from that column alone."""
+    return bool(_rows_of(file.read(columns=["recording"]), recording).any())
+
+
+def _rows_of(table: pa.Table, recording: str) -> NDArray[np.bool_]:
+    numbers, paths = dictionary(table, "recording")
+    return np.isin(numbers, [i for i, path in enumerate(paths) if path == recording])
 
 
 def read_recordings(scan: str) -> pa.Table:

@@ -197,6 +197,8 @@ def _write_state(out: str, model: StrPath, planned: Scan, *, complete: bool) -> 
         "model": os.path.abspath(version_directory(model)),
         "settings": dataclasses.asdict(planned.settings),
         "time_expansion": planned.info.time_expansion,
+        # Of each label in the settings; null never detects.
+        "thresholds": [None if x != x else x for x in planned.thresholds.tolist()],
         "plan": fingerprint(planned.units),
         "units": len(planned.units),
         "recordings": [[x.path, x.length_s, list(x.state)] for x in planned.recordings],

@@ -8,7 +8,7 @@ import numpy as np
 
 from vipann_tf.evaluation.stored_results import StoredResults, pooled, read_results
 from vipann_tf.study.directory import StudyDirectory, has_results
-from vipann_tf.study.grid import Cell
+from vipann_tf.study.grid import ACTIVE, Cell
 from vipann_tf.study.recipe import PLAIN
 
 __all__ = ["Arm", "read_arms", "read_upstream"]
@@ -68,6 +68,8 @@ def read_arms(study: StudyDirectory, cells: Sequence[Cell]) -> list[Arm]:
     """Return the arms that have a finished cell, in the order of the cells."""
     groups: dict[Cell, list[Cell]] = {}
     for cell in cells:
+        if cell.mode == ACTIVE:
+            continue  # see `curves`
         groups.setdefault(replace(cell, seed=0, fold=None), []).append(cell)
     arms = []
     for members in groups.values():

@@ -11,7 +11,7 @@ A variant of det-laplace that changes `variational.laplace_precision` alone has 
 
 from dataclasses import replace
 
-from vipann_tf.study.grid import ENSEMBLE, Cell
+from vipann_tf.study.grid import ACTIVE, ENSEMBLE, Cell
 from vipann_tf.study.recipe import PLAIN, StudyRecipe
 
 __all__ = ["is_new_export", "sources"]
@@ -19,6 +19,8 @@ __all__ = ["is_new_export", "sources"]
 
 def sources(recipe: StudyRecipe, cell: Cell) -> list[Cell]:
     """Return the cells that a cell is made from; none if it is trained."""
+    if cell.mode == ACTIVE:
+        return []
     if is_new_export(recipe, cell):
         return [replace(cell, variant=PLAIN)]
     if cell.strategy == "det-laplace":

@@ -3,7 +3,8 @@
 OUT/study.json                 the resolved recipe
 OUT/data/NAME/                 dataset directories
 OUT/upstream/NAME/             model directories, each with its evaluation/
-OUT/cells/DATA/UPSTREAM/ARM/seed0-fold1/   the same
+OUT/features/DATA/UPSTREAM.npz  features of the clips, for cells of mode active
+OUT/cells/DATA/UPSTREAM/ARM/seed0-fold1/   the same; of mode active: ACQUISITION.json
 OUT/records/STAGE/NAME/record.json   result of the last attempt, and why it failed
 OUT/tables/, OUT/plots/, OUT/study.html    made from these at any time
 """
@@ -17,9 +18,9 @@ from vipann_tf.evaluation.result_files import METRICS_JSON
 from vipann_tf.files import atomic, storage
 from vipann_tf.files.paths import StrPath
 from vipann_tf.records import schema
-from vipann_tf.saved_model.metadata import SAVED_MODEL_PB
+from vipann_tf.saved_model.metadata import version_directory
 from vipann_tf.saved_model.versions import finished_versions
-from vipann_tf.study.grid import Cell
+from vipann_tf.study.grid import ACTIVE, Cell
 from vipann_tf.study.recipe import StudyRecipe
 
 __all__ = [
@@ -86,6 +87,14 @@ class StudyDirectory:
         """Return the results directory of a cell."""
         return self.cell(cell) / "evaluation"
 
+    def features(self, data: str, upstream: str) -> Path:
+        """Return the file of the features of a data set's clips, by an upstream network."""
+        return self.out / "features" / data / f"{upstream}.npz"
+
+    def curve(self, cell: Cell, acquisition: str) -> Path:
+        """Return the file of a learning curve of a cell of mode active."""
+        return self.cell(cell) / f"{acquisition}.json"
+
     def record(self, stage: str, name: str) -> Path:
         """Return the record file of a job."""
         return self.out / "records" / stage / name / RECORD_JSON
@@ -96,11 +105,19 @@ class StudyDirectory:
 
     def is_trained(self, name: str) -> bool:
         """Return whether an upstream network exists."""
-        model = self.upstream(name)
-        return bool(finished_versions(model)) or (model / SAVED_MODEL_PB).is_file()
+        if self.recipe.upstream[name].model is None:
+            return bool(finished_versions(self.upstream(name)))
+        try:
+            version_directory(self.upstream(name))  # a path, or the name of a shipped model
+        except UserError:
+            return False
+        return True
 
     def is_finished(self, cell: Cell) -> bool:
         """Return whether a cell is finished."""
+        if cell.mode == ACTIVE:
+            wanted = self.recipe.active.acquisitions
+            return all(self.curve(cell, acquisition).is_file() for acquisition in wanted)
         return bool(finished_versions(self.cell(cell))) and has_results(self.cell_evaluation(cell))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
 
+from vipann_tf.active.settings import STRATEGIES
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Kind
 from vipann_tf.recipes import PretrainRecipe, TransferRecipe, load_recipe
@@ -11,6 +12,7 @@ from vipann_tf.study.recipe import PLAIN, Block, StudyRecipe, Upstream
 from vipann_tf.training.strategies import fits, kinds_of
 
 __all__ = [
+    "ACTIVE",
     "ENSEMBLE",
     "Cell",
     "cells",
@@ -24,6 +26,8 @@ __all__ = [
 
 # The strategy whose cells are deep ensembles of other cells.
 ENSEMBLE = "ens"
+# The mode whose cells are learning curves; see `recipe.Active`.
+ACTIVE = "active"
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Cell:
       downstream: Name of the target data set.
       upstream: Name of the pretrained network.
       strategy: Strategy of the transfer, or `ens`.
-      mode: Mode of the transfer.
+      mode: Mode of the transfer, or `active`.
       variant: Name of the options that differ from the plain ones.
       fraction: Share of the training clips.
       seed: Seed of the training.
@@ -93,6 +97,11 @@ def _cells_of(recipe: StudyRecipe, block: Block, kinds: dict[str, Kind]) -> Iter
         names, block.strategies, block.modes, block.variants, block.fractions
     ):
         downstream = recipe.downstream[name]
+        if mode == ACTIVE and strategy not in STRATEGIES:
+            raise UserError(
+                f"mode active trains heads on features, by {', '.join(STRATEGIES)}; leave "
+                f"{strategy} out of the block"
+            )
         example = Cell(name, "", strategy, mode, variant, fraction, 0, None)
         wanted = kinds_of(transfer_recipe(recipe, example)).base
         bases = _bases(block.upstream, kinds, wanted)
@@ -134,7 +143,7 @@ def transfer_recipe(recipe: StudyRecipe, cell: Cell) -> TransferRecipe:
     is_ensemble = cell.strategy == ENSEMBLE
     own = {
         "strategy": recipe.ensemble.strategy if is_ensemble else cell.strategy,
-        "mode": cell.mode,
+        "mode": "fixed" if cell.mode == ACTIVE else cell.mode,
         "data": {"fraction": cell.fraction},
         "training": {"seed": cell.seed * recipe.ensemble.members if is_ensemble else cell.seed},
     }

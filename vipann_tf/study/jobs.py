@@ -113,7 +113,7 @@ class PrepareJob(Job):
         return "prepare"
 
     def clips_processed(self, study: StudyDirectory) -> float | None:
-        return _clips(study, self.dataset)
+        return clips_of(study, self.dataset)
 
     def run(
         self,
@@ -161,7 +161,7 @@ class UpstreamJob(Job):
         upstream = study.recipe.upstream[self.network]
         if upstream.recipe is None or upstream.data is None:
             return 0.0
-        return _clips_trained(pretrain_recipe(upstream), _clips(study, upstream.data))
+        return _clips_trained(pretrain_recipe(upstream), clips_of(study, upstream.data))
 
     def run(
         self,
@@ -207,7 +207,7 @@ class CellJob(Job):
         if sources(study.recipe, self.cell):
             return 0.0
         downstream = study.recipe.downstream[self.cell.downstream]
-        clips, folds = _clips(study, downstream.data), len(downstream.fold_numbers)
+        clips, folds = clips_of(study, downstream.data), len(downstream.fold_numbers)
         if clips is not None and folds > 1:
             clips *= (folds - 1) / folds
         return _clips_trained(transfer_recipe(study.recipe, self.cell), clips)
@@ -223,7 +223,7 @@ class CellJob(Job):
         stages.run_cell(study, self.cell, distribution, on_progress)
 
 
-def _clips(study: StudyDirectory, name: str) -> float | None:
+def clips_of(study: StudyDirectory, name: str) -> float | None:
     """Return the number of clips of a data set: counted, or else expected by the recipe."""
     if study.is_prepared(name):
         return read_dataset_info(study.dataset(name)).clips

@@ -14,6 +14,8 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.intervals import RESAMPLES
 from vipann_tf.files import atomic
 from vipann_tf.study.arms import read_arms, read_upstream
+from vipann_tf.study.curve_figures import curve_pictures
+from vipann_tf.study.curves import curve_tables, read_curves
 from vipann_tf.study.differences import difference_table, ood_difference_table
 from vipann_tf.study.directory import StudyDirectory
 from vipann_tf.study.figures import Picture, pictures
@@ -52,7 +54,8 @@ def write_outcome(
       UserError: Nothing is finished, or a result can't be read.
     """
     upstream, arms = read_upstream(study), read_arms(study, cells)
-    if not upstream and not arms:
+    active = read_curves(study, cells)
+    if not upstream and not arms and not active:
         raise UserError(f"{study.out} holds no finished part of this study; run it first")
     makers: list[Callable[[], Table]] = [
         lambda: upstream_table(upstream),
@@ -67,15 +70,16 @@ def write_outcome(
         tables.append(make())
         if on_progress is not None:
             on_progress(done, len(makers))
+    tables += curve_tables(active, study.recipe.active.targets)
     tables = [table for table in tables if table.rows]
-    shown = pictures(upstream, arms)
+    shown = [*pictures(upstream, arms), *curve_pictures(active)]
     _write_tables(study.out / "tables", tables)
     _write_pictures(study.out / "plots", shown)
     page = render_page(
         study.out.resolve().name,
         tables,
         shown,
-        finished=sum(len(arm.results) for arm in arms),
+        finished=sum(len(arm.results) for arm in arms) + sum(arm.finished for arm in active),
         wanted=len(cells),
         hardware=study.recipe.hardware,
     )

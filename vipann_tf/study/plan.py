@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from vipann_tf.study.active_jobs import ActiveJob, FeaturesJob
 from vipann_tf.study.derived import sources
 from vipann_tf.study.directory import Record, StudyDirectory, read_record
-from vipann_tf.study.grid import Cell
+from vipann_tf.study.grid import ACTIVE, Cell
 from vipann_tf.study.jobs import CellJob, Job, PrepareJob, UpstreamJob
 from vipann_tf.study.recipe import StudyRecipe
 
@@ -52,7 +53,12 @@ def plan(
         if name in needed and (base := recipe.upstream[name].base) is not None:
             needed.add(base)
     jobs: list[Job] = [UpstreamJob(x) for x in recipe.upstream if everything or x in needed]
-    jobs += dict.fromkeys(CellJob(x) for cell in chosen for x in _with_sources(recipe, cell))
+    made = dict.fromkeys(x for cell in chosen for x in _with_sources(recipe, cell))
+    cells = [ActiveJob(x) if x.mode == ACTIVE else CellJob(x) for x in made]
+    features = dict.fromkeys(
+        x for job in cells for x in job.needs(study) if isinstance(x, FeaturesJob)
+    )
+    jobs += [*features, *cells]
     first = dict.fromkeys(x for job in jobs for x in job.needs(study) if isinstance(x, PrepareJob))
     return _with_times(study, [*first, *jobs])
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import pydantic
 
+from vipann_tf.choices import Acquisition
 from vipann_tf.datasets import find
 from vipann_tf.errors import UserError
 from vipann_tf.models.architecture import Kind, Signs
@@ -21,6 +22,7 @@ from vipann_tf.recipes.schema import (
 
 __all__ = [
     "PLAIN",
+    "Active",
     "Block",
     "Cost",
     "Dataset",
@@ -34,6 +36,8 @@ __all__ = [
 
 # The name of the variant that changes nothing.
 PLAIN = "plain"
+# A mode of transfer, or active learning, which trains heads as mode `fixed` does; see `Active`.
+StudyMode = Mode | Literal["active"]
 
 
 class Dataset(Section):
@@ -125,7 +129,7 @@ class Downstream(Section):
     folds: Count | list[Count] | None = pydantic.Field(
         default=None, description="Number or list of folds; none if the recipe names the splits."
     )
-    recipes: dict[Mode, Transfer] = pydantic.Field(description="How each mode is trained.")
+    recipes: dict[StudyMode, Transfer] = pydantic.Field(description="How each mode is trained.")
     ood: list[str] = pydantic.Field(default=[], description="Out-of-distribution data sets.")
 
     @property
@@ -140,7 +144,7 @@ class Block(Section):
     """A part of the grid: all combinations. The study is all blocks, each cell once."""
 
     strategies: list[Strategy | Literal["ens"]]
-    modes: list[Mode]
+    modes: list[StudyMode]
     downstream: list[str] | None = pydantic.Field(default=None, description="By default all.")
     upstream: list[str] | None = pydantic.Field(
         default=None, description="By default all that the strategy can start from."
@@ -162,6 +166,26 @@ class Ensemble(Section):
         "seed 1 the next ones.",
     )
     strategy: Strategy = pydantic.Field(default="det", description="Strategy of the members.")
+
+
+class Active(Section):
+    """Mode `active`: clips are labelled round by round, as each acquisition chooses them.
+
+    A cell is all acquisitions of a seed and a fold, which start from the same clips.
+    """
+
+    acquisitions: list[Acquisition] = pydantic.Field(
+        default=["random", "epistemic"], description="What chooses the clips to label."
+    )
+    start_per_label: Count = pydantic.Field(
+        default=2, description="Clips of each label that are labelled at first."
+    )
+    rounds: Count = 10
+    per_round: Count = pydantic.Field(default=10, description="Clips labelled in each round.")
+    targets: list[Share] = pydantic.Field(
+        default=[0.8, 0.85],
+        description="Accuracies (mAP of multilabel data) for which the labels are counted.",
+    )
 
 
 class Evaluation(Section):
@@ -194,6 +218,7 @@ class StudyRecipe(Section):
     )
     grid: list[Block]
     ensemble: Ensemble = Ensemble()
+    active: Active = Active()
     evaluation: Evaluation = Evaluation()
     costs: dict[str, Cost] = pydantic.Field(
         default={}, description="By `pretrain-<kind>`, `<strategy>-<mode>` and `prepare`."

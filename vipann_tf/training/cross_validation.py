@@ -27,8 +27,8 @@ from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.versions import check_local, finished_versions
 from vipann_tf.training.differences import differing_keys
 from vipann_tf.training.distribution import is_multiworker
-from vipann_tf.training.fit import BASE_FIELDS
 from vipann_tf.training.members import transfer_members
+from vipann_tf.training.metadata import BASE_FIELDS
 from vipann_tf.training.processes import run_trainings
 from vipann_tf.training.progress import Progress
 from vipann_tf.training.run import sole_process

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from vipann_tf.models.architecture import Architecture
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import TrainingRecipe, TransferRecipe
 from vipann_tf.records.empty_labels import empty_labels
-from vipann_tf.saved_model.export import default_draw_storage, export
+from vipann_tf.saved_model.export import export
 from vipann_tf.saved_model.metadata import ModelInfo, TrainingData
 from vipann_tf.training import augmentation
 from vipann_tf.training.checkpoints import first_line
@@ -26,13 +25,11 @@ from vipann_tf.training.distribution import is_chief, is_multiworker
 from vipann_tf.training.draw_statistics import batch_norm_statistics, statistics_of_export
 from vipann_tf.training.frozen_trunk import is_constant, pooled_batches
 from vipann_tf.training.loop import Loop
+from vipann_tf.training.metadata import model_info
 from vipann_tf.training.optimizer import averaged_variables, make_optimizer
 from vipann_tf.training.progress import Progress
 from vipann_tf.training.run import TrainingRun, sole_process
 from vipann_tf.training.validation import Validation
-
-# The fields of a base that the metadata of a model contain.
-BASE_FIELDS = {"origin", "architecture", "data", "training"}
 
 
 def build(
@@ -101,7 +98,7 @@ def fit(
             f"training.batch_size is {training.batch_size}; use a multiple of the "
             f"{distribution.num_replicas_in_sync} replicas"
         )
-    steps = training.steps or math.ceil(training.epochs * clips.count / training.batch_size)
+    steps = training.steps_for(clips.count)
     validation = None
     if recipe.validation.splits:
         validation = Validation(
@@ -158,8 +155,25 @@ def fit(
             outcome |= found
         if batch_norm == "draw":
             exported.draw_statistics = statistics_of_export(exported, recipe, clips)
-        info = _metadata(exported.architecture, recipe, clips, base, outcome)
-        info = info.model_copy(update={"batch_norm": batch_norm})
+        # A base that has the same labels may know those that have no clip here.
+        same_labels = not isinstance(recipe, TransferRecipe) or recipe.keep_head
+        if not (base and same_labels) and (empty := empty_labels(clips.info, clips.splits)):
+            outcome |= {"empty_labels": empty}
+        info = model_info(
+            exported.architecture,
+            recipe,
+            TrainingData(
+                dataset=clips.info.name,
+                splits=clips.splits,
+                held_out=clips.held_out,
+                clips=clips.count,
+                time_expansion=clips.info.time_expansion,
+            ),
+            sample_rate_hz=clips.info.sample_rate_hz,
+            clip_seconds=clips.info.clip_seconds,
+            base=base,
+            outcome=outcome,
+        ).model_copy(update={"batch_norm": batch_norm})
         try:
             version = export(
                 exported, out, info, clips.info.labels, overwrite=overwrite, extras=run.kept_files()
@@ -219,40 +233,6 @@ def _compile(
             augment_log_mel=augmentation.on_log_mel(recipe.augment),
             start="pooled" if cached else "waveform",
         )
-
-
-def _metadata(
-    architecture: Architecture,
-    recipe: TrainingRecipe,
-    clips: TrainingClips,
-    base: ModelInfo | None,
-    outcome: dict,
-) -> ModelInfo:
-    wanted = recipe.export
-    # A base that has the same labels may know those that have no clip here.
-    same_labels = not isinstance(recipe, TransferRecipe) or recipe.keep_head
-    if not (base and same_labels) and (empty := empty_labels(clips.info, clips.splits)):
-        outcome = {**outcome, "empty_labels": empty}
-    return ModelInfo(
-        origin="transfer" if isinstance(recipe, TransferRecipe) else "pretrain",
-        architecture=architecture,
-        sample_rate_hz=clips.info.sample_rate_hz,
-        clip_seconds=clips.info.clip_seconds,
-        num_draws=wanted.num_draws,
-        seed=wanted.seed,
-        draw_storage=wanted.draw_storage or default_draw_storage(architecture, wanted.num_draws),
-        variables=[],
-        data=TrainingData(
-            dataset=clips.info.name,
-            splits=clips.splits,
-            held_out=clips.held_out,
-            clips=clips.count,
-            time_expansion=clips.info.time_expansion,
-        ),
-        base=None if base is None else base.model_dump(mode="json", include=BASE_FIELDS),
-        recipe=recipe.model_dump(mode="json"),
-        training=outcome,
-    )
 
 
 def _exported_twin(

@@ -1,7 +1,7 @@
 """The Laplace posterior of the last layer of a trained deterministic network."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.files.paths import StrPath
 from vipann_tf.models.architecture import Architecture
+from vipann_tf.models.head import Head
 from vipann_tf.models.loss import negative_log_likelihood, probabilities
 from vipann_tf.models.vipann import VIPANN
 from vipann_tf.recipes import PretrainRecipe, TrainingRecipe, TransferRecipe
@@ -62,33 +63,59 @@ def with_laplace_head(
     described = {**model.architecture.model_dump(), "head": "laplace"}
     network = VIPANN(Architecture(**described))
     network.assign(model.named_variables(), partial=True)
-    head, task = network.network.layers[-1], model.architecture.task
+
+    def batches() -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        done = 0
+        with damage_as_user_error():
+            for batch in clips.once(recipe):
+                yield (
+                    network.compiled_network.until("embedding", batch["waveform"]),
+                    batch["labels"],
+                )
+                done += len(batch["labels"])
+                if on_progress is not None:
+                    on_progress(done, clips.count)
+
+    return network, fit_laplace(network, batches(), recipe.variational.laplace_precision)
+
+
+def fit_laplace(
+    network: VIPANN | Head,
+    batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
+    precision: float | LaplacePrecision,
+) -> dict[str, Any]:
+    """Give a Laplace head the posterior around its weights.
+
+    Args:
+      network: The network, or its head alone, whose last layer has the trained weights.
+      batches: Every training clip once: embeddings [batch, size] and labels [batch, labels].
+      precision: Of the prior, as in `with_laplace_head`.
+
+    Returns:
+      What `with_laplace_head` adds to the metadata.
+    """
+    head, task = network.network.layers[-1], network.architecture.task
     rows, outputs = head.stddev.shape
     sums = CurvatureSums(np.zeros([rows, rows]), np.zeros([outputs, outputs]), 0)
     nll = 0.0
-    with damage_as_user_error():
-        for batch in clips.once(recipe):
-            embedding = network.compiled_network.until("embedding", batch["waveform"])
-            logits = network.run(embedding, start="embedding")
-            nll += float(tf.reduce_sum(negative_log_likelihood(logits, batch["labels"], task)))
-            # The bias is the weight of an input that is always 1.
-            features = np.pad(embedding, [(0, 0), (0, 1)], constant_values=1.0)
-            sums += CurvatureSums.of(features, probabilities(logits, task), task)
-            if on_progress is not None:
-                on_progress(sums.count, clips.count)
+    for embedding, labels in batches:
+        logits = network.run(embedding, start="embedding")
+        nll += float(tf.reduce_sum(negative_log_likelihood(logits, labels, task)))
+        # The bias is the weight of an input that is always 1.
+        features = np.pad(embedding, [(0, 0), (0, 1)], constant_values=1.0)
+        sums += CurvatureSums.of(features, probabilities(logits, task), task)
     factors = sums.factors()
     mean = np.vstack([head.kernel, head.bias]).astype(np.float64)
-    precision = _precision(factors, mean, recipe.variational.laplace_precision)
-    head.set_posterior(factors.posterior(mean, precision))
+    chosen = _precision(factors, mean, precision)
+    head.set_posterior(factors.posterior(mean, chosen))
     found: dict[str, Any] = {
-        "laplace_precision": precision,
-        "laplace_log_evidence": factors.log_evidence(nll, mean, precision),
+        "laplace_precision": chosen,
+        "laplace_log_evidence": factors.log_evidence(nll, mean, chosen),
         "laplace_clips": sums.count,
     }
-    chosen = isinstance(recipe.variational.laplace_precision, str)
-    if chosen and (warning := precision_warning(precision)):
+    if isinstance(precision, str) and (warning := precision_warning(chosen)):
         found["laplace_warning"] = warning
-    return network, found
+    return found
 
 
 def _precision(

@@ -4,7 +4,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ class Loop:
         return {
             "steps": self._done,
             "seconds": round(time.monotonic() - started, 1),
-            **_mean_losses(self.run.last_rows(max(self._steps // 10, 1))),
+            **mean_losses(self.run.last_rows(max(self._steps // 10, 1))),
         }
 
     def _resume(self) -> None:
@@ -247,7 +247,8 @@ def _with_ends(batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches.map(mark)
 
 
-def _mean_losses(rows: list[dict[str, float]]) -> dict[str, float]:
+def mean_losses(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean `loss`, `nll` and `kl_term` of rows of a log; nothing of no rows."""
     if not rows:
         return {}
     losses = [(row["loss"], row["nll"], row["kl"] * row["kl_scale"]) for row in rows]

@@ -16,6 +16,7 @@ from vipann_tf.records.schema import DatasetInfo
 from vipann_tf.saved_model.export import check_vacant
 from vipann_tf.saved_model.load import read_variables
 from vipann_tf.saved_model.metadata import single_network
+from vipann_tf.task import Task
 from vipann_tf.training import fit
 from vipann_tf.training.clips import training_clips
 from vipann_tf.training.laplace import with_laplace_head
@@ -64,7 +65,7 @@ def transfer(
     )
     check_labels(recipe, dataset, splits)
     architecture = transferred_architecture(
-        recipe, single_network(start.info, base), dataset, str(base)
+        recipe, single_network(start.info, base), len(dataset.labels), dataset.task, str(base)
     )
     clips = training_clips(recipe, data, dataset, splits, held_out)
     distribution = distribution or tf.distribute.get_strategy()
@@ -135,14 +136,15 @@ def check_labels(recipe: TransferRecipe, dataset: DatasetInfo, splits: Sequence[
 
 
 def transferred_architecture(
-    recipe: TransferRecipe, base: Architecture, dataset: DatasetInfo, name: str
+    recipe: TransferRecipe, base: Architecture, labels: int, task: Task, name: str
 ) -> Architecture:
     """Return the architecture of the new network, as it is exported.
 
     Args:
       recipe: Strategy, signs and dropout rate.
       base: Architecture of the base.
-      dataset: Dataset whose labels the new network has.
+      labels: Number of labels of the new network.
+      task: Its task.
       name: Name of the base for messages.
 
     Raises:
@@ -164,8 +166,8 @@ def transferred_architecture(
             "trunk": kinds.trunk,
             "signs": recipe.signs or base.signs,
             "head": kinds.head,
-            "labels": len(dataset.labels),
-            "task": dataset.task,
+            "labels": labels,
+            "task": task,
             "dropout_dense": recipe.dropout_dense,
         }
     )

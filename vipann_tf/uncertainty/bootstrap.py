@@ -7,6 +7,7 @@ resamples: clips that are hard for both then cancel, and the interval of the dif
 narrower than two separate intervals suggest.
 
 Two kinds of interval:
+
 - "percentile": the quantiles of the resampled scores, widened to hold the value; for scores that
   are not biased, such as means over clips. `jackknife` is for means over labels.
 - "reflected": 2 value - quantiles (the basic interval, Davison & Hinkley 1997, eq. 5.6), cut at 0

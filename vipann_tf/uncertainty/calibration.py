@@ -6,6 +6,7 @@ those sums. Bins are (edge_b, edge_b+1], and the first bin includes its left edg
 A bin without examples has count 0 and mean NaN and adds nothing to a score.
 
 Which pairs of confidence and outcome are counted:
+
 - multiclass, `reliability`: the top label's probability, and whether it is the true label
   (Naeini et al. 2015; Guo et al. 2017, "On Calibration of Modern Neural Networks", eq. 2-3).
 - multilabel, `reliability`: every (clip, label) pair, pooled into one set of bins: the *micro*
@@ -13,6 +14,7 @@ Which pairs of confidence and outcome are counted:
 - `label_reliability`: every label by itself, one against the rest. The mean of the labels' ECE
   is the *macro* ECE for multilabel and the *classwise* ECE for multiclass (Kull et al. 2019,
   "Beyond temperature scaling", eq. 3; Nixon et al. 2019 call it static calibration error).
+
 Labels without positives count too: a probability for them should be near 0.
 
 The binned ECE of few clips is biased upwards: bins of n clips stray from the diagonal by about
@@ -228,7 +230,7 @@ def label_reliability(
 
 
 def expected_calibration_error(stats: Reliability) -> FloatArray:
-    """Return ECE = sum_b n_b / n |accuracy_b - mean confidence_b|, in [0, 1], `[...]`.
+    """Return ECE = `sum_b n_b / n |accuracy_b - mean confidence_b|`, in [0, 1], `[...]`.
 
     NaN without pairs. Source: Naeini et al. 2015, "Obtaining Well Calibrated Probabilities Using
     Bayesian Binning"; Guo et al. 2017, eq. 3.
@@ -238,7 +240,7 @@ def expected_calibration_error(stats: Reliability) -> FloatArray:
 
 
 def maximum_calibration_error(stats: Reliability) -> FloatArray:
-    """Return MCE = max over bins that have examples of |accuracy_b - mean confidence_b|, `[...]`.
+    """Return MCE: of bins that have examples, max `|accuracy_b - mean confidence_b|`, `[...]`.
 
     NaN without pairs. Source: Naeini et al. 2015; Guo et al. 2017, eq. 4.
     """

@@ -13,6 +13,7 @@ __all__ = [
     "CONFIDENCE",
     "auroc_interval",
     "average_precision_interval",
+    "crossed_interval",
     "student_interval",
     "wilson_interval",
 ]
@@ -105,4 +106,39 @@ def student_interval(
         return mean, None, None
     quantile = stats.t.ppf((1 + confidence) / 2, len(values) - 1)
     half = float(quantile * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
+
+
+def crossed_interval(
+    values: ArrayLike, confidence: float = CONFIDENCE
+) -> tuple[float, float | None, float | None]:
+    """Return the mean over two crossed factors and the confidence interval of the expected value.
+
+    Both factors are samples: other folds and other seeds would give other values. The variance of
+    the mean is s_f^2 / F + s_s^2 / S, with the sample variances of the means of F folds and S
+    seeds. For value = mu + fold + seed + rest its expectation is the true variance plus that of the
+    rest over F S, so it is a little too large, as that of the bootstrap of both factors is (Owen
+    2007, "The pigeonhole bootstrap", theorem 2). The degrees of freedom of Student's quantile are
+    those of a sum of two variances (Satterthwaite 1946, "An approximate distribution of estimates
+    of variance components", equation 17). With one level of a factor, it is `student_interval` over
+    the other.
+
+    Args:
+      values: float [folds, seeds].
+      confidence: Coverage of the interval, above 0 and below 1.
+
+    Returns:
+      Mean, lower and upper end; no ends for a single value.
+    """
+    table = np.asarray(values, np.float64)
+    factors = [table.mean(axis=axis) for axis in (1, 0) if table.shape[1 - axis] > 1]
+    mean = float(table.mean())
+    if not factors:
+        return mean, None, None
+    parts = np.array([np.var(means, ddof=1) / len(means) for means in factors])
+    variance, levels = parts.sum(), np.array([len(means) for means in factors])
+    if variance == 0:
+        return mean, mean, mean
+    freedom = variance**2 / (parts**2 / (levels - 1)).sum()
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(variance))
     return mean, mean - half, mean + half

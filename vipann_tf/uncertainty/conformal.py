@@ -10,6 +10,7 @@ sqrt(coverage (1 - coverage) / n). Too few clips for the coverage (n < coverage 
 give an infinite threshold, so that sets hold all labels.
 
 Multiclass scores of label c:
+
 - "threshold": 1 - p_c (Sadinle, Lei & Wasserman 2019): the smallest sets on average.
 - "aps": sum of the probabilities above p_c, plus u p_c (Romano, Sesia & Candes 2020, eq. 5-7):
   sets that grow on hard clips. u = 0 for all clips, the default, is reproducible, and the most

@@ -1,0 +1,1 @@
+"""The page on which people hear what a model doubts, and answer."""
