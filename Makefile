@@ -11,7 +11,7 @@ FAST_TESTS = tests/audio tests/uncertainty tests/models/test_conformance.py test
 # Object stores, and SavedModels that the other TensorFlow wrote.
 IO_TESTS = tests/files/test_storage.py tests/saved_model/test_c_library.py
 
-.PHONY: help install quickstart check docs test test-io bench clean
+.PHONY: help install quickstart check docs test test-io notebooks bench clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -53,6 +53,9 @@ test: install  ## Run the tests, two at a time; those that measure time come aft
 test-io:  ## Run the fast tests, and those of object stores, on the extra io: TensorFlow 2.17, Python 3.11 or 3.12.
 	$(MAKE) install VENV=.venv-io EXTRAS=test,io CONSTRAINTS=constraints-io.txt
 	.venv-io/bin/python -m pytest -q $(FAST_TESTS) $(IO_TESTS)
+
+notebooks: install  ## Execute the notebooks of examples/notebooks anew, and store what they show (three minutes).
+	$(BIN)/python -m tests.helpers.notebooks
 
 bench:  ## Measure everything, against TFP's layers and PyTorch (an hour); rewrites benchmarks/RESULTS.md.
 	$(MAKE) install EXTRAS=test,bench

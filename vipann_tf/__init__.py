@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vipann_tf import uncertainty as uncertainty
     from vipann_tf.errors import UserError as UserError
     from vipann_tf.evaluation.evaluate import evaluate as evaluate
+    from vipann_tf.face.clips import read_clips as read_clips
     from vipann_tf.face.evaluation import calibrate as calibrate
     from vipann_tf.face.evaluation import compare as compare
     from vipann_tf.face.evaluation import rank as rank
@@ -72,6 +73,7 @@ _HOMES = {
     "pretrain": "vipann_tf.face.training",
     "randomness": "vipann_tf.models.randomness",
     "rank": "vipann_tf.face.evaluation",
+    "read_clips": "vipann_tf.face.clips",
     "resnet54": "vipann_tf.face.networks",
     "scan": "vipann_tf.face.scanning",
     "transfer": "vipann_tf.face.training",
@@ -105,6 +107,7 @@ __all__ = [
     "pretrain",
     "randomness",
     "rank",
+    "read_clips",
     "resnet54",
     "scan",
     "transfer",

@@ -1,7 +1,9 @@
 """Export of model directories."""
 
+import contextlib
+import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -107,7 +109,8 @@ def add_version(
         model = model.twin(dtype=POLICIES[info.precision])
     signatures = Signatures(model, info)
     with staged_version(directory, number) as stage:
-        tf.saved_model.save(signatures.module(), str(stage), signatures=signatures.functions)
+        with _no_information():
+            tf.saved_model.save(signatures.module(), str(stage), signatures=signatures.functions)
         # It differs between two exports of one model.
         (stage / "fingerprint.pb").unlink(missing_ok=True)
         write_metadata(stage, info, labels)
@@ -118,6 +121,18 @@ def add_version(
             copy = shutil.copytree if source.is_dir() else shutil.copyfile
             copy(source, stage / METADATA_JSON.parent / name)
     return Path(directory) / str(number)
+
+
+@contextlib.contextmanager
+def _no_information() -> Iterator[None]:
+    """Keep TensorFlow from telling, as in notebooks, where the files are: it knows the stage."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def default_draw_storage(architecture: Architecture, num_draws: int) -> DrawStorage:
