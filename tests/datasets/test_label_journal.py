@@ -10,7 +10,8 @@ import soundfile
 from sklearn.metrics import cohen_kappa_score
 
 from vipann_tf import datasets
-from vipann_tf.datasets.label_journal import Answer, LabelJournal, agreement, is_journal
+from vipann_tf.datasets.label_agreement import agreement
+from vipann_tf.datasets.label_journal import Answer, LabelJournal, is_journal
 from vipann_tf.errors import UserError
 
 
@@ -114,6 +115,29 @@ def test_two_processes_add_to_one_file(journal):
     found = journal.answers()
     for who in ("ann", "bob"):
         assert [x.filename for x in found if x.who == who] == [f"{i}.wav" for i in range(15)]
+
+
+def _add_until_killed(path, told):
+    journal = LabelJournal(path)
+    for clip in range(10_000):
+        journal.add(said(clip))
+        told.put(clip)
+
+
+def test_what_was_told_to_be_kept_survives_a_kill(journal):
+    context = multiprocessing.get_context("spawn")
+    told = context.Queue()
+    process = context.Process(target=_add_until_killed, args=(journal.path, told))
+    process.start()
+    for last in range(20):
+        assert told.get(timeout=60) == last
+    process.kill()
+    process.join()
+    again = LabelJournal(journal.path)
+    found = [answer.filename for answer in again.answers()]
+    assert found == [f"{clip}.wav" for clip in range(len(found))] and len(found) >= 20
+    again.add(said(0, "bob"))  # no lock is left
+    assert again.answers()[-1].who == "bob"
 
 
 @pytest.mark.parametrize(

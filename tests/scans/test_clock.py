@@ -284,16 +284,8 @@ def test_times_of_windows():
     [
         (parse_start, "5 o'clock", 'start is "5 o\'clock"; write year, month, day and time'),
         (parse_start, "2023-02-30T05:00", "start is '2023-02-30T05:00'"),
-        (
-            parse_timezone,
-            "Europa/Berlin",
-            r"timezone is 'Europa/Berlin'.* \(perhaps Europe/Berlin\)",
-        ),
-        (
-            parse_timezone,
-            "../etc/passwd",
-            "timezone is '../etc/passwd'; use UTC, an offset such as",
-        ),
+        (parse_timezone, "Europa/Berlin", r"'Europa/Berlin'.* \(perhaps Europe/Berlin\)"),
+        (parse_timezone, "../etc/passwd", "'../etc/passwd'; use UTC, an offset such as"),
         (parse_timezone, "Europe", "timezone is 'Europe'"),
         (parse_timezone, "", "timezone is ''"),
         (parse_timezone, "+25:00", "timezone is '.25:00'"),

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from vipann_tf.app.queue import Place, QueuedClip
-from vipann_tf.datasets.label_journal import Answer, LabelJournal, Verdict, agreement
+from vipann_tf.datasets.label_agreement import agreement
+from vipann_tf.datasets.label_journal import Answer, LabelJournal, Verdict
 from vipann_tf.errors import UserError
 
 __all__ = ["Labelling"]

@@ -17,8 +17,9 @@ from scipy.spatial.distance import cdist
 from vipann_tf.active.acquisition import choose
 from vipann_tf.active.clips import Clips
 from vipann_tf.active.learner import HeadLearner
-from vipann_tf.active.learning import Scores, learn, write_model
+from vipann_tf.active.learning import learn, write_model
 from vipann_tf.active.trunk import Trunk, source_of
+from vipann_tf.app.learning_round import Round
 from vipann_tf.app.queue import Place, QueuedClip, read_place
 from vipann_tf.audio.errors import DecodeError
 from vipann_tf.choices import Acquisition
@@ -28,37 +29,14 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.recipes import TransferRecipe
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.connection import Connection, connect
-from vipann_tf.uncertainty.bootstrap import Interval
 
-__all__ = ["Learner", "Round"]
+__all__ = ["Learner"]
 
 _log = logging.getLogger(__name__)
 FEATURES = "features"
 # Two copies of one clip have nearly the same features (16 bits round each sample): their distance
 # is below this share of the median distance of two clips.
 _SAME = 0.02
-
-
-@dataclasses.dataclass(frozen=True)
-class Round:
-    """One training, as the page shows it.
-
-    Attributes:
-      model: Name of the new model directory.
-      clips: Number of clips that were labelled here.
-      copies: Number of those that were left out, since they are held-out clips.
-      before, after: Score on the held-out clips with its interval, in words.
-      difference: After less before, with its interval, in words.
-      seconds: Time of the training.
-    """
-
-    model: str
-    clips: int
-    copies: int
-    before: str
-    after: str
-    difference: str
-    seconds: float
 
 
 class Learner:
@@ -197,7 +175,7 @@ class Learner:
         trained = self._trained.model_copy(update={"clips": len(old) + len(labels)})
         path = write_model(learner, found.head, self._trunk, os.path.join(self._out, name), trained)
         self._rounds.append(
-            _round(name, len(labels), copies, found.scores, self._task, found.seconds)
+            Round.of(name, len(labels), copies, found.scores, self._task, found.seconds)
         )
         self._doing = "Ranking the queue …"
         self._rank(learner, found.head, connect(path.parent))
@@ -293,28 +271,6 @@ class Learner:
         while os.path.exists(os.path.join(self._out, f"learnt-{number}")):
             number += 1
         return number
-
-
-def _round(
-    name: str, clips: int, copies: int, scores: Scores | None, task: str, seconds: float
-) -> Round:
-    metric = "accuracy" if task == "multiclass" else "map"
-    if scores is None or scores.before is None or scores.gain is None:
-        return Round(name, clips, copies, "-", "-", "-", seconds)
-    return Round(
-        *(name, clips, copies),
-        before=_words(scores.before[metric]),
-        after=_words(scores.after[metric]),
-        difference=_words(scores.gain[metric], sign="+"),
-        seconds=seconds,
-    )
-
-
-def _words(found: Interval, sign: str = "") -> str:
-    if found.value is None:
-        return "-"
-    ends = "" if found.low is None else f" ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
-    return f"{found.value:{sign}.3f}{ends}"
 
 
 def _widened(rows: NDArray[Any], width: int) -> NDArray[np.float32]:

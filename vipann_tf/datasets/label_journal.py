@@ -6,14 +6,12 @@ rows about one clip the last one counts.
 
 from __future__ import annotations
 
-import collections
 import csv
 import dataclasses
 import io
-import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from vipann_tf.datasets.base import Rejection
@@ -25,11 +23,9 @@ from vipann_tf.files.paths import StrPath
 __all__ = [
     "COLUMNS",
     "VERDICTS",
-    "Agreement",
     "Answer",
     "LabelJournal",
     "Verdict",
-    "agreement",
     "is_journal",
     "settled",
 ]
@@ -91,25 +87,6 @@ class Answer:
     def clip(self) -> tuple[str, str, str]:
         """The clip as the journal writes it."""
         return self.filename, _seconds(self.start_s), _seconds(self.end_s)
-
-
-@dataclasses.dataclass(frozen=True)
-class Agreement:
-    """How far two people agree on the clips that both have answered.
-
-    Attributes:
-      first, second: The people.
-      clips: Number of clips that both could tell.
-      same: Number of those with the same answer.
-      kappa: Cohen's kappa of their answers; `None` if it is not defined, since both gave one and
-        the same answer to all.
-    """
-
-    first: str
-    second: str
-    clips: int
-    same: int
-    kappa: float | None
 
 
 class LabelJournal:
@@ -219,33 +196,6 @@ def settled(table: Table) -> tuple[tuple[Row, ...], list[Rejection]]:
             said = ", ".join(row["who"] for row in given)
             left.append(_rejection(given[0], "unsure", f"{said} could not tell"))
     return tuple(kept), left
-
-
-def agreement(answers: Iterable[Answer]) -> list[Agreement]:
-    """Measure the agreement of every two people who have answered the same clips.
-
-    Cohen's kappa (J. Cohen, 1960, "A coefficient of agreement for nominal scales"): the share of
-    equal answers beyond what their frequencies alone would give. The categories are the sets of
-    labels, with `none` as a set of none; clips that one of them could not tell are left out.
-    """
-    from sklearn.metrics import cohen_kappa_score
-
-    sets: dict[str, dict[tuple[str, ...], str]] = collections.defaultdict(dict)
-    for answer in answers:
-        sets[answer.who].pop(answer.clip, None)
-        if answer.verdict in ("labels", "none"):
-            sets[answer.who][answer.clip] = ";".join(sorted(set(answer.labels)))
-    found = []
-    for first, second in itertools.combinations(sorted(sets), 2):
-        clips = [clip for clip in sets[first] if clip in sets[second]]
-        if not clips:
-            continue
-        pair = [sets[first][x] for x in clips], [sets[second][x] for x in clips]
-        same = sum(a == b for a, b in zip(*pair, strict=True))
-        defined = len({*pair[0], *pair[1]}) > 1
-        kappa = float(cohen_kappa_score(*pair)) if defined else None
-        found.append(Agreement(first, second, len(clips), same, kappa))
-    return found
 
 
 def _heard(row: Row) -> tuple[str, ...]:
