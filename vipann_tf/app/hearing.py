@@ -114,7 +114,8 @@ def doubt_words(total: float, aleatoric: float, epistemic: float, *, connection:
     if share >= _MUCH_EPISTEMIC:
         words = (
             "Much of the doubt is the model's own: the networks that are drawn contradict each "
-            "other, as they do for sounds unlike those of the training. A label here teaches most."
+            "other, as they do for sounds unlike those of the training. A label may teach it more "
+            "than most."
         )
     elif share >= _SOME_EPISTEMIC:
         words = (

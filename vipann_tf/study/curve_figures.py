@@ -92,5 +92,5 @@ def _differences(axes: Axes, arm: ActiveArm, metric: str) -> None:
     axes.set_yticks(range(len(others)), others)
     axes.set_ylim(len(others) - 0.4, -0.6)
     sense = "higher" if METRICS[metric][1] else "lower"
-    axes.set_xlabel(f"{METRICS[metric][0]} minus that of random ({sense} is better)")
+    axes.set_xlabel(f"{METRICS[metric][0]} minus that of random\n({sense} is better)")
     style_axes(axes)
