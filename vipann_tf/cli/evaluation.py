@@ -96,7 +96,7 @@ def compare(
     with terminal.progress("Comparing") as show:
         rows = run(results, out, data=datasets, ood=ood, overwrite=overwrite, on_progress=show)
     print_comparison(rows)
-    click.echo(f"Wrote {out}: read {os.path.join(out, 'compare.md')}")
+    click.echo(f"Wrote {out}: read {os.path.join(out, 'compare.html')}")
 
 
 @click.command(

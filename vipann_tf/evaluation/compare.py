@@ -1,5 +1,6 @@
 """Models side by side: every number with its interval, and differences on the same clips.
 
+compare.html       the page to read: metrics as rows, and differences as intervals around 0
 compare.csv        one row per number: of a model, or of a model against the first one given
 compare.md         the same as tables
 uncertainty.png    distributions of uncertainty, model by model and set by set
@@ -10,8 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.comparison_figure import write_uncertainty_figure
+from vipann_tf.evaluation.comparison_figure import (
+    uncertainty_comparison,
+    write_uncertainty_figure,
+)
 from vipann_tf.evaluation.comparison_files import markdown, write_csv
+from vipann_tf.evaluation.comparison_page import render_comparison
 from vipann_tf.evaluation.comparison_rows import Row, difference_rows, number_rows
 from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.evaluation.intervals import RESAMPLES
@@ -60,6 +65,8 @@ def compare(
         write_csv(rows, Path(stage) / COMPARE_CSV)
         (Path(stage) / "compare.md").write_text(markdown(rows), encoding="utf-8")
         write_uncertainty_figure(results, names, Path(stage) / "uncertainty.png")
+        page = render_comparison(rows, uncertainty_comparison(results, names))
+        (Path(stage) / "compare.html").write_text(page, encoding="utf-8")
     return rows
 
 
