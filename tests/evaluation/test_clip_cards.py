@@ -1,6 +1,7 @@
 """Clips of the report: the right ones are chosen; picture and sound decode to the waveform."""
 
 import base64
+import dataclasses
 import io
 
 import numpy as np
@@ -89,9 +90,25 @@ def test_wav_where_there_is_no_mp3(monkeypatch):
 def test_a_click_stays_visible_in_the_picture_of_a_long_clip():
     waveform = np.zeros(32000 * 30, np.float32)
     waveform[32000 * 20] = 1.0
-    _, picture, _ = cc._media(waveform)
+    _, picture, _ = cc.sound_media(waveform)
     columns = imread(_decode(picture), format="png")[..., :3].sum(axis=(0, 2))
     np.testing.assert_allclose(columns.argmax() / len(columns), 20 / 30, atol=0.01)
+
+
+def test_unfamiliar_clips_of_which_it_was_surest():
+    results = example_results("multilabel")
+    [(name, answers)] = results.outside.items()
+    total = answers.answer_uncertainty("total", "multilabel")
+    surest = [answers.clip_ids[i] for i in np.argsort(total)[: cc.CLIPS_A_GROUP]]
+    assert cc.outside_to_show(results) == {name: surest}
+    cards = cc.outside_cards(results, {name: {surest[1]: _tone(440.0)}})[name]
+    assert [card.clip_id for card in cards] == surest
+    assert [card.seconds for card in cards] == [None, 1.5, None, None]
+    for card in cards:
+        i = answers.clip_ids.index(card.clip_id)
+        assert card.answers[0][1] == answers.probs[i].max()
+        assert not card.right and not card.truth and not any(x[2] for x in card.answers)
+    assert cc.outside_cards(dataclasses.replace(results, outside={}), {}) == {}
 
 
 def test_no_wrong_answers_no_group():

@@ -6,7 +6,7 @@ from matplotlib.image import imread
 
 from tests.helpers.chromium import BROWSERS, Browser, find_browser
 from tests.helpers.evaluation_examples import example_results
-from vipann_tf.evaluation.clip_cards import clips_to_show
+from vipann_tf.evaluation.clip_cards import clips_to_show, outside_to_show
 from vipann_tf.evaluation.report import write_report
 from vipann_tf.evaluation.summary import summarise
 
@@ -62,9 +62,12 @@ def pages(tmp_path_factory):
     for task in ("multiclass", "multilabel"):
         results = example_results(task)
         shown = [clip for group in clips_to_show(results).values() for clip in group]
-        cards[task] = len(shown)  # a clip may be on two
+        unfamiliar = outside_to_show(results)
+        cards[task] = len(shown) + sum(map(len, unfamiliar.values()))  # a clip may be on two
         audio = {clip: 0.1 * noise.normal(size=64000).astype(np.float32) for clip in shown}
-        write_report(results, summarise(results, resamples=10), folder / f"{task}.html", audio)
+        outside = {name: dict.fromkeys(ids, audio[shown[0]]) for name, ids in unfamiliar.items()}
+        summary = summarise(results, resamples=10)
+        write_report(results, summary, folder / f"{task}.html", audio, outside)
     with Browser(BROWSER, folder / "profile") as browser:
         yield browser, folder, cards
 

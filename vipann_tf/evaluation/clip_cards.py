@@ -10,9 +10,17 @@ import soundfile
 from matplotlib import colormaps
 from matplotlib.image import imsave
 
-from vipann_tf.evaluation.results import Results
+from vipann_tf.evaluation.results import Answers, Results
 
-__all__ = ["CLIPS_A_GROUP", "ClipCard", "clip_cards", "clips_to_show", "sound_media"]
+__all__ = [
+    "CLIPS_A_GROUP",
+    "ClipCard",
+    "clip_cards",
+    "clips_to_show",
+    "outside_cards",
+    "outside_to_show",
+    "sound_media",
+]
 
 CLIPS_A_GROUP = 4
 _TOP = 3  # answers listed on a card
@@ -68,25 +76,64 @@ def clip_cards(results: Results, audio: Mapping[str, np.ndarray]) -> dict[str, l
     row = {clip_id: i for i, clip_id in enumerate(results.answers.clip_ids)}
     media = {}
     groups = {}
+    truth = np.asarray(results.truth, bool)
     for name, ids in clips_to_show(results).items():
         for clip_id in ids:
             if clip_id not in media:
                 media[clip_id] = sound_media(audio.get(clip_id))
         if ids:
-            groups[name] = [_card(results, row[clip_id], media[clip_id]) for clip_id in ids]
+            groups[name] = [
+                _card(results, results.answers, row[x], truth[row[x]], media[x]) for x in ids
+            ]
     return groups
 
 
-def _card(results: Results, i: int, media: tuple) -> ClipCard:
-    probs, truth = results.answers.probs[i], np.asarray(results.truth[i], bool)
+def outside_to_show(results: Results, count: int = CLIPS_A_GROUP) -> dict[str, list[str]]:
+    """Return the ids of the unfamiliar clips of which the model was surest, by their set.
+
+    Args:
+      results: Results of the evaluation.
+      count: Number of clips per set.
+    """
+    return {
+        name: [
+            answers.clip_ids[i]
+            for i in np.argsort(answers.answer_uncertainty("total", results.task), kind="stable")
+        ][:count]
+        for name, answers in results.outside.items()
+    }
+
+
+def outside_cards(
+    results: Results, audio: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, list[ClipCard]]:
+    """Return the cards of `outside_to_show` by set; no label of theirs is true.
+
+    Args:
+      results: Results of the evaluation.
+      audio: Set -> clip id -> waveform, as for `clip_cards`.
+    """
+    groups = {}
+    nothing = np.zeros(len(results.labels), bool)
+    for name, ids in outside_to_show(results).items():
+        answers, sounds = results.outside[name], audio.get(name, {})
+        row = {clip_id: i for i, clip_id in enumerate(answers.clip_ids)}
+        groups[name] = [
+            _card(results, answers, row[x], nothing, sound_media(sounds.get(x))) for x in ids
+        ]
+    return groups
+
+
+def _card(results: Results, answers: Answers, i: int, truth: np.ndarray, media: tuple) -> ClipCard:
+    probs = answers.probs[i]
     top = np.argsort(-probs, kind="stable")[:_TOP]
     parts = {
-        kind: float(results.answers.answer_uncertainty(kind, results.task)[i])
+        kind: float(answers.answer_uncertainty(kind, results.task)[i])
         for kind in ("aleatoric", "epistemic")
     }
     seconds, picture, sound = media
     return ClipCard(
-        clip_id=results.answers.clip_ids[i],
+        clip_id=answers.clip_ids[i],
         truth=tuple(results.labels[k] for k in np.flatnonzero(truth)),
         answers=tuple((results.labels[k], float(probs[k]), bool(truth[k])) for k in top),
         right=bool(truth[top[0]]),

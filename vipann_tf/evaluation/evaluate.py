@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vipann_tf.evaluation.clip_cards import clips_to_show
+from vipann_tf.evaluation.clip_cards import clips_to_show, outside_to_show
 from vipann_tf.evaluation.inference import Predictions
 from vipann_tf.evaluation.model_under_test import BATCH, ModelUnderTest
 from vipann_tf.evaluation.plots import reliability_diagram
@@ -100,7 +100,10 @@ def evaluate(
         )
         summary = summarise(results)
         shown = {name for group in clips_to_show(results).values() for name in group}
-        _write(results, summary, Path(stage), _waveforms(data, splits, shown))
+        heard = {
+            name: _waveforms(*outside[name], ids) for name, ids in outside_to_show(results).items()
+        }
+        _write(results, summary, Path(stage), _waveforms(data, splits, shown), heard)
     return summary
 
 
@@ -125,7 +128,11 @@ def _predict_all(
 
 
 def _write(
-    results: Results, summary: dict, folder: Path, waveforms: Mapping[str, np.ndarray]
+    results: Results,
+    summary: dict,
+    folder: Path,
+    waveforms: Mapping[str, np.ndarray],
+    outside: Mapping[str, Mapping[str, np.ndarray]],
 ) -> None:
     text = json.dumps(summary, indent=2, ensure_ascii=False)
     (folder / METRICS_JSON).write_text(text + "\n", encoding="utf-8")
@@ -135,7 +142,7 @@ def _write(
         folder / "reliability.png",
         title=f"{results.dataset} {results.split}",
     )
-    write_report(results, summary, folder / "report.html", waveforms)
+    write_report(results, summary, folder / "report.html", waveforms, outside)
 
 
 def describe(info: ModelInfo) -> dict[str, str]:

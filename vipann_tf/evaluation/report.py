@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.clip_cards import clip_cards
+from vipann_tf.evaluation.clip_cards import clip_cards, outside_cards
 from vipann_tf.evaluation.figures import risk_coverage_figure, uncertainty_figure
 from vipann_tf.evaluation.headline import headline_cards
 from vipann_tf.evaluation.page_templates import page_environment
@@ -40,6 +40,7 @@ def write_report(
     summary: dict,
     path: StrPath,
     audio: Mapping[str, np.ndarray] | None = None,
+    outside_audio: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> None:
     """Write the report to a file.
 
@@ -48,13 +49,17 @@ def write_report(
       summary: As in `render_report`.
       path: File to write.
       audio: As in `render_report`.
+      outside_audio: As in `render_report`.
     """
     with open(path, "w", encoding="utf-8") as file:
-        file.write(render_report(results, summary, audio))
+        file.write(render_report(results, summary, audio, outside_audio))
 
 
 def render_report(
-    results: Results, summary: dict, audio: Mapping[str, np.ndarray] | None = None
+    results: Results,
+    summary: dict,
+    audio: Mapping[str, np.ndarray] | None = None,
+    outside_audio: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> str:
     """Return the report as HTML.
 
@@ -63,6 +68,7 @@ def render_report(
       summary: `summary.summarise(results)`.
       audio: Waveforms, float32 `[samples]` at 32 kHz, of the clips that
         `clip_cards.clips_to_show(results)` names; clips without one are listed without sound.
+      outside_audio: Set -> clip id -> waveform, of the clips of `clip_cards.outside_to_show`.
 
     Raises:
       UserError: If the summary belongs to another evaluation.
@@ -86,6 +92,7 @@ def render_report(
         confusion=_confusion(results) if results.task == "multiclass" else None,
         score_names=_SCORES,
         clips=clip_cards(results, audio or {}),
+        outside_clips=outside_cards(results, outside_audio or {}),
         has_audio=bool(audio),
         log_labels=float(np.log(len(results.labels))),
     )
