@@ -1,5 +1,7 @@
 """A data set and a network of the smallest size, made once."""
 
+import contextlib
+
 import pytest
 
 from tests.helpers.light_model import write_light_model
@@ -20,30 +22,43 @@ def events(tmp_path_factory):
     return out
 
 
-@pytest.fixture(scope="session", autouse=True)
-def of_one_block():
-    """Build networks of one residual block."""
+@contextlib.contextmanager
+def one_block():
+    """Networks are made of one residual block."""
     with pytest.MonkeyPatch.context() as patch:
         shallow(patch.setitem)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def of_one_block():
+    """Build networks of one residual block; not for the session, whose other tests need more."""
+    with one_block():
+        yield
+
+
+# What follows is made before `of_one_block`, since it is made once per session.
 
 
 @pytest.fixture(scope="session")
 def base(events, tmp_path_factory):
     """Write a deterministic network."""
     out = tmp_path_factory.mktemp("models") / "base"
-    write_light_model(out, read_dataset_info(events), head="deterministic")
+    with one_block():
+        write_light_model(out, read_dataset_info(events), head="deterministic")
     return out
 
 
 @pytest.fixture(scope="session")
 def trunk(base) -> Trunk:
-    return Trunk.open(base)
+    with one_block():
+        return Trunk.open(base)
 
 
 @pytest.fixture(scope="session")
 def clips(trunk, events) -> Clips:
-    return trunk.clips(events)
+    with one_block():
+        return trunk.clips(events)
 
 
 @pytest.fixture
