@@ -91,3 +91,15 @@ def test_every_step_can_end_it(end, how, monkeypatch):
     assert len(calls) == result.output.count("$ vipann-tf") == end + 1
     assert "Made:" not in result.output
     assert {"fails": "Error: no room", "is interrupted": "Interrupted"}[how] in result.output
+
+
+def test_an_interrupt_between_the_steps_ends_it(tmp_path, monkeypatch):
+    """A step that has not begun yet is interrupted while click reads its arguments."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main.commands["prepare"], "make_context", interrupted)
+    result = CliRunner().invoke(main, ["quickstart", "--out", str(tmp_path / "out")])
+    assert result.exit_code == 130 and "Interrupted" in result.output
+    assert "Made" not in result.output and "Aborted" not in result.output

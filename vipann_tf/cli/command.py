@@ -150,6 +150,7 @@ class Group(click.Group):
                 raise
             click.echo(f"Error: {error}", err=True)
             context.exit(1)
-        except KeyboardInterrupt:
+        # Abort: click's word for an interrupt while a step of `quickstart` reads its arguments.
+        except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted; no unfinished result is marked as finished.", err=True)
             context.exit(INTERRUPTED)
