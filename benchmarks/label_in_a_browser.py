@@ -1,6 +1,6 @@
 """A real browser labels clips by keyboard through the page of `app`, and learns from them.
 
-Command: python -m benchmarks.label_in_a_browser DATA OUT [--clips N] [--seed N]
+Command: python -m benchmarks.label_in_a_browser DATA OUT [--clips N] [--by epistemic]
 
 DATA is ESC-10 as `prepare esc50 --subset esc10` writes it. A det-flip head on the shipped base is
 trained on a few clips of fold 1; Chromium opens the page, hears the queue of fold 2 and answers

@@ -66,6 +66,8 @@ def test_a_clip_is_heard_and_answered(opened, model, tmp_path):
         ({"who": "ann", "verdict": "labels", "labels": ["a", "b"]}, "has one label"),
         ({"who": "ann"}, "the answer can't be read"),
         ([1], "the answer can't be read"),
+        ({"who": "ann", "verdict": "labels", "labels": "dog"}, "labels is a list of texts"),
+        ({"who": 7, "verdict": "labels", "labels": ["dog"]}, "who and verdict are texts"),
     ],
 )
 def test_wrong_answers(client, sent, message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hmac
 import ipaddress
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -97,14 +98,17 @@ def application(session: Session, access: Access) -> Starlette:
         return await _told(session.clip, request.path_params["number"], _who(request))
 
     async def answer(request: Request) -> Response:
-        await _content(request, MAX_ANSWER)
+        content = await _content(request, MAX_ANSWER)
         try:
-            sent = await request.json()
-            number, who = request.path_params["number"], str(sent["who"])
-            verdict, labels = str(sent["verdict"]), [str(label) for label in sent["labels"]]
+            sent = json.loads(content)
+            who, verdict, labels = sent["who"], sent["verdict"], sent["labels"]
+            if not isinstance(labels, list) or not all(
+                isinstance(word, str) for word in (who, verdict, *labels)
+            ):
+                raise TypeError("who and verdict are texts, and labels is a list of texts")
         except (ValueError, KeyError, TypeError) as error:
             raise HTTPException(400, f"the answer can't be read: {error!r}") from error
-        return await _told(session.answer, number, who, verdict, labels)
+        return await _told(session.answer, request.path_params["number"], who, verdict, labels)
 
     async def listen(request: Request) -> Response:
         content = await _content(request, MAX_UPLOAD)
@@ -175,9 +179,7 @@ async def _content(request: Request, most: int) -> bytes:
             pieces.append(piece)
     if max(size, received) > most:
         raise HTTPException(413, f"this is larger than {most / (1 << 20):g} MiB; `scan` takes any")
-    content = b"".join(pieces)
-    request._body = content  # what `request.json` reads
-    return content
+    return b"".join(pieces)
 
 
 async def _told(function: Callable[..., Any], *arguments: Any) -> Response:
