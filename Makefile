@@ -11,7 +11,7 @@ FAST_TESTS = tests/audio tests/uncertainty tests/models/test_conformance.py test
 # Object stores, and SavedModels that the other TensorFlow wrote.
 IO_TESTS = tests/files/test_storage.py tests/saved_model/test_c_library.py
 
-.PHONY: help install quickstart check docs test test-io notebooks bench clean
+.PHONY: help install quickstart check docs test test-slow test-io notebooks bench clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -44,10 +44,13 @@ docs: $(VENV)/.installed-docs  ## Build the site of the documents and the refere
 	@echo "Wrote build/docs/index.html"
 
 # One test uses one core most of the time. A module's tests stay together, as they share what they made.
-test test-io: export PYTHONWARNDEFAULTENCODING = 1
-test: install  ## Run the tests, two at a time; those that measure time come after the others.
-	$(BIN)/python -m pytest -q -m "not alone" -n 2 --dist loadfile
+test test-slow test-io: export PYTHONWARNDEFAULTENCODING = 1
+test: install  ## Run all tests but the slow ones, two at a time; those that measure time come last.
+	$(BIN)/python -m pytest -q -m "not alone and not slow" -n 2 --dist loadfile
 	$(BIN)/python -m pytest -q -m alone
+
+test-slow: install  ## Run the other tests: kills, processes, browsers, every command of the documents.
+	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile
 
 # Python 3.13 has no TensorFlow 2.17.
 test-io:  ## Run the fast tests, and those of object stores, on the extra io: TensorFlow 2.17, Python 3.11 or 3.12.

@@ -22,6 +22,8 @@ from vipann_tf.cli import main
 from vipann_tf.cli.printing import terminal
 from vipann_tf.downloads import read_table
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKING = [
     *DOCUMENTS,

@@ -5,7 +5,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.helpers.paths import ROOT
+
+pytestmark = pytest.mark.slow
 
 ELSEWHERE = ROOT / "tests" / "helpers" / "elsewhere"
 

@@ -9,6 +9,8 @@ from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.saved_model.metadata import read_labels, read_model_info
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def learnt(opened, tmp_path_factory):

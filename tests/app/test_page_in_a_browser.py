@@ -10,6 +10,8 @@ from tests.helpers.chromium import BROWSERS, Browser, find_browser
 from tests.helpers.exported_models import LABELS
 from vipann_tf.app.run import serve
 
+pytestmark = pytest.mark.slow
+
 BROWSER = find_browser()
 if BROWSER is None:
     pytest.skip(f"needs one of {', '.join(BROWSERS)} to look at the page", allow_module_level=True)

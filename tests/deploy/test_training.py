@@ -14,6 +14,8 @@ from tests.helpers.paths import DEPLOY, ROOT
 from vipann_tf.cli import main
 from vipann_tf.recipes import PretrainRecipe, load_recipe
 
+pytestmark = pytest.mark.slow
+
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 MANIFESTS = ("training", "training-workers")
 

@@ -18,6 +18,8 @@ from vipann_tf.saved_model.export import export
 from vipann_tf.saved_model.load import load_model
 from vipann_tf.saved_model.reexport import with_signs
 
+pytestmark = pytest.mark.slow
+
 
 def decode(clip, sample_rate_hz):
     rng = np.random.default_rng(int(clip.clip_id))

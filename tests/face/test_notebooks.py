@@ -18,6 +18,8 @@ from tests.helpers.tiny_training import light_export, shallow
 from vipann_tf.saved_model import export
 from vipann_tf.training import fit
 
+pytestmark = pytest.mark.slow
+
 ALL_BYTES = 2_000_000
 # What a notebook may use beside `vt`: all of it comes with the package.
 LIBRARIES = {"matplotlib", "numpy", "os", "pathlib", "soundfile", "soxr", "tempfile", "tensorflow"}

@@ -13,6 +13,8 @@ from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.records.prepare import prepare
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):

@@ -19,6 +19,8 @@ from vipann_tf.errors import UserError
 from vipann_tf.records.plan import plan_shards
 from vipann_tf.records.prepare import prepare
 
+pytestmark = pytest.mark.slow
+
 
 def test_killed_again_and_again(tmp_path):
     """benchmarks/hostile_data.py does this ten times to real recordings."""

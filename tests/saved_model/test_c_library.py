@@ -25,6 +25,8 @@ from vipann_tf.models.draw_statistics import estimate_statistics
 from vipann_tf.saved_model.ensembling import ensemble
 from vipann_tf.saved_model.export import export
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(__file__).with_name("ask_savedmodel.c")
 TENSORFLOW = Path(tf.__file__).parent
 LIBRARY = TENSORFLOW / "libtensorflow_cc.so.2"

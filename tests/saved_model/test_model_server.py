@@ -19,6 +19,8 @@ from tests.helpers.paths import CLIENT, DEPLOY
 from tests.helpers.wav_files import wav_bytes
 from vipann_tf.saved_model.server import RequestRefused, Server
 
+pytestmark = pytest.mark.slow
+
 VARIABLE = "TENSORFLOW_MODEL_SERVER"
 BATCHING = DEPLOY / "batching_parameters.txt"
 START_S = 120

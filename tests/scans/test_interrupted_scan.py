@@ -9,7 +9,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.helpers.scanning import run, same, small_units
+
+pytestmark = pytest.mark.slow
 
 
 def test_killed_and_interrupted_it_ends_with_the_same_rows(model, season, scanned, tmp_path):

@@ -22,6 +22,8 @@ from vipann_tf.study.grid import cells, select
 from vipann_tf.study.recipe import StudyRecipe
 from vipann_tf.study.run import run_study
 
+pytestmark = pytest.mark.slow
+
 
 def share_bases(smoke, out):
     """What cells start from, without the cells."""

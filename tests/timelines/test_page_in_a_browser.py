@@ -11,6 +11,8 @@ from tests.helpers.chromium import BROWSERS, Browser, find_browser
 from tests.helpers.made_up_timelines import RATE, burst_recording, heard, regular_windows
 from vipann_tf.timelines.file import TimelineFile
 
+pytestmark = pytest.mark.slow
+
 BROWSER = find_browser()
 if BROWSER is None:
     pytest.skip(f"needs one of {', '.join(BROWSERS)} to look at the page", allow_module_level=True)

@@ -17,6 +17,8 @@ from vipann_tf.training.cross_validation import cross_validate
 from vipann_tf.training.distribution import make_distribution
 from vipann_tf.uncertainty.confidence_intervals import student_interval
 
+pytestmark = pytest.mark.slow
+
 
 def test_interval_by_hand():
     """1 ... 5: mean 3, s = sqrt(2.5), t of 4 degrees of freedom 2.776 (any table)."""

@@ -11,6 +11,8 @@ from vipann_tf.errors import UserError
 from vipann_tf.training.distribution import distribute, is_chief, is_multiworker, make_distribution
 from vipann_tf.training.pretrain import pretrain
 
+pytestmark = pytest.mark.slow
+
 
 def test_devices(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)

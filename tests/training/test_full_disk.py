@@ -14,6 +14,8 @@ from vipann_tf.training import fit
 from vipann_tf.training.checkpoints import first_line
 from vipann_tf.training.run import unfinished
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def no_more_than():

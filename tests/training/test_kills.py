@@ -18,6 +18,8 @@ from vipann_tf.training import fit
 from vipann_tf.training.determinism import set_determinism
 from vipann_tf.training.run import unfinished
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "option, gpus, expected",

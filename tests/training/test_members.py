@@ -19,7 +19,7 @@ from vipann_tf.training.cross_validation import cross_validate
 from vipann_tf.training.members import transfer_members
 from vipann_tf.training.transfer import transfer
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from vipann_tf.training import loop
 from vipann_tf.training.transfer import transfer
 from vipann_tf.uncertainty.metrics import metrics
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def train(bases, events, tmp_path):

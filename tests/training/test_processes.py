@@ -13,6 +13,8 @@ from tests.helpers.paths import ROOT
 from vipann_tf.errors import UserError
 from vipann_tf.training.processes import run_in_processes
 
+pytestmark = pytest.mark.slow
+
 
 def reports_of(work, count, **options):
     """Task -> what it reported."""

@@ -20,9 +20,12 @@ from tests.helpers.tiny_training import pretrain_recipe, shallow, stand_ins
 from vipann_tf.training.pretrain import pretrain
 from vipann_tf.training.run import unfinished
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="needs bash, and the loopback addresses of Linux"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="needs bash, and the loopback addresses of Linux"
+    ),
+]
 SCRIPT = DEPLOY / "slurm" / "train.sh"
 JOB = 7_012_345
 # One task per node. The script starts srun itself, so that its parent is the script.
