@@ -12,6 +12,8 @@ from vipann_tf.training.pretrain import pretrain
 from vipann_tf.training.strategies import STRATEGIES
 from vipann_tf.training.transfer import transfer
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("training.steps=2", "training.batch_size=4", "export.num_draws=1", FEW_CLIPS)
 
 
