@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from vipann_tf.recipes import load_recipe as load_recipe
     from vipann_tf.saved_model.ensembling import ensemble as ensemble
     from vipann_tf.saved_model.load import load_model as load_model
+    from vipann_tf.scans.timeline import timeline as timeline
     from vipann_tf.training.laplace import add_laplace_head as add_laplace_head
 
 __version__ = "0.1.0"
@@ -76,6 +77,7 @@ _HOMES = {
     "read_clips": "vipann_tf.face.clips",
     "resnet54": "vipann_tf.face.networks",
     "scan": "vipann_tf.face.scanning",
+    "timeline": "vipann_tf.scans.timeline",
     "transfer": "vipann_tf.face.training",
     "uncertainty": "vipann_tf",
 }
@@ -110,6 +112,7 @@ __all__ = [
     "read_clips",
     "resnet54",
     "scan",
+    "timeline",
     "transfer",
     "uncertainty",
 ]
