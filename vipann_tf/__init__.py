@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vipann_tf.face.prediction import Prediction as Prediction
     from vipann_tf.face.preparation import prepare as prepare
     from vipann_tf.face.scanning import scan as scan
+    from vipann_tf.face.timeline import timeline as timeline
     from vipann_tf.face.training import cross_validate as cross_validate
     from vipann_tf.face.training import pretrain as pretrain
     from vipann_tf.face.training import transfer as transfer
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from vipann_tf.recipes import load_recipe as load_recipe
     from vipann_tf.saved_model.ensembling import ensemble as ensemble
     from vipann_tf.saved_model.load import load_model as load_model
-    from vipann_tf.scans.timeline import timeline as timeline
     from vipann_tf.training.laplace import add_laplace_head as add_laplace_head
 
 __version__ = "0.1.0"
@@ -77,7 +77,7 @@ _HOMES = {
     "read_clips": "vipann_tf.face.clips",
     "resnet54": "vipann_tf.face.networks",
     "scan": "vipann_tf.face.scanning",
-    "timeline": "vipann_tf.scans.timeline",
+    "timeline": "vipann_tf.face.timeline",
     "transfer": "vipann_tf.face.training",
     "uncertainty": "vipann_tf",
 }
