@@ -1,10 +1,13 @@
 """The summary of a scan: a page that is whole, and says what it shows."""
 
 import collections
+import dataclasses
 import datetime
 import html.parser
 import json
+import os
 import re
+import shlex
 
 import click.testing
 import numpy as np
@@ -131,6 +134,33 @@ def test_a_season_without_detections_or_doubt(tmp_path):
     assert "No share can be told." in page.text
 
 
+def test_recordings_to_hear(tmp_path):
+    """Those with most detections first, each with its command, or a link to what it has made."""
+    recordings = [
+        Heard(f"/data/{folder}/a b.wav", [(0.0, 2.0, 0.1)], [("owl", 0.0)] * count)
+        for folder, count in (("north", 1), ("south", 3), ("gone", 0))
+    ]
+    recordings[2] = dataclasses.replace(recordings[2], windows=[], error="damaged")
+    scan = write_scan(tmp_path / "my scan", recordings)
+    page = write_page(scan)
+    found = read(page)
+    table = next(x for x in found.tables if x[0][0] == "Recording")
+    assert [row[:2] for row in table[1:]] == [
+        ["/data/south/a b.wav", "3"],
+        ["/data/north/a b.wav", "1"],
+    ]
+    command = table[1][2].removeprefix("command")
+    if os.name == "posix":
+        words = shlex.split(command)
+        assert words[:4] == ["vipann-tf", "timeline", str(scan), "/data/south/a b.wav"]
+        assert words[4:] == ["--out", str(scan / "south-a_b.wav.html")]
+    (scan / "south-a_b.wav.html").write_text("drawn")
+    found = read(write_page(scan))
+    table = next(x for x in found.tables if x[0][0] == "Recording")
+    assert table[1][2] == "open the timeline" and "south-a_b.wav.html" in found.links
+    assert table[2][2].startswith("command")
+
+
 def summary(*arguments):
     return click.testing.CliRunner().invoke(main, ["summary", *map(str, arguments)])
 
@@ -238,7 +268,7 @@ def test_more_labels_recorders_and_days_than_a_map_holds(tmp_path):
     assert "The days are too many for a map" in page.text
     assert "Left out: label09 (10), label08 (9)" in page.text and "label00 (1)." in page.text
     assert "The 40 recorders with most sound; the table below has all 45." in page.text
-    hour_map, month_map, labels, unknown_map, recorders = page.tables
+    hour_map, month_map, labels, unknown_map, recorders, _ = page.tables
     assert len(hour_map) == len(month_map) == 42 and len(labels) == 41
     assert month_map[0][:2] == ["label", "2023-05"]
     assert [row[0] for row in unknown_map[1:4]] == ["all recorders", "site44", "site43"]
