@@ -20,6 +20,7 @@ from vipann_tf.errors import UserError
 from vipann_tf.evaluation.results import write_clip_csv
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.scans.page import write_page
+from vipann_tf.scans.presence import write_presence
 from vipann_tf.scans.unknown import epistemic_limit
 
 VOID = {"meta", "link", "rect", "br"}
@@ -159,6 +160,35 @@ def test_recordings_to_hear(tmp_path):
     table = next(x for x in found.tables if x[0][0] == "Recording")
     assert table[1][2] == "open the timeline" and "south-a_b.wav.html" in found.links
     assert table[2][2].startswith("command")
+
+
+def test_presence_if_it_was_written(tmp_path):
+    draws = [[0.5, 0.5, 0.5], [0.0, 0.0, 0.0]]
+    recordings = [
+        Heard(
+            f"/data/{folder}/1.wav",
+            [(0.0, 2.0, 0.1), (2.0, 4.0, 0.1)],
+            [("a", 0.0)],
+            local=MAY + datetime.timedelta(days=day),
+            draws=draws[:: 1 - 2 * day],
+        )
+        for folder, day in (("north", 0), ("south", 1))
+    ]
+    scan = write_scan(tmp_path / "scan", recordings)
+    assert "Was it there" not in read(write_page(scan)).text
+    path, rows = write_presence(scan)
+    page = read(write_page(scan))
+    days = ["label", "2023-05-01", "2023-05-02"]
+    table = [x for x in page.tables if x[0] == days][-1]  # behind the map of detections
+    assert table[1:] == [["a, north", "50", "no sound"], ["a, south", "no sound", "50"]]
+    words = "50.0 % (50.0 to 50.0 %) from 2 windows"
+    assert f"a, north, 2023-05-01: {words}" in page.titles and len(rows) == 2
+    old = os.stat(scan / "scan.json").st_mtime_ns - 10**9
+    os.utime(path, ns=(old, old))
+    assert "presence.csv is older than the scan" in read(write_page(scan)).text
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("recorder,period,label\n/data,2023-05-01,a\n")
+    assert "presence.csv can't be read (KeyError('probability'))" in read(write_page(scan)).text
 
 
 def summary(*arguments):

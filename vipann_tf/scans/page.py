@@ -25,6 +25,7 @@ from vipann_tf.scans.clips import CLIPS, LIST_FILE
 from vipann_tf.scans.finished import read_recordings, read_state, row_times_s
 from vipann_tf.scans.listening import recordings_to_hear
 from vipann_tf.scans.maps import date_of, hours, periods, rate_map, share_map, short_names
+from vipann_tf.scans.presence_map import read_presence_map
 from vipann_tf.scans.summary import NOTICES_FILE
 from vipann_tf.scans.unknown import epistemic_limit
 
@@ -89,6 +90,7 @@ def write_page(
         clips=_clips(scan, out),
         hear=[(x, _link(x.page, out) if x.is_drawn else "") for x in hear[:MAP_ROWS]],
         heard=len(hear),
+        presence=read_presence_map(scan, MAP_ROWS),
         rows=MAP_ROWS,
         **_maps(activity),
     )
