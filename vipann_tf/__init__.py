@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vipann_tf.face.prediction import Prediction as Prediction
     from vipann_tf.face.preparation import prepare as prepare
     from vipann_tf.face.scanning import scan as scan
+    from vipann_tf.face.timeline import timeline as timeline
     from vipann_tf.face.training import cross_validate as cross_validate
     from vipann_tf.face.training import pretrain as pretrain
     from vipann_tf.face.training import transfer as transfer
@@ -76,6 +77,7 @@ _HOMES = {
     "read_clips": "vipann_tf.face.clips",
     "resnet54": "vipann_tf.face.networks",
     "scan": "vipann_tf.face.scanning",
+    "timeline": "vipann_tf.face.timeline",
     "transfer": "vipann_tf.face.training",
     "uncertainty": "vipann_tf",
 }
@@ -110,6 +112,7 @@ __all__ = [
     "read_clips",
     "resnet54",
     "scan",
+    "timeline",
     "transfer",
     "uncertainty",
 ]

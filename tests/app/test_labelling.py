@@ -89,6 +89,31 @@ def test_the_next_session_goes_on(work, journal):
     assert len(again.settled_labels()) == 2  # also of the clip that is not in the queue now
 
 
+def test_servers_on_one_journal_know_what_the_others_were_told(work, journal):
+    other = Labelling(queue(4), LabelJournal(journal.path), "mine")
+    say(work, 0, "ann", "dog")
+    assert other.next_clip("ann") == 1 and other.given(0, "ann").labels == ("dog",)
+    say(other, 0, "ann", "cat")  # the same person, there
+    say(other, 1, "bob", "owl")
+    assert work.given(0, "ann").labels == ("cat",)
+    assert work.progress("ann")["answered"] == 2 and work.labels() == ["cat", "owl"]
+    with open(journal.path, "ab") as file:
+        file.write(b"2.wav,1.000,2.0")  # on its way, or of a process that was killed
+    assert work.settled_labels() == other.settled_labels()
+    say(work, 3, "cid", "dog")
+    assert other.given(3, "cid").labels == ("dog",) and other.progress("cid")["answered"] == 3
+
+
+def test_a_journal_that_was_edited_is_read_anew(work, journal):
+    say(work, 0, "ann", "dog")
+    say(work, 1, "ann", "cat")
+    with open(journal.path, "rb") as file:
+        lines = file.readlines()
+    with open(journal.path, "wb") as file:
+        file.writelines([lines[0], lines[2]])
+    assert work.given(0, "ann") is None and work.labels() == ["cat"]
+
+
 def test_a_new_order_keeps_numbers(work):
     say(work, 1, "ann", "dog")
     clips = work.clips

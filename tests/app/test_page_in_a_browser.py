@@ -87,6 +87,11 @@ def test_labels_by_keyboard(page):
     browser.evaluate("document.getElementById('other').focus()")
     browser.key("1")
     assert len(kept(out)) == 5
+    # The name is one line once it is known, and can be changed.
+    shown = "['person', 'named'].map(x => document.getElementById(x).offsetParent !== null)"
+    assert browser.evaluate(shown) == [False, True]
+    browser.evaluate("document.getElementById('rename').click()")
+    assert browser.evaluate(shown) == [True, False] and browser.evaluate("now") is None
     assert reported(browser) == []
     hosts = {
         event["params"]["request"]["url"].split("/")[2]

@@ -1,13 +1,16 @@
 """The windows of a scan as a queue: heard as they were scanned, and a journal beside the scan."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from starlette.testclient import TestClient
 
 from tests.helpers.recordings import events, wav
 from vipann_tf.app.run import open_session
+from vipann_tf.app.server import Access, application
 from vipann_tf.audio.decoding import read_audio
 from vipann_tf.cli import main
 
@@ -38,3 +41,23 @@ def test_windows_are_labelled_where_they_are(model, scan, recipe):
     again = open_session(model, scan=scan, recipe=recipe)  # its windows are found again
     assert again.clip(0, "ann")["mine"]["labels"] == ("owl",)
     assert "Nothing can be learnt here without --data" in again.note
+
+
+def test_another_model_than_the_one_of_the_scan_is_told(model, scan, recipe):
+    assert open_session(model, scan=scan, recipe=recipe).notices == []
+    file = scan / "scan.json"
+    state = json.loads(file.read_text(encoding="utf-8"))
+    assert state["model"].startswith(str(model))
+    try:
+        changed = {**state, "settings": {**state["settings"], "model": "0" * 32}}
+        file.write_text(json.dumps(changed), encoding="utf-8")
+        session = open_session(model, scan=scan, recipe=recipe)
+    finally:
+        file.write_text(json.dumps(state), encoding="utf-8")
+    [notice] = session.notices
+    assert (notice.path, notice.kind) == (str(scan), "other-model")
+    assert (
+        f"ranked by another model, {state['model']}, and are answered by {model}" in notice.detail
+    )
+    client = TestClient(application(session, Access(("testserver",))))
+    assert "ranked by another model" in client.get("/").text

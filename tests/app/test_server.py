@@ -2,6 +2,7 @@
 
 import csv
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import soundfile
 from starlette.testclient import TestClient
 
 from vipann_tf.app import server
+from vipann_tf.app.later import Later
 from vipann_tf.app.server import COOKIE, HEADER, Access, application, is_loopback
+from vipann_tf.app.session import Session
 
 ADDRESS = "http://127.0.0.1:8123"
 OURS = {HEADER: "1"}
@@ -187,3 +190,23 @@ def test_the_page_asks_for_nothing_elsewhere(client):
 )
 def test_which_addresses_are_this_machine(host, wanted):
     assert is_loopback(host) is wanted
+
+
+def test_a_sound_does_not_wait_for_the_clips_of_the_training(shared):
+    begun, go = threading.Event(), threading.Event()
+
+    def work(show):
+        show(3, 8)
+        begun.set()
+        assert go.wait(60)
+        show(4, 8)
+
+    neighbours = Later(work)
+    session = Session(shared._connection, "mine", neighbours=neighbours)
+    with session.preparing():
+        assert begun.wait(60)
+        found = session.listen(sound())
+        assert found["neighbours"] == [] and "still heard (3 of 8)" in found["notices"][-1]
+        threading.Timer(0.5, go.set).start()
+    # The page is closed: the thread has ended at its next step.
+    assert not neighbours.is_ready and neighbours.steps is None

@@ -99,6 +99,21 @@ def test_half_a_row_of_a_killed_process_is_no_answer(journal):
     assert journal.answers() == [said(0), said(2)]
 
 
+def test_news_are_what_was_added(journal):
+    assert journal.news(0) == ([], 0, True)
+    journal.add(said(0))
+    first = journal.news(0)
+    assert first.answers == [said(0)] and first.is_all
+    assert journal.news(first.end) == ([], first.end, False)
+    journal.add(said(1))
+    second = journal.news(first.end)
+    assert second.answers == [said(1)] and not second.is_all
+    with open(journal.path, "ab") as file:
+        file.write(b"2.wav,,,dog,maybe,ann,,,,\n")
+    with pytest.raises(UserError, match="line 4: verdict 'maybe'"):  # as an editor counts
+        journal.news(second.end)
+
+
 def _add_many(path, who):
     journal = LabelJournal(path)
     for clip in range(15):

@@ -96,7 +96,8 @@ def test_which_way_is_better(metric, ends, verdict):
     soup = BeautifulSoup(render_comparison(rows, Figure()), "html.parser")
     line = soup.find_all("table")[1].tbody.tr
     assert line.find_all("td")[-1].get_text() == verdict
-    low, middle = (float(x["style"].split("%")[0].split()[-1]) for x in line.find_all(["i", "b"]))
+    low = float(line.find("line", class_="ends")["x1"].strip("%"))
+    middle = float(line.circle["cx"].strip("%"))
     value, least, _ = ends
     assert 0 <= low <= middle <= 100
     assert (middle > 50) == (value > 0) and (low < 50) == ((value if least is None else least) < 0)
@@ -112,7 +113,7 @@ def test_it_fits_in_a_browser(compared, tmp_path):
                 scroll, client, chart, bars, colour = browser.evaluate(
                     "[document.documentElement.scrollWidth, document.documentElement.clientWidth,"
                     " document.querySelector('svg.chart').getBoundingClientRect().width,"
-                    " [...document.querySelectorAll('.around i')].filter(x => x.offsetParent)"
+                    " [...document.querySelectorAll('svg.around')].filter(x => x.clientWidth > 50)"
                     ".length, getComputedStyle(document.body).backgroundColor]"
                 )
                 assert scroll <= client and chart > 250 and bars > 5

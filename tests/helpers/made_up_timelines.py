@@ -27,14 +27,14 @@ def regular_windows(seconds, window_s, hop_s, probabilities, **options):
     return [window(s, s + window_s, probabilities(i), **options) for i, s in enumerate(starts)]
 
 
-def burst_recording(path, seconds, bursts_s=(), rate=RATE):
+def burst_recording(path, seconds, bursts_s=(), rate=RATE, subtype="FLOAT"):
     """Write faint noise with loud bursts of 50 ms, and return the waveform."""
     rng = np.random.default_rng(3)
     samples = 0.003 * rng.normal(size=round(seconds * rate)).astype(np.float32)
     for begin_s in bursts_s:
         first = round(begin_s * rate)
         samples[first : first + rate // 20] += 0.3 * rng.normal(size=rate // 20).astype(np.float32)
-    soundfile.write(path, samples, rate, subtype="FLOAT")
+    soundfile.write(path, samples, rate, subtype=subtype)
     return samples
 
 

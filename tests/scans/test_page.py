@@ -1,60 +1,26 @@
 """The summary of a scan: a page that is whole, and says what it shows."""
 
-import collections
+import dataclasses
 import datetime
-import html.parser
 import json
+import os
 import re
+import shlex
 
 import click.testing
 import numpy as np
 import pytest
 
 from tests.helpers.evaluation_examples import example_results
+from tests.helpers.parsed_page import Parsed
 from tests.helpers.written_scans import MAY, UTC, Heard, season, write_scan
 from vipann_tf.cli import main
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.results import write_clip_csv
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.scans.page import write_page
+from vipann_tf.scans.presence import write_presence
 from vipann_tf.scans.unknown import epistemic_limit
-
-VOID = {"meta", "link", "rect", "br"}
-
-
-class Parsed(html.parser.HTMLParser):
-    """Tags that close in order, what they link to, and the text of each element kind."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.links, self.tags = [], [], collections.Counter()
-        self.text, self.titles, self.tables = "", [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags[tag] += 1
-        self.links += [value for name, value in attrs if name in ("href", "src", "action")]
-        self.titles += [value for name, value in attrs if name == "title"]
-        if tag == "table":
-            self.tables.append([])
-        if tag == "tr":
-            self.tables[-1].append([])
-        if tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.text += data
-            if {"td", "th"} & set(self.open):
-                self.tables[-1][-1][-1] += data.strip()
 
 
 def read(page):
@@ -129,6 +95,62 @@ def test_a_season_without_detections_or_doubt(tmp_path):
     page = read(write_page(scan))
     assert "No label reached the threshold." in page.text
     assert "No share can be told." in page.text
+
+
+def test_recordings_to_hear(tmp_path):
+    """Those with most detections first, each with its command, or a link to what it has made."""
+    recordings = [
+        Heard(f"/data/{folder}/a b.wav", [(0.0, 2.0, 0.1)], [("owl", 0.0)] * count)
+        for folder, count in (("north", 1), ("south", 3), ("gone", 0))
+    ]
+    recordings[2] = dataclasses.replace(recordings[2], windows=[], error="damaged")
+    scan = write_scan(tmp_path / "my scan", recordings)
+    page = write_page(scan)
+    found = read(page)
+    table = next(x for x in found.tables if x[0][0] == "Recording")
+    assert [row[:2] for row in table[1:]] == [
+        ["/data/south/a b.wav", "3"],
+        ["/data/north/a b.wav", "1"],
+    ]
+    command = table[1][2].removeprefix("command")
+    if os.name == "posix":
+        words = shlex.split(command)
+        assert words[:4] == ["vipann-tf", "timeline", str(scan), "/data/south/a b.wav"]
+        assert words[4:] == ["--out", str(scan / "south-a_b.wav.html")]
+    (scan / "south-a_b.wav.html").write_text("drawn")
+    found = read(write_page(scan))
+    table = next(x for x in found.tables if x[0][0] == "Recording")
+    assert table[1][2] == "open the timeline" and "south-a_b.wav.html" in found.links
+    assert table[2][2].startswith("command")
+
+
+def test_presence_if_it_was_written(tmp_path):
+    draws = [[0.5, 0.5, 0.5], [0.0, 0.0, 0.0]]
+    recordings = [
+        Heard(
+            f"/data/{folder}/1.wav",
+            [(0.0, 2.0, 0.1), (2.0, 4.0, 0.1)],
+            [("a", 0.0)],
+            local=MAY + datetime.timedelta(days=day),
+            draws=draws[:: 1 - 2 * day],
+        )
+        for folder, day in (("north", 0), ("south", 1))
+    ]
+    scan = write_scan(tmp_path / "scan", recordings)
+    assert "Was it there" not in read(write_page(scan)).text
+    path, rows = write_presence(scan)
+    page = read(write_page(scan))
+    days = ["label", "2023-05-01", "2023-05-02"]
+    table = [x for x in page.tables if x[0] == days][-1]  # behind the map of detections
+    assert table[1:] == [["a, north", "50", "no sound"], ["a, south", "no sound", "50"]]
+    words = "50.0 % (50.0 to 50.0 %) from 2 windows"
+    assert f"a, north, 2023-05-01: {words}" in page.titles and len(rows) == 2
+    old = os.stat(scan / "scan.json").st_mtime_ns - 10**9
+    os.utime(path, ns=(old, old))
+    assert "presence.csv is older than the scan" in read(write_page(scan)).text
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("recorder,period,label\n/data,2023-05-01,a\n")
+    assert "presence.csv can't be read (KeyError('probability'))" in read(write_page(scan)).text
 
 
 def summary(*arguments):
@@ -238,7 +260,7 @@ def test_more_labels_recorders_and_days_than_a_map_holds(tmp_path):
     assert "The days are too many for a map" in page.text
     assert "Left out: label09 (10), label08 (9)" in page.text and "label00 (1)." in page.text
     assert "The 40 recorders with most sound; the table below has all 45." in page.text
-    hour_map, month_map, labels, unknown_map, recorders = page.tables
+    hour_map, month_map, labels, unknown_map, recorders, _ = page.tables
     assert len(hour_map) == len(month_map) == 42 and len(labels) == 41
     assert month_map[0][:2] == ["label", "2023-05"]
     assert [row[0] for row in unknown_map[1:4]] == ["all recorders", "site44", "site43"]

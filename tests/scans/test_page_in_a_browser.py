@@ -53,7 +53,7 @@ def test_it_fits_and_nothing_is_reported(page, tmp_path, width, scheme):
     seen = browser.evaluate(SEEN)
     scroll_width, client_width = seen["page"]
     assert scroll_width <= client_width, "the page scrolls sideways"
-    assert len(seen["regions"]) == 6
+    assert len(seen["regions"]) == 7
     for left, right, height in seen["regions"]:
         assert left >= 0 and right <= client_width and height > 50
     blue = "rgb(47, 111, 187)" if scheme == "light" else "rgb(74, 136, 216)"

@@ -8,6 +8,8 @@ from vipann_tf.recipes import load_recipe
 from vipann_tf.study.grid import cells
 from vipann_tf.study.recipe import StudyRecipe
 
+BAD = "<script>&'\""
+
 
 @contextlib.contextmanager
 def quickly():
@@ -38,6 +40,19 @@ def smoke(recipe, tmp_path_factory):
         outcome = run_study(recipe, out, cells(recipe), everything=True)
     assert not outcome.failed
     return out
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory):
+    """Directory, cells and what was found, of a finished study that was made up."""
+    from tests.helpers.made_up_study import study_recipe, write_cell, write_upstream
+    from vipann_tf.study.directory import StudyDirectory
+
+    recipe = study_recipe(hardware=BAD)
+    directory = StudyDirectory(recipe, tmp_path_factory.mktemp("made") / "up")
+    found = {cell: write_cell(directory, cell) for cell in cells(recipe)}
+    networks = {name: write_upstream(directory, name) for name in recipe.upstream}
+    return directory, found, networks
 
 
 @pytest.fixture

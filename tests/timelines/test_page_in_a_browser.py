@@ -56,6 +56,14 @@ def pages(tmp_path_factory):
         ):
             drawn.add(each)
         drawn.write(folder / "night.wav")
+    # Longer than a page's sound, with its recording below the page.
+    (folder / "odd # place").mkdir()
+    recording = folder / "odd # place" / "deep 100 %.flac"
+    burst_recording(recording, 200.0, [BURST_S], rate=8000, subtype="PCM_16")
+    drawn = TimelineFile(folder / "beside.html", heard(recording, 200.0, ["owl"]))
+    for each in regular_windows(200.0, 5.0, 5.0, lambda i: [0.9 if i == 2 else 0.1]):
+        drawn.add(each)
+    drawn.write(recording)
     with Browser(BROWSER, folder / "profile") as browser:
         browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
         yield browser, folder, waveform
@@ -189,3 +197,55 @@ def test_keys_go_through_the_detections_and_the_view(pages):
     valuetext = "document.getElementById('stage').getAttribute('aria-valuetext')"
     assert browser.evaluate(valuetext).startswith("0:00.0 (04:59:48): ")
     quiet(browser)
+
+
+def test_the_recording_itself_is_played_where_it_is(pages):
+    browser, folder, _ = pages
+    browser.open((folder / "beside.html").as_uri(), 1280, "light")
+    text = browser.evaluate("document.body.innerText")
+    assert "Elsewhere Play takes the recording itself" in text
+    assert "odd # place/deep 100 %.flac" in text
+    browser.evaluate("document.getElementById('stage').focus()")
+    quiet(browser)  # nothing but the page was asked for
+    press(browser, "End")
+    for _ in range(25):
+        press(browser, "ArrowLeft")
+    assert now(browser) == pytest.approx(150.0)
+    press(browser, " ")
+    plays(browser)
+    assert 150 < now(browser) < 200 and told(browser) == ""
+    press(browser, "Home")  # and from there on everywhere, without a jump
+    press(browser, " ")
+    plays(browser)
+    assert 0 < now(browser) < 50 and told(browser) == ""
+    kinds = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+    assert not [event for event in browser.events if event["method"] in kinds]
+
+
+def plays(browser):
+    """Whether the cursor moves; its value for screen readers stays until it stands."""
+    left = "parseFloat(document.querySelector('.cursor').style.left)"
+    begin = browser.evaluate(left)
+    until(lambda: browser.evaluate(left) != begin)
+    press(browser, " ")
+
+
+def test_it_says_what_can_be_heard_without_the_recording(pages):
+    browser, folder, _ = pages
+    (folder / "elsewhere").mkdir()
+    page = folder / "elsewhere" / "beside.html"
+    page.write_bytes((folder / "beside.html").read_bytes())
+    for address, words in (
+        (page, "The recording can't be played from odd # place/deep 100 %.flac, seen from this"),
+        (folder / "long.html", "night.wav lasts 0:21.0 for your browser, and 20:00.0 was heard"),
+    ):
+        browser.open(address.as_uri(), 1280, "light")
+        browser.evaluate("document.getElementById('stage').focus()")
+        press(browser, "End")
+        press(browser, "ArrowLeft")
+        press(browser, " ")
+        said = until(lambda: told(browser))
+        assert words in said and "The green stretches can be heard." in said
+        press(browser, " ")  # goes on with a stretch of the page
+        until(lambda: "it goes on at" in told(browser))
+        plays(browser)

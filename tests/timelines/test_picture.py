@@ -17,7 +17,7 @@ from vipann_tf.timelines.figure import timeline_figure
 from vipann_tf.timelines.file import TimelineFile
 from vipann_tf.timelines.page import timeline_page
 from vipann_tf.timelines.picture import PictureBuilder
-from vipann_tf.timelines.sound import Stretch, stretches, stretches_to_hear
+from vipann_tf.timelines.sound import Stretch, recording_beside, stretches, stretches_to_hear
 from vipann_tf.timelines.time_axis import ticks
 
 LABELS = [f"label {i}" for i in range(12)]
@@ -213,3 +213,20 @@ def test_ticks_are_at_whole_times_of_the_clock():
     assert [word for _, word in ticks(60.0, None)][:3] == ["0 s", "10 s", "20 s"]
     assert [word for _, word in ticks(600.0, None)][1] == "2:00"
     assert [word for _, word in ticks(43_200.0, None)][1] == "2:00:00"
+
+
+def test_where_a_page_finds_its_recording(tmp_path):
+    (tmp_path / "a b").mkdir()
+    page = tmp_path / "results" / "page.html"
+    for name, address in (
+        ("a b/ü #1.WAV", "../a%20b/%C3%BC%20%231.WAV"),
+        ("results.flac", "../results.flac"),
+        ("gone.wav", None),
+        ("no sound of browsers.wma", None),
+    ):
+        if "gone" not in name:
+            (tmp_path / name).write_bytes(b"")
+        assert recording_beside(heard(tmp_path / name, 9.0, ["a"]), page) == address
+    bat = heard(tmp_path / "results.flac", 9.0, ["a"], time_expansion=10.0)
+    assert recording_beside(bat, page) is None
+    assert recording_beside(heard("s3://bucket/a.wav", 9.0, ["a"]), page) is None

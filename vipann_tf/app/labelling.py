@@ -22,6 +22,8 @@ HELD_S = 300.0
 class Labelling:
     """The labelling of a queue by any number of people. Safe for threads.
 
+    What was answered is what the journal has, to which other servers may add.
+
     Args:
       clips: The queue.
       journal: Where answers are kept; those that it has already count.
@@ -37,9 +39,10 @@ class Labelling:
         self._given: dict[Place, dict[str, Answer]] = {}
         self._held: dict[int, tuple[str, float]] = {}
         self._order: list[int] = []
+        self._read_to = 0
         self.queue(clips)
-        for answer in journal.answers():
-            self._take(answer)
+        with self._lock:
+            self._refresh()
 
     def queue(self, clips: Sequence[QueuedClip]) -> None:
         """Put the clips in a new order; those that were in the queue before keep their numbers."""
@@ -79,6 +82,7 @@ class Labelling:
         """
         now = time.monotonic()
         with self._lock:
+            self._refresh()
             people = {number: self._people(number) for number in self._order}
             free = [
                 number
@@ -128,17 +132,20 @@ class Labelling:
         clip.keep()
         self._journal.add(answer)
         with self._lock:
-            self._take(answer)
+            self._refresh()
             self._held.pop(number, None)
 
     def given(self, number: int, who: str) -> Answer | None:
         """Return what a person last answered, unless it was withdrawn."""
-        return self._people(number).get(who)
+        with self._lock:
+            self._refresh()
+            return self._people(number).get(who)
 
     def settled_labels(self) -> dict[Place, tuple[str, ...]]:
         """Return the labels of each clip on which all who could tell agree; they may be none."""
         found = {}
         with self._lock:
+            self._refresh()
             for place, people in self._given.items():
                 sure = {tuple(sorted(x.labels)) for x in people.values() if x.verdict != "unsure"}
                 if len(sure) == 1:
@@ -148,6 +155,7 @@ class Labelling:
     def progress(self, who: str) -> dict[str, Any]:
         """Return how far the work is, for the page."""
         with self._lock:
+            self._refresh()
             queued = [dict(self._people(number)) for number in self._order]
             everyone = [x for people in self._given.values() for x in people.values()]
         return {
@@ -168,8 +176,18 @@ class Labelling:
     def labels(self) -> list[str]:
         """Return all labels that were given, in the order of their first use."""
         with self._lock:
+            self._refresh()
             answers = [x for people in self._given.values() for x in people.values()]
         return list(dict.fromkeys(label for answer in answers for label in answer.labels))
+
+    def _refresh(self) -> None:
+        """Take what was added to the journal, here or elsewhere; the caller has the lock."""
+        news = self._journal.news(self._read_to)
+        self._read_to = news.end
+        if news.is_all:
+            self._given.clear()
+        for answer in news.answers:
+            self._take(answer)
 
     def _take(self, answer: Answer) -> None:
         people = self._given.setdefault((answer.filename, answer.start_s, answer.end_s), {})

@@ -15,25 +15,21 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from vipann_tf.active.acquisition import choose
-from vipann_tf.active.clips import Clips
 from vipann_tf.active.learner import HeadLearner
 from vipann_tf.active.learning import learn, write_model
-from vipann_tf.active.trunk import Trunk, source_of
 from vipann_tf.app.learning_round import Round
 from vipann_tf.app.queue import Place, QueuedClip, read_place
+from vipann_tf.app.training_clips import TrainingClips
 from vipann_tf.audio.errors import DecodeError
 from vipann_tf.choices import Acquisition
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.files.paths import StrPath
 from vipann_tf.recipes import TransferRecipe
-from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.connection import Connection, connect
 
 __all__ = ["Learner"]
 
 _log = logging.getLogger(__name__)
-FEATURES = "features"
 # Two copies of one clip have nearly the same features (16 bits round each sample): their distance
 # is below this share of the median distance of two clips.
 _SAME = 0.02
@@ -43,50 +39,31 @@ class Learner:
     """Trains heads on old and new labels, one at a time, in a thread.
 
     Args:
-      model: Model directory whose trunk is kept.
-      data: Dataset directory of its training; its splits that trained the model have the old
-        labels, and those that were held out have the clips to score on.
-      out: Directory for the new models, `learnt-1` and so on, and for the features.
+      clips: The clips of the model's training, which have the old labels, and those held out from
+        it, to score on.
+      out: Directory for the new models, `learnt-1` and so on.
       recipe: How a head is trained.
-      clips: Returns the clips of the queue.
+      queue: Returns the clips of the queue.
       channel: What to hear of several channels.
 
     Attributes:
+      clips: The argument.
       on_learnt: Called with a connection to the new model and the queue in its order.
-
-    Raises:
-      UserError: The data set did not train the model, or a head of the recipe does not fit.
     """
 
     def __init__(
         self,
-        model: StrPath,
-        data: StrPath,
+        clips: TrainingClips,
         out: StrPath,
         recipe: TransferRecipe,
-        clips: Callable[[], Sequence[QueuedClip]],
+        queue: Callable[[], Sequence[QueuedClip]],
         *,
         channel: Any = "mix",
-        on_progress: Callable[[int, int], None] | None = None,
     ):
-        self._out, self._recipe, self._clips, self._channel = os.fspath(out), recipe, clips, channel
-        self._data = data
-        self._trunk = Trunk.open(model)
-        dataset = read_dataset_info(data)
-        trained = self._trunk.info.data
-        if trained is None or trained.dataset != dataset.name:
-            name = "no data set" if trained is None else trained.dataset
-            raise UserError(
-                f"{model} was trained on {name}, and {data} is {dataset.name}; give the data set "
-                "of its training, whose labels the new head learns again"
-            )
-        self._trained = trained
-        self._old_splits = dataset.check_splits(trained.splits)
-        self._held_out = dataset.check_splits(trained.held_out or [])
-        self._task, self._labels = dataset.task, list(dataset.labels)
-        self._known = self._features(data, on_progress)
-        # Of the model, and after a training of its head.
-        self._held_out_answers = self._answers_of_model(model)
+        self.clips, self._out = clips, os.fspath(out)
+        self._recipe, self._queue, self._channel = recipe, queue, channel
+        self._task = clips.task
+        self._held_out_answers: NDArray[np.float32] | None = None  # after a training
         self._features_of: dict[Place, NDArray[np.float32]] = {}
         self._learners: dict[tuple[str, ...], HeadLearner] = {}
         self._lock = threading.Lock()
@@ -96,17 +73,20 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         """Return what the page shows."""
-        held = len(self._known.of(self._held_out)) if self._held_out else 0
+        held = self.clips.held_out_count
         name = "accuracy" if self._task == "multiclass" else "mean average precision"
+        where = ", ".join(self.clips.held_out)
         scored = (
-            f"Scores are the {name} on the {held} clips of {', '.join(self._held_out)}, with 95 % "
-            "intervals over clips."
+            f"Scores are the {name} on the {held} clips of {where}, with 95 % intervals over clips."
             if held
             else "No clips were held out from the training, so nothing can be scored."
         )
+        doing, steps = self._doing, self.clips.steps
+        if doing and steps is not None:
+            doing = "Hearing the clips of the training: {} of {} …".format(*steps)
         return {
-            "running": bool(self._doing),
-            "doing": self._doing,
+            "running": bool(doing),
+            "doing": doing,
             "error": self._error,
             "metric": scored,
             "rounds": [dataclasses.asdict(x) for x in self._rounds],
@@ -148,17 +128,18 @@ class Learner:
             self._doing = ""
 
     def _learn(self, labels: Mapping[Place, tuple[str, ...]]) -> None:
+        self.clips.prepare()
         kept, copies = self._without_held_out(labels)
         if not kept:
             raise UserError(f"all labelled clips are held-out ones ({copies}); nothing to learn")
         labels = kept
         new_names = [name for heard in labels.values() for name in heard]
-        names = [*self._labels, *sorted({*new_names} - {*self._labels})]
+        names = [*self.clips.labels, *sorted({*new_names} - {*self.clips.labels})]
         learner = self._learner(names)
-        old = self._known.of(self._old_splits)
+        old = self.clips.known.of(self.clips.old_splits)
         features = [old.features, np.stack([self._feature(place) for place in labels])]
         truth = [_widened(old.labels, len(names)), _multi_hot(labels.values(), names)]
-        held = self._known.of(self._held_out) if self._held_out else None
+        held = self.clips.known.of(self.clips.held_out) if self.clips.held_out else None
         self._doing = "Training a new head …"
         found = learn(
             learner,
@@ -172,8 +153,10 @@ class Learner:
         self._doing = "Writing the model …"
         name = f"learnt-{self._next_number()}"
         # The name stays, since it tells `evaluate` which splits trained the model.
-        trained = self._trained.model_copy(update={"clips": len(old) + len(labels)})
-        path = write_model(learner, found.head, self._trunk, os.path.join(self._out, name), trained)
+        trained = self.clips.trained.model_copy(update={"clips": len(old) + len(labels)})
+        path = write_model(
+            learner, found.head, self.clips.trunk, os.path.join(self._out, name), trained
+        )
         self._rounds.append(
             Round.of(name, len(labels), copies, found.scores, self._task, found.seconds)
         )
@@ -184,9 +167,9 @@ class Learner:
         self, labels: Mapping[Place, tuple[str, ...]]
     ) -> tuple[dict[Place, tuple[str, ...]], int]:
         """Leave out clips with the features of a held-out clip, which would flatter the scores."""
-        if not self._held_out:
+        if not self.clips.held_out:
             return dict(labels), 0
-        held = self._known.of(self._held_out).features
+        held = self.clips.known.of(self.clips.held_out).features
         found = np.stack([self._feature(place) for place in labels])
         apart = cdist(found, held)
         copied = apart.min(axis=1) < _SAME * np.median(apart)
@@ -199,7 +182,7 @@ class Learner:
 
     def _rank(self, learner: HeadLearner, head: Any, connection: Connection) -> None:
         """Put the queue in the order of the new head."""
-        queue, readable = list(self._clips()), []
+        queue, readable = list(self._queue()), []
         for clip in queue:
             try:
                 self._feature(clip.place, clip)
@@ -224,46 +207,24 @@ class Learner:
         key = tuple(names)
         if key not in self._learners:
             self._learners[key] = HeadLearner(
-                self._recipe, self._trunk.architecture, names, self._task
+                self._recipe, self.clips.trunk.architecture, names, self._task
             )
         return self._learners[key]
 
     def _feature(self, place: Place, clip: QueuedClip | None = None) -> NDArray[np.float32]:
         if place not in self._features_of:
             waveform = (
-                read_place(place, self._trunk.info, channel=self._channel, folder=self._out)
+                read_place(place, self.clips.trunk.info, channel=self._channel, folder=self._out)
                 if clip is None
                 else clip.read()
             )
-            self._features_of[place] = self._trunk.features(waveform[np.newaxis])[0]
+            self._features_of[place] = self.clips.trunk.features(waveform[np.newaxis])[0]
         return self._features_of[place]
-
-    def _features(self, data: StrPath, on_progress: Callable[[int, int], None] | None) -> Clips:
-        """Return the features of the data set, which an earlier session may have kept."""
-        dataset = read_dataset_info(data)
-        path = os.path.join(self._out, FEATURES, f"{dataset.name}.npz")
-        splits = [*self._old_splits, *self._held_out]
-        if os.path.exists(path):
-            kept = Clips.load(path)
-            if kept.source == source_of(self._trunk.path, dataset) and {*splits} == {
-                *kept.splits.tolist()
-            }:
-                return kept
-        found = self._trunk.clips(data, splits, on_progress=on_progress)
-        found.save(path)
-        return found
-
-    def _answers_of_model(self, model: StrPath) -> NDArray[np.float32] | None:
-        """Return what the model says of the held-out clips, before anything is learnt."""
-        if not self._held_out:
-            return None
-        tested = ModelUnderTest.open(model)
-        found = tested.predict(self._data, self._held_out)
-        return np.asarray(found.decomposition.probabilities)
 
     def _before(self, labels: int) -> NDArray[np.float32] | None:
         """Return the last answers to the held-out clips, [clips, labels]."""
         answers = self._held_out_answers
+        answers = self.clips.held_out_answers if answers is None else answers
         return None if answers is None else _widened(answers, labels)
 
     def _next_number(self) -> int:

@@ -10,21 +10,25 @@ from collections.abc import Callable, Sequence
 import uvicorn
 
 from vipann_tf.app.labelling import Labelling
+from vipann_tf.app.later import Later
 from vipann_tf.app.learning import Learner
 from vipann_tf.app.neighbours import Neighbours
 from vipann_tf.app.queue import QueuedClip, queue_of_clips, queue_of_windows
 from vipann_tf.app.server import Access, application, is_loopback
 from vipann_tf.app.session import Session
+from vipann_tf.app.training_clips import TrainingClips
 from vipann_tf.audio.channels import Channel
 from vipann_tf.datasets.label_journal import LabelJournal
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.rank import rank
 from vipann_tf.evaluation.splits import unseen_splits
 from vipann_tf.files.paths import StrPath
+from vipann_tf.notices import Notice
 from vipann_tf.recipes import TransferRecipe
 from vipann_tf.records.schema import read_dataset_info
 from vipann_tf.saved_model.connection import Connection, connect, model_name
 from vipann_tf.scans.finished import read_state
+from vipann_tf.scans.planning import model_fingerprint
 from vipann_tf.scans.ranking import rank_windows
 
 __all__ = ["JOURNAL", "open_session", "serve"]
@@ -83,17 +87,19 @@ def open_session(
         connection, model, scan, data, splits, out, by, top, diversity, told("Ranking")
     )
     labelling = Labelling(clips, journal, name)
+    notices = [] if scan is None else _other_model(model, scan)
     neighbours = learner = None
     note = "Nothing can be learnt here without --data, the data set of the model's training."
     if data is not None:
         dataset, trained = read_dataset_info(data), connection.info.data
         if trained is not None and trained.dataset == dataset.name:
-            neighbours = Neighbours(connection, data, trained.splits, told("Training clips"))
+            splits_of = trained.splits
+            neighbours = Later(lambda show: Neighbours(connection, data, splits_of, show))
             learner = Learner(
-                *(model, data, out, recipe),
+                TrainingClips(model, data, out),
+                *(out, recipe),
                 lambda: labelling.clips,
                 channel=channel,
-                on_progress=told("Features"),
             )
             note = ""
         elif scan is not None:
@@ -104,8 +110,26 @@ def open_session(
         else:
             note = f"Nothing can be learnt here: {dataset.name} did not train the model."
     return Session(
-        connection, name, labelling=labelling, neighbours=neighbours, learner=learner, note=note
+        connection,
+        name,
+        labelling=labelling,
+        neighbours=neighbours,
+        learner=learner,
+        note=note,
+        notices=notices,
     )
+
+
+def _other_model(model: StrPath, scan: StrPath) -> list[Notice]:
+    """Tell if another model than the one that answers has ranked the windows."""
+    state = read_state(os.fspath(scan))
+    if model_fingerprint(model) == state["settings"]["model"]:
+        return []
+    detail = (
+        f"its windows were ranked by another model, {state['model']}, and are answered by {model}; "
+        "to rank them by this one, scan again with it and another --out"
+    )
+    return [Notice(os.fspath(scan), "", "other-model", detail)]
 
 
 def _queue(
@@ -185,4 +209,5 @@ def serve(
             application(session, Access(tuple(hosts), token)), log_level="warning", lifespan="off"
         )
         on_ready(address)
-        uvicorn.Server(config).run(sockets=[listening])
+        with session.preparing():
+            uvicorn.Server(config).run(sockets=[listening])

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vipann_tf.app.hearing import decode, heard
 from vipann_tf.app.labelling import Labelling
+from vipann_tf.app.later import Later
 from vipann_tf.app.learning import Learner
 from vipann_tf.app.neighbours import Neighbours
 from vipann_tf.audio.errors import DecodeError
 from vipann_tf.datasets.label_journal import VERDICTS
 from vipann_tf.errors import UserError
+from vipann_tf.notices import Notice
 from vipann_tf.saved_model.connection import Connection
 
 __all__ = ["Session"]
@@ -31,9 +34,11 @@ class Session:
       connection: The model.
       name: What the page calls it.
       labelling: The queue; `None` if there is nothing to label.
-      neighbours: The training clips to compare with, if they are known.
+      neighbours: The training clips to compare with, if they are known. They are heard when a
+        sound is first compared with them, or while `preparing`.
       learner: Trains a head on what was labelled, if it can.
       note: What the page says of what it can't do.
+      notices: What is to be known of the queue.
     """
 
     def __init__(
@@ -42,16 +47,48 @@ class Session:
         name: str,
         *,
         labelling: Labelling | None = None,
-        neighbours: Neighbours | None = None,
+        neighbours: Later[Neighbours] | None = None,
         learner: Learner | None = None,
         note: str = "",
+        notices: Sequence[Notice] = (),
     ):
-        self.name, self.note, self._connection = name, note, connection
+        self.name, self.note, self.notices, self._connection = name, note, notices, connection
         self.labelling, self._neighbours, self.learner = labelling, neighbours, learner
         self._model_lock = threading.Lock()
+        self._is_preparing = False
         self._heard: collections.OrderedDict[int, dict[str, Any]] = collections.OrderedDict()
         if learner is not None:
             learner.on_learnt = self._relearnt
+
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Hear the clips of the training in a thread, until the end of the context.
+
+        Who labels does not wait for them. What could not be done is done, and its error told, when
+        it is needed.
+        """
+        neighbours, clips = self._neighbours, None if self.learner is None else self.learner.clips
+
+        def work() -> None:
+            with contextlib.suppress(Exception):
+                if neighbours is not None:
+                    neighbours.get()
+                if clips is not None:
+                    clips.prepare()
+
+        thread = threading.Thread(target=work, daemon=True)
+        self._is_preparing = True
+        thread.start()
+        try:
+            yield
+        finally:
+            # TensorFlow may abort if the process ends while a thread computes.
+            if neighbours is not None:
+                neighbours.stop()
+            if clips is not None:
+                clips.stop()
+            thread.join()
+            self._is_preparing = False
 
     @property
     def multilabel(self) -> bool:
@@ -111,7 +148,16 @@ class Session:
         waveform, notices = decode(content, self._connection)
         with self._model_lock:
             found = heard(waveform, self._connection)
-            near = [] if self._neighbours is None else self._neighbours.of(waveform)
+        near: list[dict[str, Any]] = []
+        if self._neighbours is not None:
+            if self._is_preparing and not self._neighbours.is_ready:
+                done, total = self._neighbours.steps or (0, 0)
+                notices.append(
+                    f"the clips of the training are still heard ({done} of {total}); for the most "
+                    "similar ones, give the sound again later"
+                )
+            else:
+                near = self._neighbours.get().of(waveform)
         return {**found, "notices": notices, "neighbours": near}
 
     def learn(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import click
 from vipann_tf.cli.command import Command
 from vipann_tf.cli.options import RecipeName, common
 from vipann_tf.cli.printing import terminal
+from vipann_tf.cli.printing.notices import print_notices
 from vipann_tf.errors import UserError
 
 
@@ -91,6 +92,7 @@ def app(
             trust=trust,
             on_progress=lambda title: lambda done, total: show(done, total, title),
         )
+    print_notices(session.notices)
     serve(
         session,
         host=host,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # most of these import TensorFlow
     from vipann_tf.audio.channels import Channel
     from vipann_tf.saved_model.thresholds import Threshold
     from vipann_tf.saved_model.timeline import Listener
-    from vipann_tf.timelines.picture import Heard
 
 
 @click.command(
@@ -177,6 +176,7 @@ def _listen(
     from vipann_tf.audio.recording import open_recording
     from vipann_tf.cli.printing.notices import print_notices
     from vipann_tf.datasets.selection_files import TabledRecording
+    from vipann_tf.scans.timeline import heard_by
     from vipann_tf.timelines.file import TimelineFile
     from vipann_tf.timelines.text import timeline
 
@@ -196,7 +196,9 @@ def _listen(
         )
         drawn = None
         if plot is not None:
-            drawn = TimelineFile(plot, _heard(listener, labels, path, seconds, thresholds))
+            what, said = heard_by(listener, labels, path, seconds, thresholds)
+            print_notices(said)
+            drawn = TimelineFile(plot, what)
         with terminal.progress("Listening") as show:
             try:
                 for answered in listener.listen(path, show):
@@ -217,36 +219,6 @@ def _listen(
         raise UserError(f"{path}: {error}") from error
     if fault is not None:
         raise UserError(f"{path}: {fault}; what was heard before is complete") from fault
-
-
-def _heard(
-    listener: "Listener",
-    labels: list[str],
-    path: str,
-    seconds: float,
-    thresholds: "NDArray[np.float32]",
-) -> "Heard":
-    """Return what a picture of the recording needs to know; print how its clock was guessed."""
-    from vipann_tf.cli.printing.notices import print_notices
-    from vipann_tf.scans.clock import Clock
-    from vipann_tf.timelines.picture import Heard
-
-    started, notices = Clock().start_of(path)
-    # That no time of day is known, the picture says.
-    print_notices(notice for notice in notices if notice.kind != "no-time")
-    begin, zone = (None, None) if started is None else started.shown
-    return Heard(
-        path=path,
-        seconds=seconds,
-        window_s=listener.window_s,
-        hop_s=listener.hop_s,
-        labels=labels,
-        thresholds=thresholds,
-        channel=listener.channel,
-        time_expansion=listener.time_expansion,
-        begin=begin,
-        zone=zone,
-    )
 
 
 COMMANDS = (predict,)

@@ -12,7 +12,7 @@ import io
 import os
 import re
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from vipann_tf.datasets.base import Rejection
 from vipann_tf.datasets.table import Row, Table, read_table
@@ -25,6 +25,7 @@ __all__ = [
     "VERDICTS",
     "Answer",
     "LabelJournal",
+    "News",
     "Verdict",
     "is_journal",
     "settled",
@@ -89,6 +90,20 @@ class Answer:
         return self.filename, _seconds(self.start_s), _seconds(self.end_s)
 
 
+class News(NamedTuple):
+    """What a journal has that was not read before.
+
+    Attributes:
+      answers: The answers, in the order in which they were given.
+      end: Where the reading ended, in bytes.
+      is_all: Whether these are all answers of the journal.
+    """
+
+    answers: list[Answer]
+    end: int
+    is_all: bool
+
+
 class LabelJournal:
     """The journal of one file; several processes may add to it.
 
@@ -131,27 +146,47 @@ class LabelJournal:
         Raises:
           UserError: The file is no journal.
         """
+        return self.news(0).answers
+
+    def news(self, since: int) -> News:
+        """Read the answers that were added, by whatever process, since an earlier reading.
+
+        Args:
+          since: The `end` of that reading; 0 reads all of them. If the file is another one by now,
+            all of it is read, too.
+
+        Raises:
+          UserError: The file is no journal.
+        """
         try:
+            if since and os.path.getsize(self.path) == since:
+                return News([], since, False)
             with open(self.path, "rb") as file:
                 content = file.read()
         except FileNotFoundError:
-            return []
+            return News([], 0, True)
         except OSError as error:
             raise UserError(f"{self.path} can't be read: {error.strerror}") from error
-        content = content[: _whole_length(content)]
-        if not content:
-            return []
+        content = content[: _whole_length(content)]  # half a row may be on its way
+        if since > len(content) or content[:since][-1:] not in (b"", b"\n"):
+            since = 0  # an editor has changed it
+        if not content[since:]:
+            return News([], since, since == 0)
+        header, _, _ = content.partition(b"\n")
+        # Empty lines in place of the rows that are known, so that messages tell the right line.
+        known = header + b"\n" * content[:since].count(b"\n") if since else b""
         try:
-            text = content.decode("utf-8")
+            text = (known + content[since:]).decode("utf-8")
         except UnicodeDecodeError as error:
-            raise UserError(f"{self.path} is not UTF-8 text (byte {error.start})") from error
+            place = error.start - len(known) + since
+            raise UserError(f"{self.path} is not UTF-8 text (byte {place})") from error
         table = read_table(self.path, text, known=(*_HEADER, "label"))
         if missing := [name for name in _HEADER if name not in table.columns]:
             raise UserError(
                 f"{self.path} is no journal of labels: it has no column {missing[0]!r}; choose "
                 "another file"
             )
-        return [_answer(row) for row in table.rows]
+        return News([_answer(row) for row in table.rows], len(content), since == 0)
 
 
 def is_journal(text: str) -> bool:

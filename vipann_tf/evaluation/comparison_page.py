@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from vipann_tf.evaluation.around_zero import draw_around_zero, largest_end
 from vipann_tf.evaluation.comparison_rows import Row
 from vipann_tf.evaluation.page_templates import page_environment
 from vipann_tf.evaluation.svg import themed_svg
@@ -28,7 +30,7 @@ class _Difference:
       metric: The metric.
       found: First less second.
       verdict: `better`, `worse`, `more`, `less`, or empty if the interval holds 0.
-      low, middle, high: Places of the interval and the value from 0 (left) to 100, with 0 at 50.
+      drawing: The interval around 0.
     """
 
     model: str
@@ -36,9 +38,7 @@ class _Difference:
     metric: str
     found: Interval
     verdict: str
-    low: float
-    middle: float
-    high: float
+    drawing: Markup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,27 +105,15 @@ def _place(name: str, rows: Sequence[Row]) -> _Place:
 
 def _differences(rows: Sequence[Row]) -> list[_Difference]:
     """Return the differences of one metric, on one scale."""
-    ends = [x for row in rows for x in (row.found.value, row.found.low, row.found.high)]
-    limit = max((abs(x) for x in ends if x is not None), default=0.0) or 1.0
-
-    def place(x: float | None, otherwise: float) -> float:
-        return 50 + 50 * (otherwise if x is None else x) / limit
-
-    drawn = []
-    for row in rows:
-        value = row.found.value
-        assert value is not None  # `_place` leaves out what is not defined
-        low, high = place(row.found.low, value), place(row.found.high, value)
-        drawn.append(
-            _Difference(
-                *(row.model, row.against, row.metric, row.found),
-                verdict=_verdict(row.metric, row.found),
-                low=low,
-                middle=place(value, value),
-                high=high,
-            )
+    limit = largest_end(row.found for row in rows)
+    return [
+        _Difference(
+            *(row.model, row.against, row.metric, row.found),
+            verdict=_verdict(row.metric, row.found),
+            drawing=draw_around_zero(row.found, limit),
         )
-    return drawn
+        for row in rows
+    ]
 
 
 def _verdict(metric: str, found: Interval) -> str:

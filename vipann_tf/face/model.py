@@ -209,6 +209,12 @@ class Model:
 
         return scan(self, recordings, out, **{**self._serving, **options})
 
+    def timeline(self, recording: StrPath, out: StrPath, *, window_s: float, **options: Any) -> int:
+        """Draw what it hears in one recording; see `vipann_tf.timeline`."""
+        from vipann_tf.face.timeline import timeline
+
+        return timeline(self, recording, out, window_s=window_s, **{**self._serving, **options})
+
     def evaluate(
         self, data: StrPath, out: StrPath | None = None, **options: Any
     ) -> Mapping[str, Any]:

@@ -23,7 +23,9 @@ from vipann_tf.files.paths import StrPath
 from vipann_tf.scans.activity import UNKNOWN_QUANTILE, Activity, measure_activity
 from vipann_tf.scans.clips import CLIPS, LIST_FILE
 from vipann_tf.scans.finished import read_recordings, read_state, row_times_s
+from vipann_tf.scans.listening import recordings_to_hear
 from vipann_tf.scans.maps import date_of, hours, periods, rate_map, share_map, short_names
+from vipann_tf.scans.presence_map import read_presence_map
 from vipann_tf.scans.summary import NOTICES_FILE
 from vipann_tf.scans.unknown import epistemic_limit
 
@@ -73,6 +75,8 @@ def write_page(
     state = read_state(scan)
     limit, source = epistemic_limit(state["settings"], unknown_above)
     activity = measure_activity(scan, limit, source)
+    rows = read_recordings(scan).select(["recording", "windows"]).to_pylist()
+    hear = recordings_to_hear(scan, rows, os.path.dirname(os.path.abspath(out)))
     recordings = _recordings(scan)
     environment = page_environment("vipann_tf.scans")
     environment.filters.update(percent=percent, hours=hours, many=lambda count: f"{count:,}")
@@ -84,6 +88,9 @@ def write_page(
         recordings=recordings,
         notices=_notices(scan),
         clips=_clips(scan, out),
+        hear=[(x, _link(x.page, out) if x.is_drawn else "") for x in hear[:MAP_ROWS]],
+        heard=len(hear),
+        presence=read_presence_map(scan, MAP_ROWS),
         rows=MAP_ROWS,
         **_maps(activity),
     )

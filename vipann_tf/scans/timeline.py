@@ -14,14 +14,16 @@ from vipann_tf.audio.errors import DecodeError
 from vipann_tf.errors import UserError
 from vipann_tf.files import storage
 from vipann_tf.files.paths import StrPath
-from vipann_tf.saved_model.timeline import BAND, Window
+from vipann_tf.notices import Notice
+from vipann_tf.saved_model.timeline import BAND, Listener, Window
 from vipann_tf.scans import store
+from vipann_tf.scans.clock import Clock
 from vipann_tf.scans.finished import list_rows, read_batches, read_recordings, read_state
 from vipann_tf.scans.recordings import Recording, opened
 from vipann_tf.timelines.file import TimelineFile, check_place
 from vipann_tf.timelines.picture import Heard
 
-__all__ = ["write_timeline"]
+__all__ = ["heard_by", "write_timeline"]
 
 # Recordings that an error names.
 _NAMED = 3
@@ -61,6 +63,40 @@ def write_timeline(scan: StrPath, recording: StrPath, out: StrPath) -> int:
         raise UserError(
             f"{path}: {error}; the picture needs the sound as it was scanned"
         ) from error
+
+
+def heard_by(
+    listener: Listener,
+    labels: Sequence[str],
+    path: str,
+    seconds: float,
+    thresholds: NDArray[np.float32],
+) -> tuple[Heard, list[Notice]]:
+    """Return what a picture of a recording needs to know, and how its clock was guessed.
+
+    Args:
+      listener: Who answers for its windows.
+      labels: Label names in the order of the outputs.
+      path: The recording.
+      seconds: Its length.
+      thresholds: Least probability of a detection of each label, float32 [labels].
+    """
+    started, notices = Clock().start_of(path)
+    begin, zone = (None, None) if started is None else started.shown
+    heard = Heard(
+        path=path,
+        seconds=seconds,
+        window_s=listener.window_s,
+        hop_s=listener.hop_s,
+        labels=labels,
+        thresholds=thresholds,
+        channel=listener.channel,
+        time_expansion=listener.time_expansion,
+        begin=begin,
+        zone=zone,
+    )
+    # That no time of day is known, the picture says.
+    return heard, [notice for notice in notices if notice.kind != "no-time"]
 
 
 def _find(scan: str, recordings: Sequence[Sequence[Any]], wanted: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vipann_tf.study.directory import StudyDirectory
-from vipann_tf.study.grid import Cell, transfer_recipe
-from vipann_tf.study.jobs import Job, OnProgress, PrepareJob, UpstreamJob, clips_of
+from vipann_tf.study.grid import transfer_recipe
+from vipann_tf.study.jobs import Job, OfCell, OnProgress, PrepareJob, UpstreamJob, clips_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -54,32 +54,16 @@ class FeaturesJob(Job):
 
 
 @dataclass(frozen=True)
-class ActiveJob(Job):
+class ActiveJob(OfCell):
     """Find the learning curve of each acquisition for a cell."""
-
-    stage = "cell"
-    noun = "cell"
-    is_shared = False
-
-    cell: Cell
-
-    @property
-    def name(self) -> str:
-        return self.cell.name
 
     def needs(self, study: StudyDirectory) -> list[Job]:
         data = study.recipe.downstream[self.cell.downstream].data
         features = FeaturesJob(data, self.cell.upstream)
         return [*features.needs(study), features]
 
-    def is_finished(self, study: StudyDirectory) -> bool:
-        return study.is_finished(self.cell)
-
     def is_begun(self, study: StudyDirectory) -> bool:
         return study.cell(self.cell).is_dir()
-
-    def cost_key(self, study: StudyDirectory) -> str:
-        return f"{self.cell.strategy}-{self.cell.mode}"
 
     def clips_processed(self, study: StudyDirectory) -> float | None:
         training = transfer_recipe(study.recipe, self.cell).training

@@ -147,11 +147,12 @@ def _difference_table(arms: Sequence[ActiveArm], metrics: tuple[str, str], suffi
     names = [METRICS[metric][0] for metric in metrics]
     table = Table(
         f"active_differences{suffix}",
-        f"Active learning: less {REFERENCE}",
+        "Active learning: differences",
         f"Each acquisition less {REFERENCE} in the same cells, which start from the same clips; "
         "the mean of all trainings after the first, and the last one. Better and worse only where "
         "the interval excludes 0; each is a separate test. " + _NOTE,
         [*_HEADINGS, *(f"{name}, {where}" for where in ("mean", "last") for name in names)],
+        reference=REFERENCE,
     )
     for arm in arms:
         for acquisition in arm.scores:

@@ -22,7 +22,7 @@ from vipann_tf.training.run import unfinished
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["CellJob", "Job", "OnProgress", "PrepareJob", "UpstreamJob"]
+__all__ = ["CellJob", "Job", "OfCell", "OnProgress", "PrepareJob", "UpstreamJob"]
 
 # Called with the amount done, the total, and a description.
 OnProgress = Callable[[int, int, str], None]
@@ -175,8 +175,12 @@ class UpstreamJob(Job):
 
 
 @dataclass(frozen=True)
-class CellJob(Job):
-    """Transfer a network for a cell, and evaluate the result."""
+class OfCell(Job):
+    """What the jobs of a cell have in common.
+
+    Attributes:
+      cell: The cell.
+    """
 
     stage = "cell"
     noun = "cell"
@@ -188,20 +192,25 @@ class CellJob(Job):
     def name(self) -> str:
         return self.cell.name
 
+    def is_finished(self, study: StudyDirectory) -> bool:
+        return study.is_finished(self.cell)
+
+    def cost_key(self, study: StudyDirectory) -> str:
+        return f"{self.cell.strategy}-{self.cell.mode}"
+
+
+@dataclass(frozen=True)
+class CellJob(OfCell):
+    """Transfer a network for a cell, and evaluate the result."""
+
     def needs(self, study: StudyDirectory) -> list[Job]:
         downstream = study.recipe.downstream[self.cell.downstream]
         data = [PrepareJob(name) for name in (downstream.data, *downstream.ood)]
         made_from = [CellJob(cell) for cell in sources(study.recipe, self.cell)]
         return [*data, UpstreamJob(self.cell.upstream), *made_from]
 
-    def is_finished(self, study: StudyDirectory) -> bool:
-        return study.is_finished(self.cell)
-
     def is_begun(self, study: StudyDirectory) -> bool:
         return unfinished(study.cell(self.cell)) is not None
-
-    def cost_key(self, study: StudyDirectory) -> str:
-        return f"{self.cell.strategy}-{self.cell.mode}"
 
     def clips_processed(self, study: StudyDirectory) -> float | None:
         if sources(study.recipe, self.cell):

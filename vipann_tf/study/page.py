@@ -1,11 +1,15 @@
-"""study.html: the tables and pictures of a study, in one file that works offline."""
+"""study.html: what a study says, its tables and pictures, in one file that works offline."""
 
 from collections.abc import Sequence
+
+from matplotlib.figure import Figure
 
 from vipann_tf.evaluation.page_templates import page_environment
 from vipann_tf.evaluation.svg import themed_svg
 from vipann_tf.study.figures import Picture
+from vipann_tf.study.page_tables import page_table
 from vipann_tf.study.table import Table
+from vipann_tf.study.verdicts import number_of_tests, verdicts
 
 __all__ = ["render_page"]
 
@@ -29,13 +33,23 @@ def render_page(
       wanted: Number of all cells.
       hardware: Hardware on which it ran.
     """
+    shown = [page_table(table) for table in tables]
     environment = page_environment("vipann_tf.study")
     return environment.get_template("study.html").render(
         title=title,
-        tables=tables,
-        pictures=pictures,
-        charts={x.name: themed_svg(x.figure, x.name, f"{x.title}. {x.note}") for x in pictures},
+        verdicts=verdicts(shown),
+        tests=number_of_tests(shown),
+        tables=shown,
+        pictures=[
+            (x, themed_svg(x.figure, x.name, f"{x.title}. {x.note}"), round(_width_px(x.figure)))
+            for x in pictures
+        ],
         finished=finished,
         wanted=wanted,
         hardware=hardware,
     )
+
+
+def _width_px(figure: Figure) -> float:
+    """Return the width at which the texts of a figure have their size in points."""
+    return figure.get_figwidth() * 96

@@ -52,6 +52,7 @@ class Table:
       note: Explanation of the numbers.
       headings: Headings of the columns.
       rows: Rows of cells, each a text or a number.
+      reference: What the rows are compared with, if that is not in a column.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Table:
     note: str
     headings: list[str]
     rows: list[list[str | Number]] = field(default_factory=list)
+    reference: str = ""
 
     def csv(self) -> str:
         """Return the table as CSV.

@@ -9,6 +9,7 @@ import io
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 from markupsafe import Markup
@@ -24,7 +25,13 @@ from vipann_tf.files.atomic import write_text
 from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.detections import Detection
 from vipann_tf.timelines.picture import Lane, Picture
-from vipann_tf.timelines.sound import Stretch, fits, stretches, stretches_to_hear
+from vipann_tf.timelines.sound import (
+    Stretch,
+    fits,
+    recording_beside,
+    stretches,
+    stretches_to_hear,
+)
 from vipann_tf.timelines.spectrogram import frequency_ticks
 from vipann_tf.timelines.time_axis import clock_text
 from vipann_tf.timelines.traces import Traces
@@ -52,11 +59,18 @@ def write_page(picture: Picture, sound: Sound, path: StrPath) -> None:
     """
     places = stretches_to_hear(picture)
     heard = stretches(picture.heard.decoder(), sound, places)
-    write_text(Path(path), timeline_page(picture, heard))
+    file = None if fits(picture.heard) else recording_beside(picture.heard, path)
+    write_text(Path(path), timeline_page(picture, heard, file))
 
 
-def timeline_page(picture: Picture, sound: list[Stretch]) -> str:
-    """Return the page of a picture, with its sound."""
+def timeline_page(picture: Picture, sound: list[Stretch], file: str | None = None) -> str:
+    """Return the page of a picture.
+
+    Args:
+      picture: What it shows.
+      sound: The sound that it holds.
+      file: Address of the recording, seen from the page, see `sound.recording_beside`.
+    """
     environment = page_environment("vipann_tf.timelines")
     assert environment.loader is not None  # page_environment gives it
     sources = [
@@ -69,7 +83,7 @@ def timeline_page(picture: Picture, sound: list[Stretch]) -> str:
     rows = sorted(found, key=lambda pair: -pair[1].probability)[:_ROWS]
     in_order = sorted(rows, key=lambda pair: (pair[1].start_s, pair[1].end_s, pair[0]))
     # In a script element, "<" could end it.
-    data = json.dumps(_data(picture, sound), allow_nan=False, separators=(",", ":")).replace(
+    data = json.dumps(_data(picture, sound, file), allow_nan=False, separators=(",", ":")).replace(
         "<", "\\u003c"
     )
     return environment.get_template("timeline.html").render(
@@ -79,6 +93,7 @@ def timeline_page(picture: Picture, sound: list[Stretch]) -> str:
         sound_s=sum(x.end_s - x.begin_s for x in sound),
         length=clock_text(picture.heard.seconds, digits=int(picture.heard.seconds < 600)),
         sound=sound,
+        file=None if file is None else unquote(file),
         detections=len(found),
         joined=len(found) > _MARKS,
         rows=[_row(picture, label, x) for label, x in in_order],
@@ -108,7 +123,7 @@ def _row(picture: Picture, label: str, found: Detection) -> dict[str, Any]:
     }
 
 
-def _data(picture: Picture, sound: list[Stretch]) -> dict[str, Any]:
+def _data(picture: Picture, sound: list[Stretch], file: str | None) -> dict[str, Any]:
     """Return what the page's script reads."""
     heard, traces = picture.heard, picture.traces
     begin_ms = None
@@ -142,6 +157,7 @@ def _data(picture: Picture, sound: list[Stretch]) -> dict[str, Any]:
         "bands": picture.log_mel_db.shape[1],
         "frequencies": frequency_ticks(heard.time_expansion),
         "sounds": [[x.begin_s, x.end_s, x.mime, x.data] for x in sound],
+        "file": file,
         "rate_hz": heard.decoder().sample_rate_hz,
     }
 

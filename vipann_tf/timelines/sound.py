@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from urllib.parse import quote
 
 import numpy as np
 import soundfile
@@ -13,9 +16,18 @@ from numpy.typing import NDArray
 
 from vipann_tf.audio.decoding import Decoder, Sound
 from vipann_tf.audio.errors import DecodeError
+from vipann_tf.files.paths import StrPath
 from vipann_tf.timelines.picture import Heard, Picture
 
-__all__ = ["BUDGET_S", "Stretch", "encode", "fits", "stretches", "stretches_to_hear"]
+__all__ = [
+    "BUDGET_S",
+    "Stretch",
+    "encode",
+    "fits",
+    "recording_beside",
+    "stretches",
+    "stretches_to_hear",
+]
 
 # Sound in a page, in seconds as the model hears it: 8 kB each, and a third more as text.
 BUDGET_S = 180.0
@@ -24,6 +36,8 @@ _AROUND_S, _MOST_S = 1.0, 12.0
 _FULL = 0.97  # of the budget; so little more is not worth a search among all detections
 # MP3 at a constant 64 kbit/s, of libsndfile's range from 320 (0) to 32 (1).
 _BITRATE_KBPS = 64
+# Names of files that browsers play.
+_PLAYABLE = frozenset([".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +60,25 @@ class Stretch:
 def fits(heard: Heard) -> bool:
     """Return whether all of a recording's sound fits into a page."""
     return heard.seconds * heard.time_expansion <= BUDGET_S
+
+
+def recording_beside(heard: Heard, page: StrPath) -> str | None:
+    """Return the address of a recording, relative to a page, if browsers can play the file.
+
+    Files of other kinds, what is on a server and what the model heard slowed down are not for them.
+
+    Args:
+      heard: The recording.
+      page: File of the page.
+    """
+    suffix = os.path.splitext(heard.path)[1].lower()
+    if suffix not in _PLAYABLE or heard.time_expansion != 1 or not os.path.isfile(heard.path):
+        return None
+    try:
+        path = os.path.relpath(heard.path, os.path.dirname(os.path.abspath(page)))
+    except ValueError:  # on another drive of Windows
+        return None
+    return quote(os.fsencode(PurePath(path).as_posix()))
 
 
 def stretches_to_hear(picture: Picture) -> list[tuple[float, float]]:

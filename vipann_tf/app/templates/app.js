@@ -86,6 +86,12 @@ function sound(found, play) {
 
 const who = () => $("who").value.trim();
 
+// The field of the name is one line once it is filled.
+function named(known) {
+  $("person").hidden = known;
+  $("named").hidden = !known;
+}
+
 function showState(state) {
   if (state.progress) {
     const told = state.progress;
@@ -198,9 +204,17 @@ if ($("label")) {
     event.preventDefault();
     if (!who()) { say("Say who you are; the journal holds who gave each answer.", true); return; }
     localStorage.setItem("who", who());
+    $("name").textContent = who();
+    named(true);
     $("who").blur();
     history.length = 0;
     alone(async () => { showState(await ask(`/api/state?who=${encodeURIComponent(who())}`)); await nextClip(); });
+  });
+  $("rename").addEventListener("click", () => {
+    named(false);
+    showClip({ clip: null });
+    say("");
+    $("who").select();
   });
   $("label").addEventListener("click", event => {
     const button = event.target.closest("button[data-key]");

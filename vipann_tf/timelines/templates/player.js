@@ -26,44 +26,75 @@ function choose(begin, end) {
   place();
 }
 
-/* Sound: the stretches that the page holds, one behind the other. */
-const audio = new Audio(), addresses = new Map();
-const soundAt = t => data.sounds.findIndex(([begin, end]) => begin <= t && t < end);
+/* Sound: the stretches that the page holds, and where there is none the recording itself, if it is where it was. */
+const audio = new Audio(), addresses = new Map(), FILE = data.sounds.length;
+let file = data.file ? "unknown" : "none"; // or "works"
+const beginOf = number => (number === FILE ? 0 : data.sounds[number][0]);
+function soundAt(t) {
+  if (file === "works") return FILE;
+  const number = data.sounds.findIndex(([begin, end]) => begin <= t && t < end);
+  return number < 0 && file === "unknown" ? FILE : number;
+}
 function load(number) {
   if (number === state.current) return;
+  state.current = number;
+  if (number === FILE) {
+    audio.src = data.file;
+    return;
+  }
   const [, , mime, text] = data.sounds[number];
   if (!addresses.has(number))
     addresses.set(number, URL.createObjectURL(new Blob([bytes(text)], { type: mime })));
-  state.current = number;
   audio.src = addresses.get(number);
 }
 function seek(t) {
   state.now = clamp(t, 0, seconds);
   const number = soundAt(state.now);
-  if (number >= 0) {
+  if (number === FILE && !state.playing && number !== state.current) audio.pause(); // no file is asked for before it is played
+  else if (number >= 0) {
     load(number);
-    audio.currentTime = (state.now - data.sounds[number][0]) * data.expansion;
+    audio.currentTime = (state.now - beginOf(number)) * data.expansion;
     if (state.playing) audio.play().catch(failed);
   } else if (state.playing) stop();
   reveal(state.now);
 }
 function failed(error) {
-  if (error.name === "AbortError") return; // the next sound was asked for
+  // The next sound was asked for, or `onerror` tells.
+  if (["AbortError", "NotSupportedError"].includes(error.name)) return;
   stop();
   told(`The sound can't be played: ${error.message}`);
 }
+function noFile(why) {
+  file = "none";
+  state.current = -1;
+  stop();
+  told(why + (data.sounds.length ? " The green stretches can be heard." : ""));
+}
+audio.onerror = () => {
+  if (state.current === FILE) noFile(`The recording can't be played from ${decodeURIComponent(data.file)}, seen from this page.`);
+  else if (state.current >= 0) {
+    stop();
+    told("The sound can't be played: your browser does not know its kind.");
+  }
+};
+audio.onloadedmetadata = () => {
+  if (state.current !== FILE) return;
+  if (Math.abs(audio.duration - seconds) > 1 + 0.01 * seconds)
+    noFile(`${decodeURIComponent(data.file)} lasts ${since(audio.duration, 1)} for your browser, and ${since(seconds, 1)} was heard, so it is not played.`);
+  else file = "works";
+};
 function play() {
-  if (!data.sounds.length) return;
+  if (!data.sounds.length && file === "none") return;
   let number = soundAt(state.now);
+  state.playing = true;
   if (number < 0) {
     number = Math.max(data.sounds.findIndex(([begin]) => begin >= state.now), 0);
-    if (data.sounds.length > 1 || data.sounds[0][0] > 0)
+    if (state.now < seconds) // at its end a recording begins anew
       told(`There is no sound of ${since(state.now, 0)} in this page; it goes on at ${since(data.sounds[number][0], 0)}.`);
     seek(data.sounds[number][0]);
   } else if (number !== state.current) seek(state.now);
-  state.playing = true;
+  else audio.play().catch(failed);
   $("play").textContent = "Pause";
-  audio.play().catch(failed);
   requestAnimationFrame(follow);
 }
 function stop() {
@@ -75,7 +106,7 @@ function stop() {
 function follow() {
   if (!state.playing) return;
   if (!audio.seeking && audio.readyState > 1) {
-    state.now = Math.min(data.sounds[state.current][0] + audio.currentTime / data.expansion, seconds);
+    state.now = Math.min(beginOf(state.current) + audio.currentTime / data.expansion, seconds);
     reveal(state.now);
   }
   requestAnimationFrame(follow);
@@ -110,7 +141,7 @@ async function cut() {
   const overlap = ([begin, end]) => Math.min(end, to) - Math.max(begin, from);
   const best = data.sounds.reduce((a, b) => (overlap(b) > overlap(a) ? b : a));
   if (overlap(best) <= 0) {
-    told("There is no sound of this stretch in the page.");
+    told("There is no sound of this stretch in the page; the green ones can be saved.");
     return null;
   }
   const [begin, end, , text] = best;
