@@ -69,7 +69,7 @@ function sketch(description, xTitle, curves) {
     made.textContent = text;
     return made;
   };
-  const drawn = svg("svg", { class: "sketch", viewBox: "-9 -4 113 118", role: "img", "aria-label": description });
+  const drawn = svg("svg", { class: "sketch", viewBox: "-17 -4 123 118", role: "img", "aria-label": description });
   drawn.append(svg("rect", { width: 100, height: 100, fill: "none", stroke: "var(--grid)" }));
   for (const { points, dots, dash = "", colour } of curves) {
     if (dots) {
