@@ -1,6 +1,7 @@
 """The report in a real headless Chromium, at the widths of a desk and of a telephone."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -188,6 +189,25 @@ def test_charts_follow_the_scheme_and_print_shows_drawings(pages):
     assert browser.evaluate(count % "figure svg.chart") == 5
     assert browser.evaluate(count % ".plot") == 0
     browser.call("Emulation.setEmulatedMedia", media="")
+    quiet(browser)
+
+
+def test_a_chart_says_its_values_where_one_points(pages):
+    browser = show(pages, "multiclass")
+    place = "document.querySelector('figure[data-chart=reliability] .plot')"
+    browser.evaluate(f"{place}.scrollIntoView({{block: 'center'}})")
+    x, y = browser.evaluate(
+        f"(r => [r.left + r.width / 2, r.top + r.height / 2])("
+        f"[...{place}.querySelectorAll('.bars path')].at(-1).getBoundingClientRect())"
+    )
+    said = ""
+    for step in range(40):  # the first movements of a mouse enter the chart
+        browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + step % 2, y=y)
+        said = browser.evaluate(f"{place}.querySelector('.hoverlayer').textContent")
+        if said:
+            break
+        time.sleep(0.05)
+    assert "answers" in said and "mean confidence" in said
     quiet(browser)
 
 

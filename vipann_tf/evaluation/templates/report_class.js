@@ -110,7 +110,7 @@ function thresholdFigure(found) {
   const steps = values => at.flatMap((x, i) => values[i] === null ? [] : i ? [[x - 0.01, values[i]], [x, values[i]]] : [[x, values[i]]]);
   const curves = [
     { name: "precision", values: precision, colour: "var(--right)", dash: "solid", drawn: "" },
-    { name: "recall", values: recall, colour: "var(--outside-2)", dash: "dash", drawn: "4 2" },
+    { name: "recall", values: recall, colour: "var(--outside-2)", dash: "dash", drawn: "7 4" },
   ];
   const traces = curves.map(({ name, values, colour, dash }) => ({
     type: "scatter", mode: "lines", x: at, y: values, name, hovertemplate: "%{y:.0%}",
@@ -123,7 +123,7 @@ function thresholdFigure(found) {
     [[detected, "var(--right)"], [all, "var(--outside-2)"]].forEach(([of, color]) => {
       if (!of) return;
       shapes.push({ type: "line", x0: 0, x1: 1, y0: hits / of, y1: hits / of, line: { color, dash: "dot", width: 1.4 } });
-      sketched.push({ points: [[0, hits / of], [1, hits / of]], colour: color, dash: "1 2" });
+      sketched.push({ points: [[0, hits / of], [1, hits / of]], colour: color, dash: "2 3" });
     });
   }
   if (found.chosen) {
@@ -163,7 +163,7 @@ function reliabilityFigure(found) {
   const few = found.bins.filter(bin => bin[2] < 5).length;
   return chartFigure(
     sketch("Share of clips that have the label, against the mean probability.", "mean probability",
-      [{ points: [[0, 0], [1, 1]], colour: "var(--muted)", dash: "3 3" }, { points, dots: true, colour: "var(--right)" }]),
+      [{ points: [[0, 0], [1, 1]], colour: "var(--muted)", dash: "6 4" }, { points, dots: true, colour: "var(--right)" }]),
     { data: traces, layout },
     `Dots on the dashed line are calibrated; larger ones hold more clips.`
       + (few ? ` ${few} of ${found.bins.length} dots hold fewer than 5 clips and say little.` : ""),
