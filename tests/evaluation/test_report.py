@@ -14,6 +14,7 @@ import pytest
 
 from tests.helpers.evaluation_examples import LABELS, example_results
 from vipann_tf.errors import UserError
+from vipann_tf.evaluation.evaluate import evaluate
 from vipann_tf.evaluation.plotly_bundle import plotly_bundle
 from vipann_tf.evaluation.report import render_report, write_report
 from vipann_tf.evaluation.results import Answers
@@ -190,3 +191,8 @@ def test_summaries_of_other_results_are_refused(example):
     results, summary, _ = example
     with pytest.raises(UserError, match="the summary has 39 clips and 5 labels, the results"):
         render_report(results, {**summary, "clips": 39})
+
+
+def test_an_unknown_extent_is_refused_before_anything_is_done():
+    with pytest.raises(UserError, match="extent of a report is 'tiny'; it must be one of full, sm"):
+        evaluate("no model", "no data", "no results", report="tiny")

@@ -18,7 +18,7 @@ from vipann_tf.evaluation.inference import Predictions
 from vipann_tf.evaluation.model_under_test import BATCH, ModelUnderTest
 from vipann_tf.evaluation.plots import reliability_diagram
 from vipann_tf.evaluation.prediction_sets import from_metadata
-from vipann_tf.evaluation.report import Extent, write_report
+from vipann_tf.evaluation.report import Extent, check_extent, write_report
 from vipann_tf.evaluation.result_files import METRICS_JSON, PREDICTIONS_CSV
 from vipann_tf.evaluation.results import Answers, Results, write_clip_csv
 from vipann_tf.evaluation.splits import evaluation_splits, unfamiliar_splits
@@ -73,6 +73,7 @@ def evaluate(
     Raises:
       UserError: Model and data do not match, or a name is wrong.
     """
+    check_extent(report)
     tested = ModelUnderTest.open(model, num_draws=num_draws, seed=seed)
     dataset = tested.check(data)
     splits = dataset.check_splits([split] if split else evaluation_splits(tested.info, dataset))

@@ -6,7 +6,7 @@ classes, a page for each, a table of clips, and charts of the figures if Plotly 
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from markupsafe import Markup
@@ -35,7 +35,7 @@ from vipann_tf.evaluation.verdict import verdicts
 from vipann_tf.files.paths import StrPath
 from vipann_tf.uncertainty.calibration import label_reliability, reliability
 
-__all__ = ["Extent", "render_report", "write_report"]
+__all__ = ["Extent", "check_extent", "render_report", "write_report"]
 
 # "small" leaves out what makes a file large: Plotly, and sounds of the pages of classes.
 Extent = Literal["full", "small"]
@@ -91,8 +91,9 @@ def render_report(
       extent: "small" leaves out Plotly.
 
     Raises:
-      UserError: If the summary belongs to another evaluation.
+      UserError: If the summary belongs to another evaluation, or the extent is none.
     """
+    check_extent(extent)
     if summary["clips"] != len(results.truth) or summary["labels"] != list(results.labels):
         raise UserError(
             f"the summary has {summary['clips']} clips and {len(summary['labels'])} labels, the "
@@ -136,6 +137,13 @@ def render_report(
         plotly=plotly,
         data=data_block(data),
     )
+
+
+def check_extent(extent: str) -> None:
+    """Raise a `UserError` if it is no extent of a report."""
+    if extent not in get_args(Extent):
+        known = ", ".join(get_args(Extent))
+        raise UserError(f"the extent of a report is {extent!r}; it must be one of {known}")
 
 
 def _charts(results: Results) -> dict[str, Markup]:

@@ -210,8 +210,8 @@ function drawClassPage(label) {
       ...(count > 1 ? [step((label + count - 1) % count, "Previous"), step((label + 1) % count, "Next")] : [])),
     element("h1", { textContent: data.labels[label], tabIndex: -1 }),
     element("p", { className: "quiet numbers", textContent: found.numbers }),
-    section("Its clips", ...sounding, ...(clips.length ? clips : [element("p", { textContent: "No clip has it or was taken for it." })])),
     section("At which threshold?", element("div", { className: "pair" }, thresholdFigure(found), reliabilityFigure(found))),
+    section("Its clips", ...sounding, ...(clips.length ? clips : [element("p", { textContent: "No clip has it or was taken for it." })])),
     section("What it is confused with", element("div", { className: "pair" },
       confusions("Its clips, if answered wrongly, were answered as", found.answered_as),
       confusions("Clips that were wrongly answered as it have", found.mistaken))));
