@@ -105,8 +105,8 @@ def auroc_difference_interval(
 
     Returns:
       First less second, lower and upper end in [-1, 1]. All are None without a positive or without
-      a negative clip. There are no ends with one of either, or if no clip is ranked differently
-      by the two scores: such clips do not say how other clips would differ.
+      a negative clip. There are no ends with one of either, or if the scores differ by the same
+      for every clip, as where both rank all alike: that does not say how other clips differ.
     """
     positive = np.asarray(positive, bool)
     counts = int(positive.sum()), int((~positive).sum())
