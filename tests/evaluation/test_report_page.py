@@ -85,8 +85,9 @@ def pages(tmp_path_factory):
         shown = [clip for group in clips_to_show(results).values() for clip in group]
         unfamiliar = outside_to_show(results)
         cards[name] = len(shown) + sum(map(len, unfamiliar.values()))  # a clip may be on two
-        heard = dict.fromkeys({*shown, *clips_to_hear(results)} if name != "small" else (), noise)
-        outside = {key: dict.fromkeys(clips, noise) for key, clips in unfamiliar.items()}
+        with_sound = {*shown, *clips_to_hear(results)} if name == "multiclass" else ()
+        heard = dict.fromkeys(with_sound, noise)
+        outside = {key: dict.fromkeys(clips, noise) for key, clips in unfamiliar.items() if heard}
         extent = "small" if name == "small" else "full"
         summary = summarise(results, resamples=10)
         write_report(results, summary, folder / f"{name}.html", heard, outside, extent)
@@ -134,7 +135,6 @@ def check_fit(seen, width):
         ("multiclass", 1280, "light"),
         ("multiclass", 400, "dark"),
         ("multilabel", 400, "light"),
-        ("multilabel", 1280, "dark"),
         ("small", 400, "light"),
     ],
 )
@@ -143,7 +143,7 @@ def test_every_figure_is_visible_and_nothing_is_reported(pages, name, width, sch
     seen = browser.evaluate(BOXES)
     check_fit(seen, width)
     assert len(seen["figures"]) == 5 and len(seen["minis"]) == 5
-    if name != "small":
+    if name == "multiclass":
         durations = browser.evaluate(DURATIONS)
         assert len(seen["pictures"]) == len(durations) == pages[2][name] >= 10
         np.testing.assert_allclose(durations, 2.0, atol=0.1)
@@ -152,11 +152,10 @@ def test_every_figure_is_visible_and_nothing_is_reported(pages, name, width, sch
     right = "rgb(47, 111, 187)" if scheme == "light" else "rgb(74, 136, 216)"
     assert right in seen["colours"]
     quiet(browser)
-    picture = pages[1] / "page.png"
-    browser.screenshot(picture)
-    pixels = imread(picture)[..., :3]
+    browser.screenshot(pages[1] / "page.png")
+    pixels = imread(pages[1] / "page.png")[..., :3]
     assert pixels.shape[1] == width
-    assert len(np.unique(pixels[::5, ::5].reshape(-1, 3), axis=0)) > 20  # not a blank page
+    assert len(np.unique(pixels[::5, ::5].reshape(-1, 3), axis=0)) > 20  # not blank
 
 
 def test_verdict_numbers_and_a_picture_are_on_the_first_screen(pages):
@@ -227,6 +226,7 @@ def test_a_class_is_opened_and_left_by_keys(pages, name, width):
     assert browser.evaluate("document.getElementById('report').hidden")
     if name != "small":
         browser.wait("document.querySelectorAll('#class-page .plot .main-svg').length >= 4")
+    if name == "multiclass":
         assert browser.evaluate(DURATIONS)
     seen = browser.evaluate(BOXES)
     check_fit(seen, width)

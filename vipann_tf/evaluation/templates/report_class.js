@@ -1,4 +1,4 @@
-// The page of one class: its clips, thresholds, reliability and confusions.
+// The page of one class, which readers know as label: its clips, thresholds, reliability and confusions.
 
 let classCharts = [];  // figures of the page that is shown, with their charts
 
@@ -48,14 +48,14 @@ function shares({ hits, detected, positives }) {
 function thresholdWords(found) {
   const parts = [];
   if (found.answered) {
-    parts.push(`The model answers with the most probable class and needs no threshold: ${shares(found.answered)}; `
-      + "dotted lines. The curves show this class against the rest, if each probability from a threshold on counted.");
+    parts.push(`The model answers with the most probable label and needs no threshold: ${shares(found.answered)}; `
+      + "dotted lines. The curves show the label against the rest: what it would reach if it were answered wherever its probability is at least the threshold.");
   }
   if (found.chosen) {
     parts.push(`The model's threshold for detections is ${number(found.threshold)} (${data.wanted}). Here it gives `
       + `${shares(found.chosen)}; the upright line.`);
   } else if (!found.answered) {
-    parts.push(data.wanted ? "No threshold was found for this class when the model was calibrated."
+    parts.push(data.wanted ? "No threshold was found for this label when the model was calibrated."
       : "The model has no thresholds; vipann-tf calibrate --precision chooses them.");
   }
   return parts.join(" ");
@@ -205,7 +205,7 @@ function drawClassPage(label) {
     ? [element("h3", { textContent: title }), element("div", { className: "clips" }, ...found[kind].map(each => card(label, each)))]
     : []);
   classPage.replaceChildren(
-    element("nav", { "aria-label": "Classes" },
+    element("nav", { "aria-label": "Labels" },
       element("a", { href: "#", textContent: "Back to the report" }),
       ...(count > 1 ? [step((label + count - 1) % count, "Previous"), step((label + 1) % count, "Next")] : [])),
     element("h1", { textContent: data.labels[label], tabIndex: -1 }),
