@@ -13,20 +13,42 @@ from vipann_tf.evaluation.svg import themed_svg
 from vipann_tf.uncertainty import calibration as cal
 
 
-def test_histograms_are_shares_of_their_groups():
-    results = example_results("multiclass")
+def test_few_clips_are_dots_and_many_a_histogram():
+    results = example_results("multiclass", clips=90)
     groups = figures.uncertainty_groups(results, "epistemic")
     assert list(groups) == ["right", "wrong", "other <sounds>"]
-    assert len(groups["right"]) + len(groups["wrong"]) == 40
-    axes = figures.uncertainty_figure(results, "epistemic").axes[0]
-    outlines = [patch for patch in axes.patches if not patch.get_fill()]
-    assert len(outlines) == 3
-    for outline, group in zip(outlines, groups.values(), strict=True):
-        values, edges, _ = outline.get_data()
-        np.testing.assert_allclose(values, np.histogram(group, edges)[0] / len(group))
-        np.testing.assert_allclose(values.sum(), 1.0)  # nothing falls outside the picture
-    legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert legend[2] == "other <sounds> (25)"
+    assert len(groups["right"]) >= figures.DOTS > max(len(groups["wrong"]), 25)
+    many, few, outside = figures.uncertainty_figure(results, "epistemic").axes
+    outline = next(patch for patch in many.patches if not patch.get_fill())
+    values, edges, _ = outline.get_data()
+    np.testing.assert_allclose(
+        values, np.histogram(groups["right"], edges)[0] / len(groups["right"])
+    )
+    np.testing.assert_allclose(values.sum(), 1.0)  # nothing falls outside the picture
+    for axes, name in ((few, "wrong"), (outside, "other <sounds>")):
+        x, y = axes.collections[0].get_offsets().T
+        np.testing.assert_array_equal(x, groups[name])
+        assert axes.get_ylim()[0] < y.min() and y.max() < axes.get_ylim()[1]
+        assert axes.get_title(loc="left") == f"{name} ({len(x)})"
+        median = axes.collections[1].get_segments()[0][0, 0]
+        np.testing.assert_allclose(median, np.median(groups[name]))
+
+
+@pytest.mark.parametrize("values", [np.zeros(49), np.linspace(0, 2, 49), np.repeat([0.3, 2], 20)])
+def test_no_dot_hides_another(values):
+    places = figures.dot_offsets(values, 2.0)
+    np.testing.assert_array_equal(places, figures.dot_offsets(values, 2.0))
+    assert np.abs(places).max() <= 1
+    columns = (values / 2.0 * 60).astype(int)
+    assert len({*zip(columns, places, strict=True)}) == len(values)
+
+
+def test_names_of_groups_are_no_formulas():
+    results = example_results("multiclass")
+    answers = next(iter(results.outside.values()))
+    results = example_results("multiclass", outside={"a $b$ $\\frac$": answers})
+    svg = themed_svg(figures.uncertainty_figure(results, "total"), "a", "a picture")
+    assert "a $b$ $\\frac$ (25)" in svg
 
 
 def test_groups_without_clips_are_left_out():

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from vipann_tf.evaluation.class_pages import clips_to_hear
 from vipann_tf.evaluation.clip_cards import clips_to_show, outside_to_show
 from vipann_tf.evaluation.inference import Predictions
 from vipann_tf.evaluation.model_under_test import BATCH, ModelUnderTest
 from vipann_tf.evaluation.plots import reliability_diagram
 from vipann_tf.evaluation.prediction_sets import from_metadata
-from vipann_tf.evaluation.report import write_report
+from vipann_tf.evaluation.report import Extent, check_extent, write_report
 from vipann_tf.evaluation.result_files import METRICS_JSON, PREDICTIONS_CSV
 from vipann_tf.evaluation.results import Answers, Results, write_clip_csv
 from vipann_tf.evaluation.splits import evaluation_splits, unfamiliar_splits
@@ -47,6 +48,7 @@ def evaluate(
     ood: Sequence[StrPath] = (),
     command: str = "",
     overwrite: bool = False,
+    report: Extent = "full",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict:
     """Score a model and write a results directory.
@@ -61,6 +63,8 @@ def evaluate(
       ood: Dataset directories of sounds that the model was not made for, of any labels.
       command: The command that the report names as its origin.
       overwrite: Whether to replace earlier results.
+      report: "small" leaves out of the report what makes it large: interactive figures, and the
+        sounds of pages of classes. For many evaluations, of which few are read.
       on_progress: Called with the number of clips answered and their total.
 
     Returns:
@@ -69,6 +73,7 @@ def evaluate(
     Raises:
       UserError: Model and data do not match, or a name is wrong.
     """
+    check_extent(report)
     tested = ModelUnderTest.open(model, num_draws=num_draws, seed=seed)
     dataset = tested.check(data)
     splits = dataset.check_splits([split] if split else evaluation_splits(tested.info, dataset))
@@ -97,13 +102,16 @@ def evaluate(
             standard_error=predictions[""].standard_error,
             sets=from_metadata(conformal) if conformal is not None else None,
             calibrated_on=tuple(tested.info.calibration.fitted_on),
+            thresholds=tested.info.calibration.detection,
         )
         summary = summarise(results)
         shown = {name for group in clips_to_show(results).values() for name in group}
+        if report == "full":
+            shown.update(clips_to_hear(results))
         heard = {
             name: _waveforms(*outside[name], ids) for name, ids in outside_to_show(results).items()
         }
-        _write(results, summary, Path(stage), _waveforms(data, splits, shown), heard)
+        _write(results, summary, Path(stage), _waveforms(data, splits, shown), heard, report)
     return summary
 
 
@@ -133,6 +141,7 @@ def _write(
     folder: Path,
     waveforms: Mapping[str, np.ndarray],
     outside: Mapping[str, Mapping[str, np.ndarray]],
+    report: Extent,
 ) -> None:
     text = json.dumps(summary, indent=2, ensure_ascii=False)
     (folder / METRICS_JSON).write_text(text + "\n", encoding="utf-8")
@@ -142,7 +151,7 @@ def _write(
         folder / "reliability.png",
         title=f"{results.dataset} {results.split}",
     )
-    write_report(results, summary, folder / "report.html", waveforms, outside)
+    write_report(results, summary, folder / "report.html", waveforms, outside, report)
 
 
 def describe(info: ModelInfo) -> dict[str, str]:

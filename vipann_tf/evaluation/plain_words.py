@@ -7,7 +7,7 @@ from vipann_tf.evaluation.calibration_words import calibration_words
 from vipann_tf.evaluation.plain_numbers import interval_text, percent
 from vipann_tf.uncertainty.metrics import COMMON
 
-__all__ = ["best_kind", "error_warning", "in_short", "noticed", "unfamiliar_sounds"]
+__all__ = ["best_kind", "error_warning", "in_short", "noticed", "unfamiliar_sounds", "warns"]
 
 # AUROCs at which the wording changes: 0.8 orders four pairs of five; below 0.65, two of three, a
 # warning is hardly useful.
@@ -90,17 +90,21 @@ def error_warning(summary: Mapping) -> str:
     if auroc["value"] is None:
         which = "right" if summary["selective"]["error_rate"] == 0 else "wrong"
         return f"All its answers are {which}: whether doubt warns of errors cannot be measured."
-    value = auroc["value"]
-    if value >= _GOOD_AUROC:
-        verdict = "its doubt is a good warning of errors"
-    elif value >= _POOR_AUROC:
-        verdict = "its doubt is some warning of errors"
-    else:
-        verdict = "its doubt is hardly a warning of errors"
+    verdict = {"good": "a good", "some": "some", "hardly": "hardly a"}[warns(auroc)]
     return (
-        f"It is less sure of the wrong answer in {_of_100(value)} of 100 pairs of a wrong and a "
-        f"right answer{_between(auroc)}; 50 would be chance: {verdict}."
+        f"It is less sure of the wrong answer in {_of_100(auroc['value'])} of 100 pairs of a wrong "
+        f"and a right answer{_between(auroc)}; 50 would be chance: its doubt is {verdict} warning "
+        "of errors."
     )
+
+
+def warns(auroc: Mapping) -> Literal["good", "some", "hardly", "unknown"]:
+    """Return whether an uncertainty with this AUROC for errors warns of them."""
+    if auroc["value"] is None:
+        return "unknown"
+    if auroc["value"] >= _GOOD_AUROC:
+        return "good"
+    return "some" if auroc["value"] >= _POOR_AUROC else "hardly"
 
 
 def _retained(summary: dict) -> list[str]:

@@ -35,6 +35,7 @@ PALETTE = {
 }
 INK, MUTED, GRID = PALETTE["ink"], PALETTE["muted"], PALETTE["grid"]
 BLUE, RED = PALETTE["right"], PALETTE["wrong"]
+FEW_ANSWERS = 1000  # below it, a reliability diagram has the number of answers in each bin
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
 
 
@@ -54,7 +55,8 @@ def reliability_figure(stats: Reliability, title: str = "") -> Figure:
     """Return the reliability diagram with the histogram of confidences below.
 
     A blue bar is the share of a bin's answers that were true, the hatched part its gap to their
-    mean confidence. Whiskers are 95 % Wilson intervals: a gap inside them may be chance.
+    mean confidence. Whiskers are 95 % Wilson intervals: a gap inside them may be chance. Where
+    there are few answers, each bin has their number.
     """
     figure = new_figure(height=6.2)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.4, 1])
@@ -118,6 +120,19 @@ def reliability_figure(stats: Reliability, title: str = "") -> Figure:
     lower.bar(left + width / 2, stats.count, width * 0.92, color=MUTED, zorder=2)
     lower.set(xlabel="confidence (predicted probability)", ylabel="answers")
     lower.xaxis.set_major_formatter(PERCENT)
+    if stats.count.sum() < FEW_ANSWERS:
+        for place, count in zip(middle, stats.count[seen], strict=True):
+            lower.annotate(
+                f"{count}",
+                (place, count),
+                xytext=(0, 1.5),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=10,
+                color=INK,
+            )
+        lower.margins(y=0.3)
     lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     if seen.any() and stats.count.max() > 100 * np.median(stats.count[seen]):
         lower.set_yscale("symlog", linthresh=1)  # micro multilabel: nearly all pairs near 0

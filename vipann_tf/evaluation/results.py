@@ -9,6 +9,7 @@ import numpy as np
 
 from vipann_tf.errors import UserError
 from vipann_tf.files.paths import StrPath
+from vipann_tf.saved_model.stored_calibration import DetectionThresholds
 from vipann_tf.uncertainty.arrays import checked, checked_probs
 from vipann_tf.uncertainty.conformal import MulticlassConformal, MultilabelConformal
 from vipann_tf.uncertainty.ood import ood_scores
@@ -116,6 +117,7 @@ class Results:
     standard_error: np.ndarray | None = None  # [clips, labels] over draws, of the probabilities
     sets: MulticlassConformal | MultilabelConformal | None = None  # the model's prediction sets
     calibrated_on: tuple[str, ...] = ()  # "<dataset>/<split>" of temperature and sets
+    thresholds: DetectionThresholds | None = None  # the model's, of detections
 
     def __post_init__(self) -> None:
         checked(self.answers.probs, self.truth, self.task)
@@ -125,6 +127,11 @@ class Results:
                     f"{name} has probabilities of {answers.probs.shape[1]} labels; the results "
                     f"name {len(self.labels)}"
                 )
+        if self.thresholds is not None and len(self.thresholds.thresholds) != len(self.labels):
+            raise UserError(
+                f"there are {len(self.thresholds.thresholds)} thresholds; the results name "
+                f"{len(self.labels)} labels"
+            )
 
     @property
     def kinds(self) -> tuple[str, ...]:

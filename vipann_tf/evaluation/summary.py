@@ -19,9 +19,11 @@ Uncertainties are in nats.
                      verdict with its p-values; `calibration_words.calibration_document`)
     selective        error_rate (top label wrong), and for each uncertainty of the answer
                      (`Answers.answer_uncertainty`): mean_right, mean_wrong, error_auroc (interval),
-                     aurc, e_aurc, retained_accuracy (share -> accuracy)
-    ood              set name -> {"clips", "scores": score -> {"auroc": interval, "aupr_out",
-                     "aupr_in", "fpr_at_95_tpr"}}
+                     error_auroc_less_total (interval of the paired difference; null for total and
+                     for one draw), aurc, e_aurc, retained_accuracy (share -> accuracy)
+    ood              set name -> {"clips", "scores": score -> {"auroc": interval,
+                     "auroc_less_total" (as error_auroc_less_total), "aupr_out", "aupr_in",
+                     "fpr_at_95_tpr"}}
     per_label        a list in label order: label, clips (with it), ece, epistemic (mean over
                      clips), and average_precision, auc (multilabel), each with its _low and _high
                      end, or precision, recall, f1
@@ -42,6 +44,7 @@ from vipann_tf.evaluation.calibration_words import calibration_document
 from vipann_tf.evaluation.intervals import RESAMPLES, metric_intervals
 from vipann_tf.evaluation.prediction_sets import set_statistics
 from vipann_tf.evaluation.results import KINDS, Results
+from vipann_tf.evaluation.told_apart import less_total, unfamiliar_less_total
 from vipann_tf.uncertainty import calibration as cal
 from vipann_tf.uncertainty import selective
 from vipann_tf.uncertainty.arrays import FloatArray
@@ -169,6 +172,7 @@ def _selective(results: Results, weights: np.ndarray) -> dict:
             "mean_right": _number(values[~wrong].mean() if not wrong.all() else None),
             "mean_wrong": _number(values[wrong].mean() if wrong.any() else None),
             "error_auroc": _interval(_error_auroc(auroc, values, results, weights)),
+            "error_auroc_less_total": less_total(results, kind, weights),
             "aurc": selective.area_under_risk_coverage(values, wrong),
             "e_aurc": selective.excess_area_under_risk_coverage(values, wrong),
             "retained_accuracy": {str(share): accuracy for share, accuracy in kept.items()},
@@ -199,7 +203,11 @@ def _ood(results: Results, name: str, resamples: int) -> dict:
         auroc = ood_auroc_interval(
             inside[score], outside[score], resamples=resamples, seed=results.seed
         )
-        scores[score] = {**measured, "auroc": _interval(auroc)}
+        scores[score] = {
+            **measured,
+            "auroc": _interval(auroc),
+            "auroc_less_total": unfamiliar_less_total(results, name, score),
+        }
     return {"clips": len(results.outside[name].clip_ids), "scores": scores}
 
 

@@ -173,6 +173,7 @@ def _evaluate(
         ood=outside,
         command=shlex.join(map(str, command)),
         overwrite=True,
+        report="small",  # a study has hundreds
         on_progress=lambda done, total: on_progress(done, total, "clips evaluated"),
     )
 

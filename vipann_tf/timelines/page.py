@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import hashlib
 import io
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
-from markupsafe import Markup
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.image import imsave
@@ -20,7 +17,7 @@ from numpy.typing import NDArray
 
 import vipann_tf
 from vipann_tf.audio.decoding import Sound
-from vipann_tf.evaluation.page_templates import page_environment
+from vipann_tf.evaluation.page_templates import data_block, page_environment, page_script
 from vipann_tf.files.atomic import write_text
 from vipann_tf.files.paths import StrPath
 from vipann_tf.saved_model.detections import Detection
@@ -72,20 +69,11 @@ def timeline_page(picture: Picture, sound: list[Stretch], file: str | None = Non
       file: Address of the recording, seen from the page, see `sound.recording_beside`.
     """
     environment = page_environment("vipann_tf.timelines")
-    assert environment.loader is not None  # page_environment gives it
-    sources = [
-        environment.loader.get_source(environment, name)[0] for name in ("picture.js", "player.js")
-    ]
-    script = "\n".join(['"use strict";', "(() => {", *sources, "})();"])
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    script = page_script(environment, ("picture.js", "player.js"))
     picture = dataclasses.replace(picture, traces=_bounded(picture))
     found = picture.detections
     rows = sorted(found, key=lambda pair: -pair[1].probability)[:_ROWS]
     in_order = sorted(rows, key=lambda pair: (pair[1].start_s, pair[1].end_s, pair[0]))
-    # In a script element, "<" could end it.
-    data = json.dumps(_data(picture, sound, file), allow_nan=False, separators=(",", ":")).replace(
-        "<", "\\u003c"
-    )
     return environment.get_template("timeline.html").render(
         picture=picture,
         heard=picture.heard,
@@ -98,9 +86,8 @@ def timeline_page(picture: Picture, sound: list[Stretch], file: str | None = Non
         joined=len(found) > _MARKS,
         rows=[_row(picture, label, x) for label, x in in_order],
         version=vipann_tf.__version__,
-        data=Markup(data),
-        script=Markup(script),
-        digest=digest,
+        data=data_block(_data(picture, sound, file)),
+        script=script,
     )
 
 
