@@ -14,7 +14,7 @@ from vipann_tf.evaluation.clip_cards import clips_to_show, outside_to_show
 from vipann_tf.evaluation.report import write_report
 from vipann_tf.evaluation.summary import summarise
 
-BROWSER = find_browser()
+BROWSER, pytestmark = find_browser(), pytest.mark.slow
 if BROWSER is None:
     pytest.skip(f"needs one of {', '.join(BROWSERS)} to look at the page", allow_module_level=True)
 
