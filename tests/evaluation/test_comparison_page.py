@@ -103,6 +103,7 @@ def test_which_way_is_better(metric, ends, verdict):
     assert (middle > 50) == (value > 0) and (low < 50) == ((value if least is None else least) < 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_browser() is None, reason="needs a Chromium to look at the page")
 def test_it_fits_in_a_browser(compared, tmp_path):
     page, _ = compared

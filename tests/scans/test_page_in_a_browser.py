@@ -8,6 +8,7 @@ from tests.helpers.chromium import BROWSERS, Browser, find_browser
 from tests.helpers.written_scans import season, write_scan
 from vipann_tf.scans.page import write_page
 
+pytestmark = pytest.mark.slow
 BROWSER = find_browser()
 if BROWSER is None:
     pytest.skip(f"needs one of {', '.join(BROWSERS)} to look at the page", allow_module_level=True)

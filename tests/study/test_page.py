@@ -111,6 +111,7 @@ def test_few_rows_of_many_values_are_columns():
     assert found == {"a": ["0.100"] * 2, "b": ["0.200"] * 2, "c": ["-"] * 2}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_browser() is None, reason=f"needs one of {', '.join(BROWSERS)}")
 def test_it_fits_in_a_browser(study, active, tmp_path):
     with Browser(find_browser(), tmp_path / "profile") as browser:
