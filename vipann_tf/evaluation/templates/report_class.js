@@ -14,11 +14,12 @@ function media(id) {
   return heard.get(id) ?? [null, null];
 }
 
-function card(label, [row, probability]) {
+// Red where this label was missed or taken wrongly, whatever the clip's most probable label is.
+function card(label, kind, [row, probability]) {
   const id = table.id[row];
   const said = table.answer[row];
   const right = table.truth[row].includes(said);
-  const made = element("article", { className: `clip ${right ? "right" : "wrong"}` });
+  const made = element("article", { className: `clip ${kind === "right" ? "right" : "wrong"}` });
   const [picture, sound] = media(id);
   if (picture) {
     made.append(element("img", { src: picture, alt: `Log-mel spectrogram of ${id}` }));
@@ -199,10 +200,11 @@ function drawClassPage(label) {
   ];
   const ids = groups.flatMap(([kind]) => found[kind].map(([row]) => table.id[row]));
   const sounds = ids.filter(id => media(id)[0]).length;
-  const sounding = sounds && sounds < ids.length
+  const anySound = data.media.length || report.querySelector("audio");
+  const sounding = anySound && sounds < ids.length
     ? [element("p", { className: "quiet", textContent: `The page holds the sound of ${sounds} of these ${ids.length} clips, so that it stays small.` })] : [];
   const clips = groups.flatMap(([kind, title]) => found[kind].length
-    ? [element("h3", { textContent: title }), element("div", { className: "clips" }, ...found[kind].map(each => card(label, each)))]
+    ? [element("h3", { textContent: title }), element("div", { className: "clips" }, ...found[kind].map(each => card(label, kind, each)))]
     : []);
   classPage.replaceChildren(
     element("nav", { "aria-label": "Labels" },
