@@ -4,8 +4,8 @@
 
 Each extra gets an environment of its own with this Python. The seconds of the installation hold the
 download or, where pip has a cache, the unpacking; those of the first command hold what any program
-reads from disk for the first time. `gpu`, `torch` and `serving` are left out: their first command
-needs a GPU, a published checkpoint or a server.
+reads from disk for the first time. `gpu`, `beam`, `torch` and `serving` are left out: their first
+command needs a GPU, a cluster, a published checkpoint or a server.
 """
 
 import argparse
@@ -29,7 +29,6 @@ COMMANDS: dict[str, list[list[str]]] = {
     "": [PREDICT],
     "io": [PREDICT],
     "scan": [SCAN],
-    "beam": [["prepare", "synthetic", "{out}/data", "--clips", "40", "--runner", "DirectRunner"]],
     "app,scan": [SCAN, ["app", MODEL, "--scan", "{out}/scan", "--port", "0"]],
 }
 CONSTRAINTS = {"io": "constraints-io.txt"}
@@ -82,6 +81,7 @@ def main() -> None:
             first, again = sum(seconds[0]), sum(seconds[1])
         shown = " then ".join(f"`{line[0]}`" for line in COMMANDS[extra])
         rows.append([extra or "none", shown, f"{install_s:.0f}", f"{first:.1f}", f"{again:.1f}"])
+        print(*rows[-1], file=sys.stderr)
     print(harness.table(["extra", "commands", "install, s", "first answer, s", "again, s"], rows))
 
 
