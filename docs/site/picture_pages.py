@@ -1,10 +1,14 @@
-"""Photograph pages of results for the guides: docs/site/picture_pages.py RESULTS COMPARISON CLASS.
+"""Photograph pages of results for the guides.
 
-RESULTS is a directory of `evaluate`, COMPARISON one of `compare`, CLASS the number of a label. It
-writes report.png, report-class.png and compare.png into docs/, and needs Chromium and the extra
-`pages`. The guide's pictures are of esc10-drop on ESC-10 with spoken digits and synthetic sounds.
+    python docs/site/picture_pages.py --results DIR --label N     # report.png, report-class.png
+    python docs/site/picture_pages.py --comparison DIR            # compare.png
+    python docs/site/picture_pages.py --study DIR                 # study.png
+
+It writes into docs/, and needs Chromium and the extra `pages`. The guides' pictures of a report are
+of esc10-drop on ESC-10 with spoken digits and synthetic sounds.
 """
 
+import argparse
 import io
 import sys
 import tempfile
@@ -41,15 +45,31 @@ def photograph(browser: Browser, folder: Path, name: str, height: int) -> None:
     print(f"{file.relative_to(ROOT)}: {file.stat().st_size / 1000:.0f} kB")
 
 
-if __name__ == "__main__":
-    results, comparison = (Path(argument).resolve() for argument in sys.argv[1:3])
+def main() -> None:
+    """Photograph the pages that are named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("results", "comparison", "study"):
+        parser.add_argument(f"--{name}", type=Path, help="directory that the command wrote")
+    parser.add_argument("--label", type=int, default=0, help="number of the label of a report")
+    arguments = parser.parse_args()
     binary = find_browser()
     assert binary is not None, "this needs Chromium"
     with tempfile.TemporaryDirectory() as folder, Browser(binary, Path(folder)) as page:
-        page.open((results / "report.html").as_uri(), WIDTH, "light")
-        page.wait(DRAWN)
-        photograph(page, Path(folder), "report", 800)
-        page.evaluate(f"location.hash = '#class-{int(sys.argv[3])}'")
-        photograph(page, Path(folder), "report-class", 1180)
-        page.open((comparison / "compare.html").as_uri(), WIDTH, "light")
-        photograph(page, Path(folder), "compare", 900)
+        if arguments.results:
+            page.open((arguments.results.resolve() / "report.html").as_uri(), WIDTH, "light")
+            page.wait(DRAWN)
+            photograph(page, Path(folder), "report", 800)
+            page.evaluate(f"location.hash = '#class-{arguments.label}'")
+            photograph(page, Path(folder), "report-class", 1180)
+        for name, picture, file in (
+            ("comparison", "compare", "compare.html"),
+            ("study", "study", "study.html"),
+        ):
+            directory = getattr(arguments, name)
+            if directory:
+                page.open((directory.resolve() / file).as_uri(), WIDTH, "light")
+                photograph(page, Path(folder), picture, 900)
+
+
+if __name__ == "__main__":
+    main()
