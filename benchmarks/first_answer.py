@@ -9,7 +9,6 @@ command needs a GPU, a cluster, a published checkpoint or a server.
 """
 
 import argparse
-import contextlib
 import pathlib
 import re
 import subprocess
@@ -32,7 +31,6 @@ COMMANDS: dict[str, list[list[str]]] = {
     "app,scan": [SCAN, ["app", MODEL, "--scan", "{out}/scan", "--port", "0"]],
 }
 CONSTRAINTS = {"io": "constraints-io.txt"}
-WAIT_S = 300
 
 
 def installed(extra: str, folder: str) -> tuple[pathlib.Path, float]:
@@ -70,8 +68,7 @@ def main() -> None:
     parser.add_argument("--extra", nargs="*", default=list(COMMANDS), choices=COMMANDS)
     rows = []
     for extra in parser.parse_args().extra:
-        with contextlib.ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
+        with tempfile.TemporaryDirectory() as folder:
             print(f"installing {extra or 'the package'} ...", file=sys.stderr)
             commands, install_s = installed(extra, f"{folder}/environment")
             seconds: list[list[float]] = []
