@@ -1,8 +1,10 @@
 """The first lines of a report say what the sentences below say."""
 
+import numpy as np
 import pytest
 
 from tests.helpers.evaluation_examples import example_results, without_errors
+from vipann_tf.evaluation.calibration_words import calibration_document
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.evaluation.verdict import verdicts
 
@@ -38,13 +40,27 @@ def test_doubt_of_errors(summary, value, answer, tone):
     assert (errors.answer, errors.tone) == (answer, tone)
 
 
+@pytest.mark.parametrize("verdict, tone", [("overconfident", "bad"), ("underconfident", "open")])
+def test_a_fault_of_the_confidence(summary, verdict, tone):
+    assert confidence(summary, verdict=verdict, power=None).tone == tone
+
+
 @pytest.mark.parametrize(
-    "verdict, tone", [("overconfident", "bad"), ("underconfident", "open"), ("undecided", "good")]
+    "clips, answer, tone", [(20, "few clips", "open"), (4000, "fault", "good")]
 )
-def test_confidence(summary, verdict, tone):
-    test = {**summary["calibration"]["test"], "verdict": verdict}
-    found = verdicts({**summary, "calibration": {**summary["calibration"], "test": test}})[1]
-    assert found.tone == tone
+def test_no_fault_is_good_news_where_the_test_would_find_a_small_one(summary, clips, answer, tone):
+    rng = np.random.default_rng(1)
+    probs = rng.dirichlet(np.ones(4), clips)
+    truth = np.stack([rng.multinomial(1, p) for p in probs])  # drawn from the answers themselves
+    test = calibration_document(probs, truth, "multiclass", list("abcd"))
+    assert test["verdict"] == "undecided"
+    found = confidence(summary, **test)
+    assert answer in found.answer and found.tone == tone
+
+
+def confidence(summary, **changes):
+    test = {**summary["calibration"]["test"], **changes}
+    return verdicts({**summary, "calibration": {**summary["calibration"], "test": test}})[1]
 
 
 def test_what_is_not_defined_is_said():

@@ -11,8 +11,12 @@ __all__ = ["Verdict", "verdicts"]
 # Good news, mixed or open, bad news.
 Tone = Literal["good", "open", "bad"]
 
+# A test that finds nothing is good news if it finds so small a gap in half of the cases: points of
+# confidence, or the factor of a probability.
+SMALL_GAP = {"multiclass": 0.05, "multilabel": 1.5}
+
 _CONFIDENCE: dict[str, tuple[str, Tone]] = {
-    "undecided": ("no fault found", "good"),
+    "undecided": ("no fault found", "open"),
     "overconfident": ("too high", "bad"),
     "underconfident": ("too low", "open"),
     "uneven": ("too high in places, too low in others", "bad"),
@@ -49,9 +53,6 @@ def verdicts(summary: Mapping) -> list[Verdict]:
     right = {"value": 1 - summary["selective"]["error_rate"], "low": None, "high": None}
     if summary["task"] == "multiclass":
         right = summary["metrics"]["accuracy"]
-    confidence, tone = _CONFIDENCE[summary["calibration"]["test"]["verdict"]]
-    gap = 100 * summary["calibration"]["test"]["gap"]
-    of_what = "mean confidence less share right" if summary["task"] == "multiclass" else "mean gap"
     auroc = summary["selective"]["total"]["error_auroc"]
     found = [
         Verdict(
@@ -60,7 +61,7 @@ def verdicts(summary: Mapping) -> list[Verdict]:
             _between(interval_text(right, scale=100, digits=0)),
             "open",
         ),
-        Verdict("Its confidence", confidence, f"{of_what}: {gap:+.1f} points", tone),
+        _confidence(summary),
         Verdict("Its doubt, of errors", *_with_auroc(_WARNS[warns(auroc)], auroc)),
     ]
     kinds = ("epistemic", "total") if summary["draws"] > 1 else ("total",)
@@ -69,6 +70,19 @@ def verdicts(summary: Mapping) -> list[Verdict]:
         words = _NOTICED[noticed(name, summary)]
         found.append(Verdict(f"Unfamiliar sounds, {name}", *_with_auroc(words, best)))
     return found
+
+
+def _confidence(summary: Mapping) -> Verdict:
+    task, test = summary["task"], summary["calibration"]["test"]
+    answer, tone = _CONFIDENCE[test["verdict"]]
+    of_what = "mean confidence less share right" if task == "multiclass" else "mean gap"
+    numbers = f"{of_what}: {100 * test['gap']:+.1f} points"
+    power = test["power"]
+    if power is not None and power["size"] <= SMALL_GAP[task]:
+        tone = "good"
+    elif power is not None:
+        answer += ", but few clips to find one"
+    return Verdict("Its confidence", answer, numbers, tone)
 
 
 def _with_auroc(words: tuple[str, Tone], auroc: Mapping) -> tuple[str, str, Tone]:
