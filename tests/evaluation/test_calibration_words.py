@@ -128,6 +128,7 @@ def test_json_holds_the_document(certain):
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
+@pytest.mark.slow
 def test_the_shipped_models_page_says_what_it_should(real_data, tmp_path):
     """It is not distinguished from a calibrated model, but is if its logits are halved."""
     source = datasets.load("esc50", real_data("esc10"), subset="esc10")

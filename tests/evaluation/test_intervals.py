@@ -105,6 +105,7 @@ def _long_tailed(clips, labels, seed):
     return (*scipy.special.expit(1.2 * truth + noise), truth.astype(int))
 
 
+@pytest.mark.slow
 def test_intervals_of_means_over_labels_cover_what_other_clips_give():
     """40 sets of 90 clips and 30 labels, most of which have one to four clips.
 

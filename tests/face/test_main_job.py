@@ -14,6 +14,7 @@ from tests.helpers.tiny_training import light_export
 from vipann_tf.saved_model import export, reexport
 from vipann_tf.training import fit
 
+pytestmark = pytest.mark.slow
 SCRIPT = ROOT / "examples" / "main_job.py"
 
 

@@ -129,6 +129,7 @@ def test_shipped_models_signatures_answer_as_they_did(waveforms, golden):
     golden("answers.npz", values)
 
 
+@pytest.mark.slow
 def test_trainings_lose_what_they_lost(trained, golden):
     losses = {
         name: [row["loss"] for row in tiny_training.log_rows(path)]

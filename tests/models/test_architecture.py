@@ -18,6 +18,7 @@ def test_channels(width, stem, top):
     assert architecture.embedding_size == architecture.pooled_size == top
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trunk", "parameters"), [("deterministic", 104_318_159), ("flipout", 203_298_575)]
 )

@@ -20,6 +20,10 @@ from vipann_tf.models.architecture import STAGE_BLOCKS
 from vipann_tf.models.chain import parts
 
 every_case = pytest.mark.parametrize("name", list(CASES))
+# The whole model takes half of the time of these tests.
+every_layer = pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=pytest.mark.slow if x == "VIPANN" else ()) for x in CASES]
+)
 
 
 @pytest.fixture
@@ -110,7 +114,7 @@ def test_the_config_of_a_block_that_is_frozen_freezes_its_parts(name):
     assert not again.trainable and not any(part.trainable for part in parts([again]))
 
 
-@every_case
+@every_layer
 @pytest.mark.usefixtures("shallow")
 def test_compiled_and_reloaded_are_eager(name, tmp_path):
     called, case, asked = built(name)
@@ -154,7 +158,7 @@ def arithmetic(operation, shape, seed, dtype):
     )
 
 
-@every_case
+@every_layer
 @pytest.mark.usefixtures("shallow")
 def test_compiled_by_xla_is_eager(name, monkeypatch):
     monkeypatch.setattr("vipann_tf.models.randomness._philox", arithmetic)
@@ -195,7 +199,7 @@ def test_mixed_precision(name):
         assert (difference > 0) == (name not in ("LogMel", "MelNorm")), kind
 
 
-@every_case
+@every_layer
 @pytest.mark.usefixtures("shallow")
 def test_replicas_compute_what_one_device_does(name):
     """Each replica has its rows of the batch, and the noise of those rows."""

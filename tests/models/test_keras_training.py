@@ -105,6 +105,7 @@ def test_fit_takes_the_steps_of_train_step():
         np.testing.assert_allclose(found[draw.index - 1], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_callbacks_and_round_trips(tmp_path):
     model = made()
     x = features(model)

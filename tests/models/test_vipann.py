@@ -126,6 +126,7 @@ def fingerprint():
     return {"kernels": zlib.crc32(b"".join(kernels)), "probs": ask(model, CLIPS, draw).tolist()}
 
 
+@pytest.mark.slow
 def test_a_fresh_process_draws_the_same_network():
     here = fingerprint()
     program = (

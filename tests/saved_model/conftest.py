@@ -45,6 +45,14 @@ def waveforms() -> np.ndarray:
     )
 
 
+@pytest.fixture(scope="module")
+def no_warmup():
+    """Exports without the requests for a server, which take a third of their time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_module, "write_warmup", lambda version, info: [])
+        yield
+
+
 @pytest.fixture
 def stub(monkeypatch):
     """Exports that write an empty graph: for tests of directories, which need no network."""

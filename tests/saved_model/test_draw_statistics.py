@@ -14,6 +14,7 @@ from vipann_tf.saved_model.load import load_model, load_signatures
 from vipann_tf.saved_model.metadata import read_model_info
 from vipann_tf.saved_model.reexport import reexport
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_warmup")]
 CLOSE = {"rtol": 0, "atol": 1e-5}
 
 

@@ -21,6 +21,7 @@ from vipann_tf.saved_model.reexport import reexport
 from vipann_tf.saved_model.stored_calibration import Calibration
 from vipann_tf.uncertainty import decomposition
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_warmup")]
 CLOSE = {"rtol": 0, "atol": 1e-5}
 SEED = 11
 # Members of different kinds, widths and temperatures: a random trunk, a random head, and neither.
