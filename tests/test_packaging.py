@@ -21,6 +21,7 @@ from vipann_tf.downloads import read_table
 from vipann_tf.saved_model import metadata
 from vipann_tf.saved_model.metadata import read_model_info
 
+pytestmark = pytest.mark.slow
 BUILD = """
 import sys
 from setuptools import build_meta

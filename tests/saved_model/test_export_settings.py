@@ -96,6 +96,7 @@ class TestSettings:
         for name, value in model.keras.named_variables().items():
             np.testing.assert_array_equal(read_variables(version)[name], value)
 
+    @pytest.mark.slow
     def test_dropout_on_and_off(self, exported, waveforms, tmp_path):
         """The same weights are a deterministic network and, with dropout, a Bayesian one."""
         model = exported("drop")
@@ -114,6 +115,7 @@ class TestSettings:
         with pytest.raises(UserError, match="dropout is on, but .* and a flipout head"):
             reexport(exported("det-flip").path, tmp_path / "never", dropout=True)
 
+    @pytest.mark.slow
     def test_other_signs_are_another_spread_of_the_same_weights(
         self, exported, waveforms, tmp_path
     ):

@@ -12,6 +12,8 @@ from tests.helpers.recordings import events, wav
 from vipann_tf.cli import main
 from vipann_tf.saved_model.load import load_signatures
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def season(tmp_path_factory):

@@ -24,6 +24,7 @@ from vipann_tf.training.transfer import transfer
 from vipann_tf.uncertainty import decomposition
 from vipann_tf.uncertainty.laplace import curvature
 
+pytestmark = pytest.mark.slow
 STEPS = ("training.steps=40", "optimizer.learning_rate=0.01", "export.num_draws=3")
 PRIOR = "variational.laplace_precision=evidence"
 OF_TASK = {"multiclass": ("events", 1), "multilabel": ("tagging", None)}

@@ -32,6 +32,7 @@ RANDOM_EVERYTHING = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_a_disturbed_run_ends_as_an_undisturbed_one(tagging, tmp_path):
     recipe = pretrain_recipe(
