@@ -15,6 +15,7 @@ from vipann_tf.evaluation.comparison_rows import Row
 from vipann_tf.evaluation.results import write_clip_csv
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.uncertainty.bootstrap import Interval
+from vipann_tf.uncertainty.metric_names import METRIC_NAMES
 
 BAD = "<script>&'\""
 
@@ -39,6 +40,11 @@ def compared(tmp_path_factory):
     return root / "out" / "compare.html", rows
 
 
+def name_of(metric):
+    """How the page calls a row; those of uncertainty are named in words already."""
+    return METRIC_NAMES[metric].shown if metric in METRIC_NAMES else metric
+
+
 def test_every_number_is_there_by_metric_and_model(compared):
     page, rows = compared
     soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
@@ -52,11 +58,11 @@ def test_every_number_is_there_by_metric_and_model(compared):
         for line in numbers.tbody.find_all("tr")
     }
     alone = [row for row in rows if not row.against]
-    assert list(shown) == list(dict.fromkeys(row.metric for row in alone))
+    assert list(shown) == list(dict.fromkeys(name_of(row.metric) for row in alone))
     for i, model in enumerate(("first", BAD, "worse")):
         for row in (row for row in alone if row.model == model):
             value = "-" if row.found.value is None else f"{row.found.value:.3f}"
-            assert shown[row.metric][i].split(" ")[0] == value
+            assert shown[name_of(row.metric)][i].split(" ")[0] == value
     defined = [row for row in rows if row.against and row.found.value is not None]
     assert len(differences.tbody.find_all("tr")) == len(defined)
 
@@ -69,8 +75,8 @@ def test_verdicts_are_those_of_the_intervals(compared):
         model, _, _, verdict = (cell.get_text() for cell in line.find_all("td"))
         found[line.th.get_text(), model.removesuffix(" less first")] = verdict
     for row in (row for row in rows if row.against and row.found.value is not None):
-        assert bool(found[row.metric, row.model]) == row.found.excludes_zero
-    assert found["nll", BAD] == "better" and found["nll", "worse"] == "worse"
+        assert bool(found[name_of(row.metric), row.model]) == row.found.excludes_zero
+    assert found["NLL", BAD] == "better" and found["NLL", "worse"] == "worse"
     assert found["accuracy", BAD] == "better"
 
 

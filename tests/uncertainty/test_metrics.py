@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vipann_tf.errors import UserError
 from vipann_tf.uncertainty import metrics as m
+from vipann_tf.uncertainty.metric_names import METRIC_NAMES
 
 
 def test_multiclass_by_hand():
@@ -60,3 +61,16 @@ def test_task_chooses_the_metrics():
     assert m.metrics(probs, labels, "multilabel") == m.multilabel_metrics(probs, labels)
     with pytest.raises(UserError, match="task is 'tag'"):
         m.metrics(probs, labels, "tag")
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_every_metric_has_a_name_and_knows_which_way_is_better(task):
+    """Answers near the truth are better in each than answers that are as near to its opposite."""
+    truth = np.tile(np.eye(3), (6, 1))
+    doubt = np.random.default_rng(0).dirichlet(np.ones(3), len(truth))
+    right = 0.3 * truth + 0.7 * doubt
+    wrong = right[:, [1, 2, 0]] if task == "multiclass" else 1 - right
+    better, worse = (m.metrics(probs, truth, task) for probs in (right, wrong))
+    counts = {"clips", "labels_scored", "labels_common", "labels_left_out"}
+    for name in better.keys() - counts:
+        assert METRIC_NAMES[name].more_is_better == (better[name] > worse[name]), name

@@ -13,12 +13,9 @@ from vipann_tf.evaluation.comparison_rows import Row
 from vipann_tf.evaluation.page_templates import page_environment
 from vipann_tf.evaluation.svg import themed_svg
 from vipann_tf.uncertainty.bootstrap import Interval
+from vipann_tf.uncertainty.metric_names import METRIC_NAMES
 
 __all__ = ["render_comparison"]
-
-# Metrics of which less is better, and more; of the others neither is.
-_LESS = ("nll", "brier", "ece")
-_MORE = ("accuracy", "macro_f1", "map", "auc", "d_prime", "AUROC")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +68,7 @@ def render_comparison(rows: Sequence[Row], uncertainty: Figure) -> str:
     for row in rows:
         places.setdefault((row.dataset, row.split), []).append(row)
     environment = page_environment("vipann_tf.evaluation")
-    environment.filters.update(value=_value)
+    environment.filters.update(value=_value, shown=_shown)
     description = (
         "Distribution of the uncertainty of each model on each set of clips: points are clips, "
         "bars their middle half."
@@ -119,11 +116,18 @@ def _differences(rows: Sequence[Row]) -> list[_Difference]:
 def _verdict(metric: str, found: Interval) -> str:
     if found.value is None or not found.excludes_zero:
         return ""
-    if metric.startswith(_LESS):
-        return "better" if found.value < 0 else "worse"
-    if metric.startswith(_MORE) or "AUROC" in metric:
-        return "better" if found.value > 0 else "worse"
-    return "more" if found.value > 0 else "less"
+    if "AUROC" in metric:
+        more_is_better = True
+    elif metric in METRIC_NAMES:
+        more_is_better = METRIC_NAMES[metric].more_is_better
+    else:
+        return "more" if found.value > 0 else "less"
+    return "better" if (found.value > 0) == more_is_better else "worse"
+
+
+def _shown(metric: str) -> str:
+    """Return how the page calls a metric; rows of uncertainty are named in words already."""
+    return METRIC_NAMES[metric].shown if metric in METRIC_NAMES else metric
 
 
 def _value(found: Interval, sign: str = "") -> str:

@@ -10,7 +10,7 @@ from vipann_tf.evaluation.comparison_figure import COLOURS
 from vipann_tf.evaluation.plots import INK, MUTED, style_axes
 from vipann_tf.study.curves import REFERENCE, ActiveArm, crossed
 from vipann_tf.study.figures import Picture
-from vipann_tf.study.paper_tables import METRICS
+from vipann_tf.uncertainty.metric_names import METRIC_NAMES
 
 __all__ = ["curve_pictures"]
 
@@ -75,7 +75,7 @@ def _curves(axes: Axes, arm: ActiveArm, metric: str) -> None:
                     arm.labels, np.array(low, float), np.array(high, float), color=MUTED,
                     alpha=0.18, linewidth=0,
                 )  # fmt: skip
-    axes.set(xlabel="labelled clips", ylabel=METRICS[metric][0])
+    axes.set(xlabel="labelled clips", ylabel=METRIC_NAMES[metric].shown)
     style_axes(axes)
 
 
@@ -91,6 +91,6 @@ def _differences(axes: Axes, arm: ActiveArm, metric: str) -> None:
     axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set_yticks(range(len(others)), others)
     axes.set_ylim(len(others) - 0.4, -0.6)
-    sense = "higher" if METRICS[metric][1] else "lower"
-    axes.set_xlabel(f"{METRICS[metric][0]} minus that of random\n({sense} is better)")
+    sense = "higher" if METRIC_NAMES[metric].more_is_better else "lower"
+    axes.set_xlabel(f"{METRIC_NAMES[metric].shown} minus that of random\n({sense} is better)")
     style_axes(axes)

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from vipann_tf.study.directory import StudyDirectory
 from vipann_tf.study.grid import ACTIVE, Cell
-from vipann_tf.study.paper_tables import METRICS
 from vipann_tf.study.recipe import PLAIN
 from vipann_tf.study.table import Number, Table
 from vipann_tf.uncertainty.bootstrap import Interval
 from vipann_tf.uncertainty.confidence_intervals import crossed_interval
+from vipann_tf.uncertainty.metric_names import METRIC_NAMES
 
 __all__ = ["ActiveArm", "curve_tables", "labels_needed", "read_curves"]
 
@@ -122,7 +122,7 @@ def curve_tables(arms: Sequence[ActiveArm], targets: Sequence[float]) -> list[Ta
 def _needed_table(
     arms: Sequence[ActiveArm], metrics: tuple[str, str], targets: Sequence[float], suffix: str
 ) -> Table:
-    names = [METRICS[metric][0] for metric in metrics]
+    names = [METRIC_NAMES[metric].shown for metric in metrics]
     table = Table(
         f"active_labels{suffix}",
         "Active learning: labels needed",
@@ -144,7 +144,7 @@ def _needed_table(
 
 
 def _difference_table(arms: Sequence[ActiveArm], metrics: tuple[str, str], suffix: str) -> Table:
-    names = [METRICS[metric][0] for metric in metrics]
+    names = [METRIC_NAMES[metric].shown for metric in metrics]
     table = Table(
         f"active_differences{suffix}",
         "Active learning: differences",
@@ -170,7 +170,7 @@ def _every_table(arms: Sequence[ActiveArm], metrics: tuple[str, str], suffix: st
         f"active_curves{suffix}",
         "Active learning: every training",
         _NOTE,
-        [*_HEADINGS, "labels", *(METRICS[metric][0] for metric in metrics)],
+        [*_HEADINGS, "labels", *(METRIC_NAMES[metric].shown for metric in metrics)],
     )
     for arm in arms:
         for acquisition, scores in arm.scores.items():
@@ -220,7 +220,7 @@ def _verdict(values: npt.ArrayLike, metric: str) -> Number:
     found = crossed(values)
     verdict = ""
     if found.value is not None and found.excludes_zero:
-        verdict = "better" if (found.value > 0) == METRICS[metric][1] else "worse"
+        verdict = "better" if (found.value > 0) == METRIC_NAMES[metric].more_is_better else "worse"
     return Number(found, signed=True, verdict=verdict)
 
 

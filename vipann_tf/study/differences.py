@@ -10,9 +10,9 @@ from vipann_tf.evaluation.intervals import RESAMPLES, paired_auroc
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults
 from vipann_tf.study.arms import Arm
-from vipann_tf.study.paper_tables import METRICS
 from vipann_tf.study.table import Number, Table
 from vipann_tf.uncertainty.bootstrap import Interval
+from vipann_tf.uncertainty.metric_names import METRIC_NAMES
 
 __all__ = ["difference_table", "ood_difference_table", "pairs"]
 
@@ -65,12 +65,15 @@ def difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Table:
         "differences",
         "Differences",
         _NOTE,
-        [*_HEADINGS, *(METRICS[name][0] for name in shown)],
+        [*_HEADINGS, *(METRIC_NAMES[name].shown for name in shown)],
     )
     for first, second, found in rows:
         clips = next(iter(found.values())).clips
         numbers = [
-            _with_verdict(found[name].found if name in found else Interval(None), METRICS[name][1])
+            _with_verdict(
+                found[name].found if name in found else Interval(None),
+                METRIC_NAMES[name].more_is_better,
+            )
             for name in shown
         ]
         table.rows.append([*_pair_cells(first, second), str(clips), *numbers])

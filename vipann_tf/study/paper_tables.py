@@ -9,20 +9,10 @@ from vipann_tf.study.arms import Arm
 from vipann_tf.study.table import Number, Table
 from vipann_tf.uncertainty.bootstrap import Interval
 from vipann_tf.uncertainty.confidence_intervals import student_interval
+from vipann_tf.uncertainty.metric_names import METRIC_NAMES
 
-__all__ = ["METRICS", "downstream_table", "ood_table", "uncertainty_table", "upstream_table"]
+__all__ = ["downstream_table", "ood_table", "uncertainty_table", "upstream_table"]
 
-# Names in metrics.json -> names in the tables, and whether more is better.
-METRICS = {
-    "accuracy": ("accuracy", True),
-    "map": ("mAP", True),
-    "map_common": ("mAP, 5+ clips", True),
-    "auc": ("AUC", True),
-    "d_prime": ("d'", True),
-    "nll": ("NLL", False),
-    "ece": ("ECE", False),
-    "brier": ("Brier", False),
-}
 _ACROSS = (
     "Means over folds (seeds if there are no folds) with 95 % intervals of Student's t, which are "
     "somewhat too narrow, since folds share training clips."
@@ -40,7 +30,7 @@ def upstream_table(upstream: dict[str, StoredResults]) -> Table:
         "upstream",
         "Upstream networks",
         "On the evaluation split, with 95 % intervals over clips; uncertainty in nats.",
-        ["network", "data", "clips", *(METRICS[name][0] for name in shown), *uncertain],
+        ["network", "data", "clips", *(METRIC_NAMES[name].shown for name in shown), *uncertain],
     )
     for name, result in upstream.items():
         summary = result.summary
@@ -59,7 +49,7 @@ def downstream_table(arms: Sequence[Arm]) -> Table:
         "downstream",
         "Transfer",
         _ACROSS,
-        [*_ARM_HEADINGS, *(METRICS[name][0] for name in shown)],
+        [*_ARM_HEADINGS, *(METRIC_NAMES[name].shown for name in shown)],
     )
     for arm in arms:
         numbers = [_over_folds(arm, partial(_metric, name=name)) for name in shown]

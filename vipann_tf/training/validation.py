@@ -17,13 +17,13 @@ from vipann_tf.recipes import Validation as Settings
 from vipann_tf.records.pipeline import evaluation_batches
 from vipann_tf.records.reading import OnCorrupt
 from vipann_tf.records.schema import read_dataset_info
+from vipann_tf.uncertainty.metric_names import METRIC_NAMES
 from vipann_tf.uncertainty.metrics import metrics
 
 METRICS = {
     "multiclass": ("accuracy", "macro_f1", "nll", "brier", "ece"),
     "multilabel": ("map", "auc", "d_prime", "nll", "brier", "ece"),
 }
-LOWER_IS_BETTER = ("nll", "brier", "ece")
 _BATCH = 32
 
 
@@ -154,4 +154,5 @@ class Validation:
         best = float(self._best_value)
         if math.isnan(best):
             return not math.isnan(value)
-        return value < best if self._settings.metric in LOWER_IS_BETTER else value > best
+        more_is_better = METRIC_NAMES[self._settings.metric].more_is_better
+        return value > best if more_is_better else value < best
