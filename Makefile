@@ -43,11 +43,13 @@ docs: $(VENV)/.installed-docs  ## Build the site of the documents and the refere
 	$(BIN)/python docs/site/check_offline.py build/docs
 	@echo "Wrote build/docs/index.html"
 
+# The files alone that have such tests: importing all takes 20 s.
+ALONE = $(shell grep -rl --include="test_*.py" "mark.alone" tests)
 # One test uses one core most of the time. A module's tests stay together, as they share what they made.
 test test-slow test-io: export PYTHONWARNDEFAULTENCODING = 1
 test: install  ## Run all tests but the slow ones, two at a time; those that measure time come last.
 	$(BIN)/python -m pytest -q -m "not alone and not slow" -n 2 --dist loadfile
-	$(BIN)/python -m pytest -q -m alone
+	$(BIN)/python -m pytest -q -m alone $(ALONE)
 
 test-slow: install  ## Run the other tests: kills, processes, browsers, every command of the documents.
 	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile

@@ -61,6 +61,7 @@ def order(clips, events) -> np.ndarray:
     return np.array([[place[name] for name in batch] for batch in names], np.int32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["det-flip", "det-laplace"])
 def test_the_model_is_that_of_transfer(
     trunk, clips, events, order, tmp_path, monkeypatch, strategy

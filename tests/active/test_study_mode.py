@@ -51,6 +51,7 @@ def tables_of(recipe, out) -> list[str]:
     return [table.csv() for table in curve_tables(arms, recipe.active.targets)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_a_killed_study_has_the_same_tables(recipe, tmp_path, monkeypatch):
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -25,6 +25,7 @@ def scan(model, tmp_path_factory):
     return folder / "scan"
 
 
+@pytest.mark.slow
 def test_windows_are_labelled_where_they_are(model, scan, recipe):
     session = open_session(model, scan=scan, recipe=recipe)
     found = session.next_clip("ann", False)

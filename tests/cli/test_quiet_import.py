@@ -65,6 +65,7 @@ def test_who_asks_for_them_gets_them(fake):
     assert "oneDNN" in found.stderr and "absl" in found.stderr
 
 
+@pytest.mark.slow
 def test_a_command_prints_its_answer_alone():
     command = ["-m", "vipann_tf.cli", "predict", "saved_models/esc10-drop", "--top", "1"]
     # `make test` asks for warnings of encodings, which libraries give.

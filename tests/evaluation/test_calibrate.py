@@ -131,6 +131,7 @@ def made(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_a_calibrated_model_says_so_and_is_evaluated_so(made, monkeypatch, capsys):
     monkeypatch.setattr(reexport, "add_version", light_version)
     asked = [

@@ -126,6 +126,7 @@ def test_differences_in_telling_unfamiliar_clips(tmp_path):
     assert float(rows[f"{name}: AUROC of total"]["value"]) == 0
 
 
+@pytest.mark.slow
 def test_models_are_evaluated_first(made, tmp_path):
     model, data = made
     results = tmp_path / "before"

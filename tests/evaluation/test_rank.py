@@ -65,6 +65,7 @@ def made(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_the_clips_named_are_the_most_uncertain_unseen_ones(made):
     network, info = load_model(made / "model")
     batches = evaluation_batches(made / "data", ["fold5"], 4)

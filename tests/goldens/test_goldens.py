@@ -110,6 +110,7 @@ def as_wav(waveform: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 def test_shipped_models_signatures_answer_as_they_did(waveforms, golden):
     loaded = load_signatures(MODEL)
     ask = {

@@ -216,7 +216,9 @@ def test_two_replicas_train_as_one_device(monkeypatch):
         np.testing.assert_allclose(changes_by_two[name], change, rtol=1e-3, atol=2e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
+)
 def test_steps_reduce_the_loss(dtype):
     rates = {"dropout_conv": 0, "dropout_dense": 0, "dropout_block": 0}
     model = VIPANN(networks.architecture("imported", head="flipout", **rates), dtype=dtype)

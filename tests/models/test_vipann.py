@@ -248,6 +248,7 @@ def test_assigned_values_must_fit():
         model.assign({"fc3/bias": bias}, partial=True)
 
 
+@pytest.mark.slow
 def test_a_twin_computes_otherwise_with_the_same_variables():
     model = networks.network("flipout", trunk_flipout={"prior": "pretrained"})
     activation = model.architecture.model_copy(update={"signs": "activation"})

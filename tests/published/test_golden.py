@@ -25,11 +25,13 @@ def test_panns_probabilities_and_embeddings(network, golden, waveforms):
     assert_close(network.run(waveforms, stop="embedding"), golden["resnet22_embedding"])
 
 
+@pytest.mark.slow
 @of("flipout")
 def test_flipout_mean_logits(network, golden, waveforms):
     assert_close(network(waveforms), golden["flip_mean_logits"])
 
 
+@pytest.mark.slow
 @of("flipout")
 def test_flipout_kl(network, golden):
     np.testing.assert_allclose(network.kl("sum"), golden["kl_sum"], rtol=1e-5)

@@ -104,6 +104,7 @@ def test_requests_in_parallel_have_their_own_answers(exported, waveforms):
         list(callers.map(request, range(105)))  # raises what a request raised
 
 
+@pytest.mark.slow
 def test_stored_heads_are_the_sampled_ones(exported, waveforms, tmp_path):
     """All heads at once, against the loop, and for a batch in which rows must not mix."""
     model = exported("det-flip")

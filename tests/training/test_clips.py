@@ -11,6 +11,7 @@ from vipann_tf.training import clips as module
 from vipann_tf.training.transfer import transfer
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_a_share_of_the_clips(bases, events, tmp_path, monkeypatch):
     """16 clips of 8 labels in four folds, two a label: half of them is 8, one a label."""
