@@ -26,7 +26,6 @@ from vipann_tf.uncertainty.laplace import curvature
 
 pytestmark = pytest.mark.slow
 STEPS = ("training.steps=40", "optimizer.learning_rate=0.01", "export.num_draws=3")
-PRIOR = "variational.laplace_precision=evidence"
 OF_TASK = {"multiclass": ("events", 1), "multilabel": ("tagging", None)}
 POSTERIOR = {"fc_out/input_basis", "fc_out/output_basis", "fc_out/stddev"}
 
@@ -40,7 +39,9 @@ def made(bases, events, tagging, tmp_path_factory):
         data = {"events": events, "tagging": tagging}[name]
         det, laplace = out / f"det-{task}", out / f"laplace-{task}"
         with pytest.MonkeyPatch.context() as patch, eagerly(patch):
-            recipe = transfer_recipe("det", "fixed", *STEPS, PRIOR)
+            recipe = transfer_recipe(
+                "det", "fixed", *STEPS, "variational.laplace_precision=evidence"
+            )
             transfer(recipe, bases["deterministic"], data, det, test_fold=fold)
             add_laplace_head(det, data, laplace)
         found[task] = det, laplace, data

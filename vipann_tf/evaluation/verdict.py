@@ -13,7 +13,7 @@ Tone = Literal["good", "open", "bad"]
 
 # A test that finds nothing is good news if it finds so small a gap in half of the cases: points of
 # confidence, or the factor of a probability.
-SMALL_GAP = {"multiclass": 0.05, "multilabel": 1.5}
+_SMALL_GAP = {"multiclass": 0.05, "multilabel": 1.5}
 
 _CONFIDENCE: dict[str, tuple[str, Tone]] = {
     "undecided": ("no fault found", "open"),
@@ -78,7 +78,7 @@ def _confidence(summary: Mapping) -> Verdict:
     of_what = "mean confidence less share right" if task == "multiclass" else "mean gap"
     numbers = f"{of_what}: {100 * test['gap']:+.1f} points"
     power = test["power"]
-    if power is not None and power["size"] <= SMALL_GAP[task]:
+    if power is not None and power["size"] <= _SMALL_GAP[task]:
         tone = "good"
     elif power is not None:
         answer += ", but few clips to find one"
