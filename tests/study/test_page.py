@@ -16,7 +16,8 @@ from vipann_tf.study.recipe import StudyRecipe
 from vipann_tf.study.table import Number, Table
 from vipann_tf.uncertainty.bootstrap import Interval
 
-TESTS = 8 * 4 + 2 * 8 * 3  # 8 pairs: 4 metrics, and 3 uncertainties on 2 sets of clips
+# 8 pairs: 4 metrics, and 3 uncertainties on 2 sets of clips; 6 pairs of two seeds: 4 metrics.
+TESTS = 8 * 4 + 2 * 8 * 3 + 6 * 4
 
 
 @pytest.fixture(scope="module")

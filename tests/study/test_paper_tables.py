@@ -9,8 +9,13 @@ import sklearn.metrics
 
 from tests.helpers.made_up_study import FOLD, study_recipe, write_cell
 from vipann_tf.errors import UserError
-from vipann_tf.study.arms import read_arms, read_upstream
-from vipann_tf.study.differences import difference_table, ood_difference_table, pairs
+from vipann_tf.study.arms import by_fold_and_seed, read_arms, read_upstream
+from vipann_tf.study.differences import (
+    difference_table,
+    ood_difference_table,
+    pairs,
+    training_difference_table,
+)
 from vipann_tf.study.directory import StudyDirectory
 from vipann_tf.study.grid import cells, select
 from vipann_tf.study.outcome import write_outcome
@@ -20,7 +25,7 @@ from vipann_tf.study.paper_tables import (
     uncertainty_table,
     upstream_table,
 )
-from vipann_tf.uncertainty.confidence_intervals import student_interval
+from vipann_tf.uncertainty.confidence_intervals import crossed_interval, student_interval
 
 RESAMPLES = 200
 
@@ -43,8 +48,15 @@ def of(found, **values):
     }
 
 
+def accuracies(results):
+    """Of the trainings, [folds, seeds]."""
+    return np.array(
+        [[np.mean(~results[seed, fold].wrong) for seed in (0, 1)] for fold in (1, 2, 3)]
+    )
+
+
 def test_downstream(made_up, arms):
-    """The mean over seeds, then Student's interval over folds."""
+    """Means over folds and seeds, with intervals over both."""
     table = rows(downstream_table(arms))
     assert [(row["strategy"], row["options"], row["training clips"]) for row in table] == [
         ("det", "", "100 %"),
@@ -56,10 +68,7 @@ def test_downstream(made_up, arms):
     ]
     assert [row["folds"] for row in table] == ["6", "6", "6", "6", "3", "3"]
     results = of(made_up[1], strategy="drop")
-    accuracy = [
-        np.mean([np.mean(~results[seed, fold].wrong) for seed in (0, 1)]) for fold in (1, 2, 3)
-    ]
-    expected = student_interval(accuracy)
+    expected = crossed_interval(accuracies(results))
     found = [float(table[1][name]) for name in ("accuracy", "accuracy low", "accuracy high")]
     assert found == pytest.approx(expected, abs=1e-5)
     assert {"NLL", "ECE", "Brier"} <= table[0].keys() and "mAP" not in table[0]
@@ -144,6 +153,35 @@ def test_differences(made_up, arms):
             assert bool(row[f"{name} verdict"]) == excludes
     # Options have one seed; the pair is of that one.
     assert table["det-flip, elbo", "det-flip"]["clips"] == str(3 * FOLD)
+
+
+def test_differences_between_trainings(made_up, arms):
+    """Of the same folds and seeds; options have one seed, so they can't say how seeds vary."""
+    table = {(row["first"], row["second"]): row for row in rows(training_difference_table(arms))}
+    assert ("drop", "det") in table and not any("elbo" in first for first, _ in table)
+    first, second = (
+        accuracies(of(made_up[1], strategy=strategy, variant="plain", fraction=1.0))
+        for strategy in ("det-flip", "det")
+    )
+    row = table["det-flip", "det"]
+    assert row["folds x seeds"] == "3 x 2"
+    found = [float(row[f"accuracy{end}"]) for end in ("", " low", " high")]
+    assert found == pytest.approx(crossed_interval(first - second), abs=1e-5)
+    for name in ("accuracy", "NLL", "ECE", "Brier"):
+        value, low, high = (float(row[f"{name}{end}"]) for end in ("", " low", " high"))
+        better = value > 0 if name == "accuracy" else value < 0
+        said = ("better" if better else "worse") if low > 0 or high < 0 else ""
+        assert row[f"{name} verdict"] == said
+
+
+def test_trainings_that_are_missing():
+    """A fold's mean over the seeds that have it; nothing of a metric that is not defined."""
+    numbers = {(0, 1): 1.0, (0, 2): 3.0, (1, 1): 2.0}
+    assert by_fold_and_seed(numbers).tolist() == [[1.5], [3.0]]
+    assert by_fold_and_seed({**numbers, (1, 2): 5.0}).tolist() == [[1, 2], [3, 5]]
+    assert by_fold_and_seed({(0, None): 1.0, (4, None): 2.0}).tolist() == [[1, 2]]
+    assert by_fold_and_seed({**numbers, (1, 2): None}).shape == (0, 0)
+    assert by_fold_and_seed({}).shape == (0, 0)
 
 
 def test_ood_differences(made_up, arms):

@@ -1,6 +1,6 @@
 """The finished cells of a study, grouped into arms, which are compared with each other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,8 +10,9 @@ from vipann_tf.evaluation.stored_results import StoredResults, pooled, read_resu
 from vipann_tf.study.directory import StudyDirectory, has_results
 from vipann_tf.study.grid import ACTIVE, Cell
 from vipann_tf.study.recipe import PLAIN
+from vipann_tf.uncertainty.arrays import FloatArray
 
-__all__ = ["Arm", "read_arms", "read_upstream"]
+__all__ = ["Arm", "by_fold_and_seed", "metric_value", "read_arms", "read_upstream"]
 
 
 @dataclass(frozen=True)
@@ -46,22 +47,39 @@ class Arm:
         """Pool the answers of all seeds and folds, or of some, as if one model had given them."""
         return pooled([self.results[key] for key in (keys or self.results)])
 
-    def by_fold(self, value: Callable[[StoredResults], float | None]) -> list[float]:
-        """Return a number per fold, the mean over its seeds; per seed if there are no folds.
+    def across(self, value: Callable[[StoredResults], float | None]) -> FloatArray:
+        """Return a number of every evaluation; see `by_fold_and_seed`.
 
         Args:
           value: Returns the number of an evaluation; `None` if it is not defined.
-
-        Returns:
-          Numbers; an empty result if one is not defined.
         """
-        units: dict[int, list[float]] = {}
-        for (seed, fold), result in self.results.items():
-            number = value(result)
-            if number is None:
-                return []
-            units.setdefault(seed if fold is None else fold, []).append(number)
-        return [float(np.mean(values)) for values in units.values()]
+        return by_fold_and_seed({key: value(result) for key, result in self.results.items()})
+
+
+def by_fold_and_seed(numbers: Mapping[tuple[int, int | None], float | None]) -> FloatArray:
+    """Arrange numbers of trainings as `crossed_interval` takes them.
+
+    Args:
+      numbers: By (seed, fold); `None` if one is not defined.
+
+    Returns:
+      float64 [folds, seeds]; one row if there are no folds. If a seed lacks a fold, the mean of
+      each fold over its seeds, [folds, 1]. Empty, [0, 0], if a number is not defined.
+    """
+    if not numbers or None in numbers.values():
+        return np.zeros((0, 0))
+    seeds = dict.fromkeys(seed for seed, _ in numbers)
+    folds = dict.fromkeys(fold for _, fold in numbers)
+    table = np.array(
+        [[numbers.get((seed, fold), np.nan) for seed in seeds] for fold in folds], np.float64
+    )
+    return np.nanmean(table, axis=1, keepdims=True) if np.isnan(table).any() else table
+
+
+def metric_value(result: StoredResults, name: str) -> float | None:
+    """Return a metric of an evaluation; `None` if it has none or its data do not define it."""
+    document = result.summary["metrics"].get(name)
+    return None if document is None else document["value"]
 
 
 def read_arms(study: StudyDirectory, cells: Sequence[Cell]) -> list[Arm]:

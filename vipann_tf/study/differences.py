@@ -1,4 +1,4 @@
-"""Paired differences between arms on the same clips, folds pooled: which arm is better?"""
+"""Paired differences between arms: which is better, on other clips, and in other trainings?"""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -9,12 +9,13 @@ from vipann_tf.evaluation.comparison_rows import paired_rows
 from vipann_tf.evaluation.intervals import RESAMPLES, paired_auroc
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults
-from vipann_tf.study.arms import Arm
+from vipann_tf.study.arms import Arm, by_fold_and_seed, metric_value
 from vipann_tf.study.table import Number, Table
 from vipann_tf.uncertainty.bootstrap import Interval
+from vipann_tf.uncertainty.confidence_intervals import crossed_interval
 from vipann_tf.uncertainty.metric_names import METRIC_NAMES
 
-__all__ = ["difference_table", "ood_difference_table", "pairs"]
+__all__ = ["difference_table", "ood_difference_table", "pairs", "training_difference_table"]
 
 _SHARED = ("downstream", "mode", "fraction")
 _SHOWN = ("accuracy", "map", "nll", "ece", "brier")
@@ -23,6 +24,12 @@ _NOTE = (
     "with 95 % intervals over clips; better and worse only where they exclude 0. Each "
     "row is a separate test: of twenty without a difference, one interval excludes 0. The "
     "intervals do not include the variation between trainings."
+)
+_TRAININGS_NOTE = (
+    "First minus second in the same folds and seeds, the mean over both, with 95 % intervals for "
+    "other folds and seeds (Student's t with the degrees of freedom of two variances); better and "
+    "worse only where they exclude 0. Of pairs with at least two seeds. A difference in both this "
+    "table and that over clips is neither luck of the clips nor of the trainings."
 )
 _HEADINGS = ["data", "mode", "training clips", "first", "second", "clips"]
 
@@ -78,6 +85,45 @@ def difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Table:
         ]
         table.rows.append([*_pair_cells(first, second), str(clips), *numbers])
     return table
+
+
+def training_difference_table(arms: Sequence[Arm]) -> Table:
+    """Tabulate the differences of the metrics of each pair over trainings, of two seeds or more."""
+    rows = []
+    for first, second in pairs(arms):
+        keys = [key for key in first.results if key in second.results]
+        found = {
+            name: by_fold_and_seed(
+                {key: _gap(first.results[key], second.results[key], name) for key in keys}
+            )
+            for name in _SHOWN
+        }
+        found = {name: values for name, values in found.items() if values.shape[-1] > 1}
+        if found:
+            rows.append((first, second, found))
+    shown = [name for name in _SHOWN if any(name in found for _, _, found in rows)]
+    table = Table(
+        "training_differences",
+        "Differences between trainings",
+        _TRAININGS_NOTE,
+        [*_HEADINGS[:-1], "folds x seeds", *(METRIC_NAMES[name].shown for name in shown)],
+    )
+    for first, second, found in rows:
+        folds, seeds = next(iter(found.values())).shape
+        numbers = [
+            _with_verdict(
+                Interval(*crossed_interval(found[name])) if name in found else Interval(None),
+                METRIC_NAMES[name].more_is_better,
+            )
+            for name in shown
+        ]
+        table.rows.append([*_pair_cells(first, second), f"{folds} x {seeds}", *numbers])
+    return table
+
+
+def _gap(first: StoredResults, second: StoredResults, name: str) -> float | None:
+    values = metric_value(first, name), metric_value(second, name)
+    return None if values[0] is None or values[1] is None else values[0] - values[1]
 
 
 def ood_difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Table:

@@ -16,7 +16,11 @@ from vipann_tf.files import atomic
 from vipann_tf.study.arms import read_arms, read_upstream
 from vipann_tf.study.curve_figures import curve_pictures
 from vipann_tf.study.curves import curve_tables, read_curves
-from vipann_tf.study.differences import difference_table, ood_difference_table
+from vipann_tf.study.differences import (
+    difference_table,
+    ood_difference_table,
+    training_difference_table,
+)
 from vipann_tf.study.directory import StudyDirectory
 from vipann_tf.study.figures import Picture, pictures
 from vipann_tf.study.grid import Cell
@@ -63,6 +67,7 @@ def write_outcome(
         lambda: uncertainty_table(upstream, arms),
         lambda: ood_table(arms),
         lambda: difference_table(arms, resamples),
+        lambda: training_difference_table(arms),
         lambda: ood_difference_table(arms, resamples),
     ]
     tables = []

@@ -5,17 +5,17 @@ from functools import partial
 
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults
-from vipann_tf.study.arms import Arm
+from vipann_tf.study.arms import Arm, metric_value
 from vipann_tf.study.table import Number, Table
 from vipann_tf.uncertainty.bootstrap import Interval
-from vipann_tf.uncertainty.confidence_intervals import student_interval
+from vipann_tf.uncertainty.confidence_intervals import crossed_interval
 from vipann_tf.uncertainty.metric_names import METRIC_NAMES
 
 __all__ = ["downstream_table", "ood_table", "uncertainty_table", "upstream_table"]
 
 _ACROSS = (
-    "Means over folds (seeds if there are no folds) with 95 % intervals of Student's t, which are "
-    "somewhat too narrow, since folds share training clips."
+    "Means over folds and seeds with 95 % intervals over both (over folds alone where a seed lacks "
+    "a fold), which are somewhat too narrow, since folds share training clips."
 )
 _ARM_HEADINGS = ["data", "network", "strategy", "mode", "options", "training clips", "folds"]
 
@@ -52,7 +52,7 @@ def downstream_table(arms: Sequence[Arm]) -> Table:
         [*_ARM_HEADINGS, *(METRIC_NAMES[name].shown for name in shown)],
     )
     for arm in arms:
-        numbers = [_over_folds(arm, partial(_metric, name=name)) for name in shown]
+        numbers = [_over_folds(arm, partial(metric_value, name=name)) for name in shown]
         table.rows.append([*_arm_cells(arm), *numbers])
     return table
 
@@ -137,8 +137,8 @@ def _auroc(result: StoredResults, name: str, kind: str) -> float | None:
 
 
 def _over_folds(arm: Arm, value: Callable[[StoredResults], float | None]) -> Number:
-    values = arm.by_fold(value)
-    return Number(Interval(*student_interval(values)) if values else Interval(None))
+    values = arm.across(value)
+    return Number(Interval(*crossed_interval(values)) if values.size else Interval(None))
 
 
 def _present(names: Sequence[str], results: Collection[StoredResults]) -> list[str]:
@@ -148,8 +148,3 @@ def _present(names: Sequence[str], results: Collection[StoredResults]) -> list[s
 
 def _interval(document: dict | None) -> Interval:
     return Interval(None) if document is None else Interval(**document)
-
-
-def _metric(result: StoredResults, name: str) -> float | None:
-    document = result.summary["metrics"].get(name)
-    return None if document is None else document["value"]
