@@ -1,5 +1,7 @@
 """Active learning replayed: what is labelled, and that a file of features keeps them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,11 @@ def test_a_file_of_features(clips, tmp_path):
     for name, value in vars(clips).items():
         np.testing.assert_array_equal(getattr(found, name), value)
     assert [file.name for file in (tmp_path / "a").iterdir()] == ["features.npz"]
+    assert found.groups is None  # as in files of earlier versions
+    sites = np.array(["pond", "hill"] * (len(clips) // 2))
+    dataclasses.replace(clips, groups=sites).save(tmp_path / "sites.npz")
+    some = Clips.load(tmp_path / "sites.npz").of(["fold2"])
+    np.testing.assert_array_equal(some.groups, sites[clips.splits == "fold2"])
 
 
 def test_what_is_no_file_of_features(tmp_path):

@@ -31,13 +31,16 @@ def example_results(task: str, clips: int = 40, draws: int = 6, **changes) -> Re
         logits = 2 * rng.normal(size=(clips, labels)) - 1
         truth = (rng.random(logits.shape) < scipy.special.expit(logits)).astype(int)
         truth[:, 4] = 0  # a label that cannot be scored
+    answers = _answers(rng, logits, draws, task, "clip")
+    if (groups := changes.pop("groups", None)) is not None:
+        answers = dataclasses.replace(answers, groups=tuple(map(str, groups)))
     fields = {
         "model": "a model",
         "dataset": "a dataset",
         "split": "fold5",
         "task": task,
         "labels": LABELS,
-        "answers": _answers(rng, logits, draws, task, "clip"),
+        "answers": answers,
         "truth": truth,
         "num_draws": draws,
         "seed": 3,

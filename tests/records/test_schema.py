@@ -40,6 +40,18 @@ def test_round_trip(labels, hot):
     assert parsed["clip_id"] == b"mine"
 
 
+def test_what_clips_share():
+    """Records of clips that share nothing, and those of earlier versions, have no group."""
+    shared = schema.serialize("north@5", waveform(), [1], "north@0 \udce9")
+    feature = tf.train.Example.FromString(shared).features.feature
+    assert feature["group"].bytes_list.value[0] == b"north@0 \\udce9"
+    alone = schema.serialize("north@5", waveform(), [1])
+    for record, group in ((shared, b"north@0 \\udce9"), (alone, b"north@5")):
+        parsed = schema.parse_record(tf.constant(record), 1_500, 5, waveform=False, group=True)
+        assert parsed["group"] == group and parsed["clip_id"] == b"north@5"
+    assert "group" not in schema.parse_record(tf.constant(shared), 1_500, 5)
+
+
 def test_wrong_length_is_refused():
     record = tf.constant(schema.serialize("a", waveform(), []))
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="1600"):

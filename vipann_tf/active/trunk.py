@@ -87,12 +87,13 @@ class Trunk:
         """
         dataset = ModelUnderTest.open(self.path).check(data, any_labels=True)
         names = dataset.check_splits(list(splits) or list(dataset.splits))
-        ids, features, labels = [], [], []
+        ids, groups, features, labels = [], [], [], []
         with damage_as_user_error():
-            for batch in evaluation_batches(data, names, BATCH):
+            for batch in evaluation_batches(data, names, BATCH, group=True):
                 features.append(self.features(batch["waveform"]))
                 labels.append(batch["labels"].numpy())
                 ids += [name.decode() for name in batch["clip_id"].numpy()]
+                groups += [name.decode() for name in batch["group"].numpy()]
                 if on_progress is not None:
                     on_progress(len(ids), dataset.count(names))
         return Clips(
@@ -101,6 +102,7 @@ class Trunk:
             np.concatenate(features),
             np.concatenate(labels),
             source_of(self.path, dataset),
+            np.array(groups) if len({*groups}) < len(groups) else None,
         )
 
 

@@ -77,7 +77,7 @@ class Learner:
         name = "accuracy" if self._task == "multiclass" else "mean average precision"
         where = ", ".join(self.clips.held_out)
         scored = (
-            f"Scores are the {name} on the {held} clips of {where}, with 95 % intervals over clips."
+            f"Scores are the {name} on the {held} clips of {where}, with 95 % intervals."
             if held
             else "No clips were held out from the training, so nothing can be scored."
         )
@@ -147,6 +147,7 @@ class Learner:
             np.concatenate(truth),
             held_out=None if held is None else (held.features, _widened(held.labels, len(names))),
             before=self._before(len(names)),
+            groups=None if held is None else held.groups,
         )
         if found.held_out is not None:
             self._held_out_answers = np.asarray(found.held_out.decomposition.probabilities)

@@ -158,7 +158,7 @@ def calibrate(
     They are stored in a new version of the model, at --out.
     """
     from vipann_tf.cli.printing import terminal
-    from vipann_tf.cli.printing.findings import print_calibration
+    from vipann_tf.cli.printing.findings import cross_fitted_part, print_calibration
     from vipann_tf.cli.printing.thresholds import print_thresholds
     from vipann_tf.face.evaluation import calibrate as run
     from vipann_tf.saved_model.metadata import read_labels
@@ -179,7 +179,7 @@ def calibrate(
         )
     print_calibration(found)
     if found.detection is not None:
-        print_thresholds(found.detection, read_labels(out))
+        print_thresholds(found.detection, read_labels(out), cross_fitted_part(found))
     print_model(out)
 
 

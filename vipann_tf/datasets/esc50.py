@@ -49,7 +49,13 @@ def load(tree: SourceTree, *, subset: str = "esc50") -> Source:
             )
             continue
         clips.append(
-            Clip(stem(listed), tree.path(found), (row["category"],), split_of_fold(row["fold"]))
+            Clip(
+                stem(listed),
+                tree.path(found),
+                (row["category"],),
+                split_of_fold(row["fold"]),
+                group=row.get("src_file", ""),  # takes of one recording
+            )
         )
     return Source(
         name=subset,

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 import warnings
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from vipann_tf.datasets.base import Clip, Source
+from vipann_tf.datasets.groups import group_numbers, numbered
 from vipann_tf.errors import UserError
-from vipann_tf.files import storage
 from vipann_tf.notices import Notice
 
 __all__ = ["TEST", "TRAIN", "check_hold_out", "hold_out"]
@@ -79,7 +78,7 @@ def hold_out(
         return source
     order = sorted(range(len(source.clips)), key=lambda index: _identity(source.clips[index]))
     clips = [source.clips[index] for index in order]
-    groups = _groups(clips)
+    groups = group_numbers(clips)
     if folds is not None:
         names = _folds(source.name, clips, groups, folds, seed)
     else:
@@ -164,7 +163,7 @@ def _kinds(clips: Sequence[Clip], groups: Sequence[int]) -> list[int]:
     def rarity(label: str) -> tuple[int, int, str]:
         return group_counts[label], clip_counts[label], label
 
-    return _numbered([min(clip.labels, key=rarity, default="") for clip in clips])
+    return numbered([min(clip.labels, key=rarity, default="") for clip in clips])
 
 
 def _choose(clips: Sequence[Clip], parts: Sequence[int], share: Fraction) -> tuple[int, ...]:
@@ -214,40 +213,12 @@ def _missing(
             yield Notice(first[label].path, "", "label-not-in-split", detail)
 
 
-def _groups(clips: Sequence[Clip]) -> list[int]:
-    """Return the number of what each clip must stay with: its recording, and its group.
-
-    Where a recording has clips of several groups, or a group several recordings, all of them stay
-    together.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components  # slow to import
-
-    files = _numbered([_file(clip.path) for clip in clips])
-    named = _numbered([clip.group or f"\0{file}" for clip, file in zip(clips, files, strict=True)])
-    size = len(clips)
-    edges = coo_array((np.ones(size), (files, np.add(named, size))), (2 * size, 2 * size))
-    components = connected_components(edges, directed=False)[1]
-    return _numbered([components[file] for file in files])
-
-
-def _file(path: str) -> str:
-    """Return one name for a file, by whatever path it is given."""
-    return path if storage.is_remote(path) else os.path.normcase(os.path.realpath(path))
-
-
 def _groups_of(clips: Sequence[Clip], groups: Sequence[int]) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for clip, group in zip(clips, groups, strict=True):
         for label in clip.labels:
             found.setdefault(label, set()).add(group)
     return found
-
-
-def _numbered(values: Sequence[Hashable]) -> list[int]:
-    """Return a number for each value, in the order of their first places."""
-    numbers: dict[Hashable, int] = {}
-    return [numbers.setdefault(value, len(numbers)) for value in values]
 
 
 def _identity(clip: Clip) -> tuple[str, float, tuple[str, ...]]:

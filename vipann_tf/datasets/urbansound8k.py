@@ -44,7 +44,9 @@ def load(tree: SourceTree) -> Source:
                 Rejection(tree.path(listed), stem(listed), "missing-file", "listed in " + META)
             )
             continue
-        clips.append(Clip(stem(listed), tree.path(listed), (row["class"],), fold))
+        clips.append(
+            Clip(stem(listed), tree.path(listed), (row["class"],), fold, group=row.get("fsID", ""))
+        )
     return Source(
         name="urbansound8k",
         task="multiclass",

@@ -4,8 +4,8 @@ Fitted after training: one temperature for the logits of every draw (`uncertaint
 thresholds of prediction sets (`uncertainty.conformal`) and, if something is wanted of detections,
 their threshold for each label (`uncertainty.thresholds`). The stored fit uses every clip of the
 split. Its quality is measured by cross-fitting: each fold of the clips is scored with the fit on
-the other folds. Clips that trained the model are refused, because it is surer of them than of
-others.
+the other folds, and clips that share a recording or a group are in one fold. Clips that trained
+the model are refused, because it is surer of them than of others.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,6 +55,7 @@ class Calibrated:
       words_after: The same about `after`.
       sets: `set_statistics`, pooled over folds: each fold's sets use the other folds' thresholds.
       detection: Thresholds for a wanted precision or recall, if any was wanted.
+      groups: Number of recordings or groups that the clips are of; `None` if they share nothing.
     """
 
     calibration: Calibration
@@ -65,6 +66,7 @@ class Calibrated:
     words_after: str
     sets: dict[str, Any]
     detection: DetectionFit | None = None
+    groups: int | None = None
 
 
 def calibrate(
@@ -128,6 +130,7 @@ def calibrate(
         method=method,
         labels=dataset.labels,
         wanted=wanted,
+        groups=found.groups,
     )
     added: dict[str, Any] = {"fitted_on": [f"{dataset.name}/{name}" for name in names]}
     if result.detection is not None:
@@ -147,6 +150,7 @@ def fit_calibration(
     seed: int = 0,
     labels: Sequence[str] | None = None,
     wanted: Wanted | None = None,
+    groups: Sequence[str] | None = None,
 ) -> Calibrated:
     """Fit temperature, prediction sets and thresholds, and measure them by cross-fitting.
 
@@ -163,15 +167,16 @@ def fit_calibration(
       seed: Seed of the division into folds.
       labels: Names of the labels; by default "label 0" and so on.
       wanted: Precision or recall for which a threshold is chosen for each label.
+      groups: What clips share with others, such as their recording, [clips].
 
     Raises:
-      UserError: If there are fewer than two clips, or an argument is not allowed.
+      UserError: If there are fewer than two clips or groups, or an argument is not allowed.
     """
     sample_logits, truth = np.asarray(sample_logits), np.asarray(truth)
     clips = len(truth)
     if clips < 2:
         raise UserError(f"the split has {clips} clips; a calibration needs at least 2")
-    folds = np.random.default_rng(seed).permutation(clips) % min(FOLDS, clips)
+    folds = _folds(clips, groups, seed)
     probs, scored = np.empty(truth.shape), []
     crossed: list[DetectionCounts] = []
     for fold in np.unique(folds):
@@ -201,7 +206,20 @@ def fit_calibration(
         else fit_detection(
             scaled_probabilities(sample_logits, task, temperature), truth, task, wanted, crossed
         ),
+        groups=None if groups is None else len(set(groups)),
     )
+
+
+def _folds(clips: int, groups: Sequence[str] | None, seed: int) -> np.ndarray:
+    """Return the fold of each clip; a group is in one fold."""
+    member = np.arange(clips) if groups is None else np.unique(groups, return_inverse=True)[1]
+    parts = int(member.max()) + 1
+    if parts < 2:
+        raise UserError(
+            f"the {clips} clips are of one recording or group; a calibration needs clips of at "
+            "least 2, so that it can be measured on other ones"
+        )
+    return (np.random.default_rng(seed).permutation(parts) % min(FOLDS, parts))[member]
 
 
 def _pooled(scored: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from vipann_tf.evaluation.intervals import RESAMPLES, paired_auroc, paired_diffe
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
+from vipann_tf.uncertainty.jackknife import jackknife_interval, leave_out_weights
 
 __all__ = ["Row", "difference_rows", "number_rows", "paired_rows"]
 
@@ -108,11 +109,16 @@ def paired_rows(
         groups=groups,
     )
     weights = resample_weights(len(mine), resamples, seed=0, groups=groups)
+    left_out = leave_out_weights(len(mine), groups)
     ours, others = result.uncertainty[result.place[1]], base.uncertainty[base.place[1]]
     for kind in KINDS:
         gap = ours[kind][mine] - others[kind][theirs]
-        drawn = weights @ gap / weights.sum(axis=1)
-        found[_UNCERTAINTY.format(kind)] = interval(float(gap.mean()), drawn)
+        if groups is None:
+            between = interval(float(gap.mean()), weights @ gap / weights.sum(axis=1))
+        else:
+            replicates = left_out @ gap / left_out.sum(axis=1)
+            between = jackknife_interval(float(gap.mean()), replicates, share=False)
+        found[_UNCERTAINTY.format(kind)] = between
     return _rows(result, name, against, len(mine), found)
 
 
@@ -122,13 +128,13 @@ def _unfamiliar_rows(
     """Return the differences in distinguishing out-of-distribution clips, on the common sets."""
     found = {}
     mine, theirs = _common(result.clip_ids, base.clip_ids)
-    familiar = [result.clip_ids[i] for i in mine]
+    familiar = [result.group_ids[i] for i in mine]
     for outside in (x for x in result.outside_ids if x in base.outside_ids):
         ids = result.outside_ids[outside]
         my_others, their_others = _common(ids, base.outside_ids[outside])
         if not my_others:
             continue
-        unfamiliar = [ids[i] for i in my_others]
+        unfamiliar = [result.outside_groups[outside][i] for i in my_others]
         pair = ((result, mine, my_others), (base, theirs, their_others))
         for kind in KINDS:
             scores = [

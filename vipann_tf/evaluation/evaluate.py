@@ -82,7 +82,9 @@ def evaluate(
         places = {"": (data, splits), **outside}
         predictions = _predict_all(tested, places, on_progress)
         answers = {
-            name: Answers.from_decomposition(found.clip_ids, found.decomposition, found.logits)
+            name: Answers.from_decomposition(
+                found.clip_ids, found.decomposition, found.logits, found.groups
+            )
             for name, found in predictions.items()
         }
         conformal = tested.info.calibration.conformal

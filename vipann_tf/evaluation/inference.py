@@ -37,6 +37,8 @@ class Predictions:
       standard_error: Standard error of the probabilities over draws, [clips, labels]; `None` for
         one draw.
       sample_logits: Logits of every draw, float32 [draws, clips, labels], if requested.
+      groups: What clips share with others, such as their recording, [clips]; `None` if the batches
+        do not say, or all differ.
     """
 
     clip_ids: tuple[str, ...]
@@ -45,6 +47,7 @@ class Predictions:
     logits: np.ndarray
     standard_error: np.ndarray | None
     sample_logits: np.ndarray | None = None
+    groups: tuple[str, ...] | None = None
 
 
 def predict_batches(
@@ -62,7 +65,8 @@ def predict_batches(
 
     Args:
       model: The network, or an ensemble of networks.
-      batches: Dicts of `waveform` [batch, samples], `labels` [batch, any] and `clip_id` [batch].
+      batches: Dicts of `waveform` [batch, samples], `labels` [batch, any], `clip_id` [batch] and,
+        if clips may share something, `group` [batch].
       num_draws: Number of draws; a deterministic network always has one.
       seed: Seed of the draws.
       temperature: Divides the logits.
@@ -76,9 +80,10 @@ def predict_batches(
     task = model.architecture.task
     network: Any = model.compiled_network  # its draws are for its own logits
 
-    clip_ids, truth, parts, kept = [], [], [], []
+    clip_ids, groups, truth, parts, kept = [], [], [], [], []
     for portion in _portions(batches, network):
         clip_ids += [name.decode() for batch in portion for name in batch["clip_id"].numpy()]
+        groups += [name.decode() for x in portion if "group" in x for name in x["group"].numpy()]
         truth += [batch["labels"].numpy() for batch in portion]
         clips_here = sum(len(batch["labels"]) for batch in portion)
         moments = decomposition.start([clips_here, model.architecture.labels])
@@ -111,6 +116,7 @@ def predict_batches(
         np.concatenate(logits),
         None if errors[0] is None else np.concatenate(errors),
         np.concatenate(kept, axis=1) if keep_draws else None,
+        tuple(groups) if len(set(groups)) < len(groups) else None,
     )
 
 

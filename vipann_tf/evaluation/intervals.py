@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 LEVEL = 0.95
+# Means over clips, which are smooth enough for a jackknife.
+_MEANS = frozenset({"accuracy", "nll", "brier"})
 RESAMPLES = 1000  # Efron & Tibshirani 1993, section 13.3, for 95 % intervals
 
 
@@ -57,15 +59,17 @@ def metric_intervals(
 
     Returns:
       The metrics of `metrics.metrics`, without its counts. Means over clips have percentile
-      intervals, except: an accuracy of 0 or 1 has Wilson's interval; the ECE has the reflected one,
-      from 0 if a perfectly calibrated model would show as large an error by chance
-      (`consistency.calibrated_ece`); the classwise and macro ECE have no ends. Means over labels
-      have jackknife intervals, d-prime that of the AUC; if they are 0 or 1, Wilson's for as many
-      trials as there are positive clips. Every interval holds its value.
+      intervals, or jackknife intervals over groups, which hold for a few groups, too; except: an
+      accuracy of 0 or 1 has Wilson's interval; the ECE has the reflected one, from 0 if a perfectly
+      calibrated model would show as large an error by chance (`consistency.calibrated_ece`); the
+      classwise and macro ECE have no ends. Means over labels have jackknife intervals, d-prime that
+      of the AUC; if they are 0 or 1, Wilson's for as many trials as there are positive clips, but
+      no more than groups. Every interval holds its value.
     """
     probs, labels = np.asarray(probs), np.asarray(labels)
     weights = resample_weights(len(probs), resamples, seed, groups)
     values = metrics(probs, labels, task)
+    independent = len(probs) if groups is None else len(np.unique(np.asarray(groups)))
     found: dict[str, Interval] = {}
     for name, drawn in clip_means(probs, labels, task, weights).items():
         if name in ("ece_classwise", "ece_macro"):
@@ -77,17 +81,24 @@ def metric_intervals(
             if ece is not None and ece <= np.quantile(chance, LEVEL):
                 found[name] = replace(found[name], low=0.0)
         elif name == "accuracy" and values[name] in (0.0, 1.0):  # then resamples do not vary
-            found[name] = _certain(values[name], len(probs))
+            found[name] = _certain(values[name], independent)
         else:
             found[name] = interval(values[name], drawn)
-    left_out = label_means(probs, labels, task, leave_out_weights(len(probs), groups))
-    for name, replicates in left_out.items():
+    left_out = leave_out_weights(len(probs), groups)
+    if groups is not None:
+        replicates = clip_means(probs, labels, task, left_out)
+        for name in found.keys() & _MEANS:
+            if not (name == "accuracy" and values[name] in (0.0, 1.0)):
+                found[name] = jackknife_interval(
+                    values[name], replicates[name], share=name == "accuracy"
+                )
+    for name, scores in label_means(probs, labels, task, left_out).items():
         if values[name] in (0.0, 1.0):
             positives = labels.sum(axis=0)
             scored = positives[(positives > 0) & (positives < len(labels))].sum()
-            found[name] = _certain(values[name], int(min(scored, len(labels))))
+            found[name] = _certain(values[name], int(min(scored, independent)))
         else:
-            found[name] = jackknife_interval(values[name], replicates, share=True)
+            found[name] = jackknife_interval(values[name], scores, share=True)
     if "d_prime" in found:
         auc = found["auc"]
         ends = (None if end is None else d_prime(end) for end in (auc.low, auc.high))
@@ -117,8 +128,9 @@ def paired_differences(
       groups: As in `metric_intervals`.
 
     Returns:
-      `Interval`s of the differences: percentile for means over clips, jackknife for means over
-      labels. The bias of a calibration error is about the same in both models and cancels.
+      `Interval`s of the differences: percentile for means over clips (jackknife if they have
+      groups), jackknife for means over labels. The bias of a calibration error is about the same in
+      both models and cancels.
 
     Raises:
       UserError: If the two models did not answer the same number of clips.
@@ -136,6 +148,10 @@ def paired_differences(
     means = [clip_means(probs, labels, task, weights) for probs in models]
     left_out = leave_out_weights(len(first), groups)
     over_labels = [label_means(probs, labels, task, left_out) for probs in models]
+    if groups is not None:  # see `metric_intervals`
+        without = [clip_means(probs, labels, task, left_out) for probs in models]
+        for scores, mean in zip(over_labels, without, strict=True):
+            scores.update({name: mean[name] for name in mean.keys() & _MEANS})
     found = {
         **{name: interval(gaps[name], drawn - means[1][name]) for name, drawn in means[0].items()},
         **{
@@ -148,8 +164,8 @@ def paired_differences(
 
 def paired_auroc(
     parts: Sequence[Sequence[tuple[ArrayLike, ArrayLike]]],
-    inside_ids: Sequence[Sequence[str]],
-    outside_ids: Sequence[Sequence[str]],
+    inside_groups: Sequence[Sequence[str]],
+    outside_groups: Sequence[Sequence[str]],
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -157,14 +173,14 @@ def paired_auroc(
     """Return first minus second of the AUROC of unfamiliar clips, the mean over parts.
 
     A part is a fold. Scores of models of different folds are not comparable, so each part has its
-    own AUROC. Clips are resampled by their ids, so that a clip has the same weight in both models
-    and in every part.
+    own AUROC. Clips are resampled by their groups, so that a clip has the same weight in both
+    models and in every part.
 
     Args:
       parts: One pair for the first and one for the second model per part: scores of familiar clips
         `[clips]` and of unfamiliar ones `[other clips]`.
-      inside_ids: For each part, the ids of its familiar clips.
-      outside_ids: For each part, the ids of its unfamiliar clips.
+      inside_groups: For each part, what each familiar clip shares with others, or its id.
+      outside_groups: For each part, the same of its unfamiliar clips.
       resamples: As in `metric_intervals`.
       seed: As in `metric_intervals`.
 
@@ -172,9 +188,9 @@ def paired_auroc(
       A percentile `Interval`.
     """
     weights = []
-    for offset, ids in enumerate((inside_ids, outside_ids)):
-        sizes = [len(x) for x in ids]
-        groups = np.concatenate(ids)
+    for offset, parts_of in enumerate((inside_groups, outside_groups)):
+        sizes = [len(x) for x in parts_of]
+        groups = np.concatenate(parts_of)
         drawn = resample_weights(len(groups), resamples, seed + offset, groups)
         weights.append(np.split(drawn, np.cumsum(sizes)[:-1], axis=1))
     value, drawn = 0.0, np.zeros(resamples)

@@ -127,7 +127,7 @@ class ModelUnderTest:
         """
         return predict_batches(
             self.network,
-            evaluation_batches(data, splits, BATCH),
+            evaluation_batches(data, splits, BATCH, group=True),
             num_draws=self.num_draws,
             seed=self.seed,
             temperature=self.info.calibration.temperature if temperature is None else temperature,

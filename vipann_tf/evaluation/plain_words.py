@@ -7,11 +7,22 @@ from vipann_tf.evaluation.calibration_words import calibration_words
 from vipann_tf.evaluation.plain_numbers import interval_text, percent
 from vipann_tf.uncertainty.metrics import COMMON
 
-__all__ = ["best_kind", "error_warning", "in_short", "noticed", "unfamiliar_sounds", "warns"]
+__all__ = [
+    "best_kind",
+    "error_warning",
+    "few_groups",
+    "in_short",
+    "noticed",
+    "of_groups",
+    "unfamiliar_sounds",
+    "warns",
+]
 
 # AUROCs at which the wording changes: 0.8 orders four pairs of five; below 0.65, two of three, a
 # warning is hardly useful.
 _GOOD_AUROC, _POOR_AUROC = 0.8, 0.65
+# With fewer, intervals over groups hang on single ones; see docs/decisions.md.
+_FEW_GROUPS = 10
 
 
 def in_short(summary: dict) -> list[str]:
@@ -23,6 +34,7 @@ def in_short(summary: dict) -> list[str]:
     return [
         _rightness(summary),
         *_few(summary),
+        *filter(None, [few_groups(summary)]),
         _confidence(summary),
         error_warning(summary),
         *_retained(summary),
@@ -31,6 +43,33 @@ def in_short(summary: dict) -> list[str]:
         *_flattered(summary),
         *(unfamiliar_sounds(name, summary) for name in summary["ood"]),
     ]
+
+
+def of_groups(summary: Mapping) -> str:
+    """Return " of 12 recordings or groups", if clips share some; else nothing.
+
+    Args:
+      summary: The document of `summary.summarise`, also one from before there were groups.
+    """
+    groups = summary.get("groups")
+    if groups is None:
+        return ""
+    return " of 1 recording or group" if groups == 1 else f" of {groups} recordings or groups"
+
+
+def few_groups(summary: Mapping) -> str:
+    """Return a sentence if the clips are of so few groups that intervals are uncertain; else "".
+
+    Args:
+      summary: As for `of_groups`.
+    """
+    groups = summary.get("groups")
+    if groups is None or groups >= _FEW_GROUPS:
+        return ""
+    return (
+        f"The {summary['clips']} clips are{of_groups(summary)}, which are too few to say how well "
+        "the model does on others: the intervals are rough."
+    )
 
 
 def _rightness(summary: dict) -> str:

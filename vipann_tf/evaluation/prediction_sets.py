@@ -17,6 +17,7 @@ from vipann_tf.uncertainty.conformal import (
     calibrate_multiclass,
     calibrate_multilabel,
 )
+from vipann_tf.uncertainty.jackknife import jackknife_interval, leave_out_weights
 
 __all__ = ["SetPredictor", "fit_sets", "from_metadata", "set_statistics", "to_metadata"]
 
@@ -72,7 +73,12 @@ def from_metadata(thresholds: ConformalThresholds) -> SetPredictor:
 
 
 def set_statistics(
-    predictor: SetPredictor, probs: ArrayLike, truth: ArrayLike, *, seed: int = 0
+    predictor: SetPredictor,
+    probs: ArrayLike,
+    truth: ArrayLike,
+    *,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> dict[str, Any]:
     """Return how often sets hold the truth, and how large they are.
 
@@ -81,6 +87,7 @@ def set_statistics(
       probs: Mean probabilities, `[clips, labels]`.
       truth: Multi-hot truth, `[clips, labels]`.
       seed: Seed of the resamples of the intervals.
+      groups: What clips have in common; see `resample_weights`.
 
     Returns:
       wanted: the coverage promised. coverage: `Interval` of the share of clips whose set holds the
@@ -92,18 +99,25 @@ def set_statistics(
     if isinstance(predictor, MulticlassConformal):
         probs, truth = checked(probs, truth, "multiclass")
         sets = predictor.sets(probs)
-        hits = int(sets[truth].sum())
-        low, high = wilson_interval(hits, len(probs))
+        hits = sets[truth]
+        if groups is None or hits.all() or not hits.any():
+            trials = len(probs) if groups is None else len(np.unique(np.asarray(groups)))
+            low, high = wilson_interval(hits.mean() * trials, trials)
+            coverage = Interval(float(hits.mean()), float(low), float(high))
+        else:
+            left_out = leave_out_weights(len(probs), groups)
+            replicates = left_out @ hits / left_out.sum(axis=1)
+            coverage = jackknife_interval(float(hits.mean()), replicates, share=True)
         sizes = sets.sum(axis=1)
         return {
             "wanted": predictor.coverage,
-            "coverage": Interval(hits / len(probs), float(low), float(high)),
+            "coverage": coverage,
             "mean_size": float(sizes.mean()),
             "sizes": {int(n): int((sizes == n).sum()) for n in np.unique(sizes)},
         }
     probs, truth = checked(probs, truth, "multilabel")
     present, absent = predictor.possible(probs)
-    weights = resample_weights(len(probs), RESAMPLES, seed)
+    weights = resample_weights(len(probs), RESAMPLES, seed, groups)
     return {
         "wanted": predictor.coverage,
         "coverage": _pooled_share(present, truth, weights),

@@ -23,7 +23,7 @@ from vipann_tf.evaluation.interactive_figures import (
 )
 from vipann_tf.evaluation.page_templates import data_block, page_environment, page_script
 from vipann_tf.evaluation.plain_numbers import difference_text, interval_text, percent
-from vipann_tf.evaluation.plain_words import in_short
+from vipann_tf.evaluation.plain_words import in_short, of_groups
 from vipann_tf.evaluation.plotly_bundle import plotly_bundle
 from vipann_tf.evaluation.plots import FEW_ANSWERS, reliability_figure
 from vipann_tf.evaluation.prediction_table import first_rows
@@ -112,6 +112,7 @@ def render_report(
     return environment.get_template("report.html").render(
         results=results,
         summary=summary,
+        of_groups=of_groups(summary),
         verdicts=verdicts(summary),
         in_short=in_short(summary),
         cards=headline_cards(summary),

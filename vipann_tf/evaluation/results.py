@@ -40,6 +40,7 @@ class Answers:
     aleatoric: np.ndarray  # [clips]
     epistemic: np.ndarray  # [clips]
     logits: np.ndarray | None = None  # [clips, labels]: mean logits; only the OOD energy needs them
+    groups: tuple[str, ...] | None = None  # [clips]: such as their recordings; None if all differ
 
     def __post_init__(self) -> None:
         probs = checked_probs(self.probs)
@@ -47,6 +48,8 @@ class Answers:
             raise UserError(
                 f"there are {len(self.clip_ids)} clip ids and probabilities of {len(probs)} clips"
             )
+        if self.groups is not None and len(self.groups) != len(probs):
+            raise UserError(f"there are {len(self.groups)} groups of {len(probs)} clips")
         for kind in KINDS:
             for name, shape in ((kind, probs.shape[:1]), (f"label_{kind}", probs.shape)):
                 if np.shape(getattr(self, name)) != shape:
@@ -61,6 +64,7 @@ class Answers:
         clip_ids: Sequence[str],
         decomposition: "Decomposition",
         logits: np.ndarray | None = None,
+        groups: tuple[str, ...] | None = None,
     ) -> "Answers":
         """Return the answers that the `Decomposition` of some clips holds."""
         names = (*KINDS, *(f"label_{kind}" for kind in KINDS))
@@ -68,6 +72,7 @@ class Answers:
             clip_ids=tuple(clip_ids),
             probs=np.asarray(decomposition.probabilities),
             logits=logits,
+            groups=groups,
             **{name: np.asarray(getattr(decomposition, name)) for name in names},
         )
 
@@ -113,7 +118,6 @@ class Results:
     command: str  # the command that produced this, as typed
     description: Mapping[str, str] = field(default_factory=dict)  # rows on model and data
     outside: Mapping[str, Answers] = field(default_factory=dict)  # name -> OOD clips' answers
-    groups: np.ndarray | None = None  # [clips]: the recording of each clip, for the bootstrap
     standard_error: np.ndarray | None = None  # [clips, labels] over draws, of the probabilities
     sets: MulticlassConformal | MultilabelConformal | None = None  # the model's prediction sets
     calibrated_on: tuple[str, ...] = ()  # "<dataset>/<split>" of temperature and sets
@@ -139,6 +143,11 @@ class Results:
         return KINDS if self.num_draws > 1 else KINDS[:1]
 
     @property
+    def groups(self) -> tuple[str, ...] | None:
+        """What clips share with others, [clips]; `None` if all differ."""
+        return self.answers.groups
+
+    @property
     def calibrated_here(self) -> bool:
         """Whether the model was calibrated on some of these clips, which flatters its scores."""
         mine = {f"{self.dataset}/{name}" for name in self.split.split(", ")}
@@ -153,21 +162,24 @@ class Results:
 def write_clip_csv(results: Results, path: StrPath) -> None:
     """Write one line per clip, out-of-distribution clips after those of the dataset.
 
-    Columns: set (the split, or the name of the OOD set), clip_id, truth (labels separated by ';',
+    Columns: set (the split, or the name of the OOD set), clip_id, group (what the clip shares with
+    others, or its own id; only if some clips share something), truth (labels separated by ';',
     empty for OOD), answer (the most probable label), probability (of the answer), right (1 or 0,
     empty for OOD), total, aleatoric, epistemic (nats), then p:<label> for each label.
     """
-    columns = ["set", "clip_id", "truth", "answer", "probability", "right", *KINDS]
+    every = [results.answers, *results.outside.values()]
+    group = ["group"] if any(answers.groups is not None for answers in every) else []
+    columns = ["set", "clip_id", *group, "truth", "answer", "probability", "right", *KINDS]
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns + [f"p:{label}" for label in results.labels])
         names = np.array(results.labels)
         truth = [";".join(names[row]) for row in np.asarray(results.truth, bool)]
         right = [int(not wrong) for wrong in results.wrong]
-        _write_rows(writer, results.split, results.answers, names, truth, right)
+        _write_rows(writer, results.split, results.answers, names, truth, right, bool(group))
         for name, answers in results.outside.items():
             nothing = [""] * len(answers.clip_ids)
-            _write_rows(writer, name, answers, names, nothing, nothing)
+            _write_rows(writer, name, answers, names, nothing, nothing, bool(group))
 
 
 def _write_rows(
@@ -177,12 +189,23 @@ def _write_rows(
     names: np.ndarray,
     truth: Sequence[str],
     right: Sequence[int | str],
+    with_groups: bool,
 ) -> None:
+    groups = answers.groups or answers.clip_ids
     for i, clip_id in enumerate(answers.clip_ids):
         probs = answers.probs[i]
         top = int(np.argmax(probs))
         uncertainty = [f"{float(getattr(answers, kind)[i]):.6g}" for kind in KINDS]
         writer.writerow(
-            [name, clip_id, truth[i], names[top], f"{probs[top]:.6g}", right[i], *uncertainty]
+            [
+                name,
+                clip_id,
+                *([groups[i]] if with_groups else []),
+                truth[i],
+                names[top],
+                f"{probs[top]:.6g}",
+                right[i],
+                *uncertainty,
+            ]
             + [f"{p:.6g}" for p in probs]
         )

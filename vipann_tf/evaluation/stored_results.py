@@ -4,7 +4,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,14 @@ class StoredResults:
     truth: np.ndarray  # bool [clips, labels]
     uncertainty: Mapping[str, Mapping[str, np.ndarray]]  # set -> kind -> [its clips], nats
     outside_ids: Mapping[str, tuple[str, ...]]  # out-of-distribution set -> clip ids
-    groups: tuple[str, ...] | None = None  # [clips]: groups for the bootstrap; None without groups
+    groups: tuple[str, ...] | None = None  # [clips]: what clips share with others; None if nothing
+    # out-of-distribution set -> the same of its clips, or their ids
+    outside_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def group_ids(self) -> tuple[str, ...]:
+        """What each clip shares with others, or its id, [clips]."""
+        return self.clip_ids if self.groups is None else self.groups
 
     @property
     def place(self) -> tuple[str, str]:
@@ -52,7 +59,9 @@ def read_results(path: StrPath) -> StoredResults:
     ids: list[str] = []
     probs: list[list[float]] = []
     truth: list[np.ndarray] = []
+    groups: list[str] = []
     outside: dict[str, list[str]] = {}
+    outside_groups: dict[str, list[str]] = {}
     uncertainty: dict[str, dict[str, list[float]]] = {}
     index = {label: i for i, label in enumerate(labels)}
     try:
@@ -61,10 +70,13 @@ def read_results(path: StrPath) -> StoredResults:
                 of_set = uncertainty.setdefault(row["set"], {kind: [] for kind in KINDS})
                 for kind in KINDS:
                     of_set[kind].append(float(row[kind]))
+                group = row.get("group", row["clip_id"])
                 if row["set"] != split:
                     outside.setdefault(row["set"], []).append(row["clip_id"])
+                    outside_groups.setdefault(row["set"], []).append(group)
                     continue
                 ids.append(row["clip_id"])
+                groups.append(group)
                 probs.append([float(row[f"p:{label}"]) for label in labels])
                 truth.append(np.zeros(len(labels), bool))
                 truth[-1][[index[name] for name in row["truth"].split(";") if name]] = True
@@ -88,6 +100,8 @@ def read_results(path: StrPath) -> StoredResults:
             for name, kinds in uncertainty.items()
         },
         outside_ids={name: tuple(clips) for name, clips in outside.items()},
+        groups=tuple(groups) if len(set(groups)) < len(groups) else None,
+        outside_groups={name: tuple(found) for name, found in outside_groups.items()},
     )
 
 
@@ -112,10 +126,13 @@ def pooled(results: Sequence[StoredResults], split: str = "all folds") -> Stored
     outside = dict.fromkeys(name for result in results for name in result.outside_ids)
     uncertainty = {split: _pooled_uncertainty([r.uncertainty[r.place[1]] for r in results])}
     outside_ids: dict[str, tuple[str, ...]] = {}
+    outside_groups: dict[str, tuple[str, ...]] = {}
+    groups = [name for result in results for name in result.group_ids]
     for name in outside:
         parts = [result for result in results if name in result.outside_ids]
         uncertainty[name] = _pooled_uncertainty([part.uncertainty[name] for part in parts])
         outside_ids[name] = tuple(clip for part in parts for clip in part.outside_ids[name])
+        outside_groups[name] = tuple(x for part in parts for x in part.outside_groups[name])
     return StoredResults(
         path=first.path,
         summary={**first.summary, "split": split, "clips": len(clips)},
@@ -124,7 +141,8 @@ def pooled(results: Sequence[StoredResults], split: str = "all folds") -> Stored
         truth=np.concatenate([result.truth for result in results]),
         uncertainty=uncertainty,
         outside_ids=outside_ids,
-        groups=tuple(clips) if len(set(clips)) < len(clips) else None,
+        groups=tuple(groups) if len(set(groups)) < len(groups) else None,
+        outside_groups=outside_groups,
     )
 
 

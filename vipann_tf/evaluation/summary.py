@@ -1,12 +1,14 @@
 """All numbers of an evaluation: the content of metrics.json.
 
 The document, schema version 1. An *interval* is `{"value", "low", "high"}`, the ends of a 95 %
-interval over clips (`intervals.metric_intervals`); null stands for what the data do not define.
-Uncertainties are in nats.
+interval over clips or groups (`intervals.metric_intervals`); null stands for what the data do not
+define. Uncertainties are in nats.
 
     schema_version   1
     model, dataset, split, task, draws, seed, command, description     as in `Results`
     clips, labels    number of clips; label names in order
+    groups           null, or the number of recordings (or of what the column `group` names) that
+                     the clips are of: intervals are then over these
     metrics          name -> interval; `metrics.multiclass_metrics` or `multilabel_metrics`
     labels_left_out  multilabel: labels without a positive or without a negative clip
     labels_few       names of labels with one to four clips; map_common is the mAP without them
@@ -38,23 +40,21 @@ Uncertainties are in nats.
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import precision_recall_fscore_support
 
 from vipann_tf.evaluation.calibration_words import calibration_document
 from vipann_tf.evaluation.intervals import RESAMPLES, metric_intervals
+from vipann_tf.evaluation.label_scores import json_number, label_scores
 from vipann_tf.evaluation.prediction_sets import set_statistics
 from vipann_tf.evaluation.results import KINDS, Results
 from vipann_tf.evaluation.told_apart import less_total, unfamiliar_less_total
 from vipann_tf.uncertainty import calibration as cal
 from vipann_tf.uncertainty import selective
-from vipann_tf.uncertainty.arrays import FloatArray
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
-from vipann_tf.uncertainty.confidence_intervals import auroc_interval, average_precision_interval
+from vipann_tf.uncertainty.confidence_intervals import auroc_interval
 from vipann_tf.uncertainty.consistency import calibrated_ece
+from vipann_tf.uncertainty.jackknife import jackknife_interval, leave_out_weights
 from vipann_tf.uncertainty.metrics import (
     COMMON,
-    label_auc,
-    label_average_precision,
     multilabel_metrics,
 )
 from vipann_tf.uncertainty.ood import ood_auroc_interval, ood_metrics
@@ -91,6 +91,7 @@ def summarise(results: Results, *, resamples: int = RESAMPLES) -> dict:
         "command": results.command,
         "description": dict(results.description),
         "clips": len(probs),
+        "groups": None if results.groups is None else len(set(results.groups)),
         "labels": list(results.labels),
         "metrics": {name: _interval(value) for name, value in found.items()},
         "base_rate": float(share.max() if task == "multiclass" else share.mean()),
@@ -98,7 +99,7 @@ def summarise(results: Results, *, resamples: int = RESAMPLES) -> dict:
         "calibration": _calibration(results),
         "selective": _selective(results, weights),
         "ood": {name: _ood(results, name, resamples) for name in results.outside},
-        "per_label": _per_label(results),
+        "per_label": label_scores(results),
         "labels_few": _few(results),
         "prediction_sets": _prediction_sets(results),
         "calibrated_here": results.calibrated_here,
@@ -113,16 +114,18 @@ def _interval(value: Interval) -> dict[str, float | None]:
     return {"value": value.value, "low": value.low, "high": value.high}
 
 
-def _number(value: float | None) -> float | None:
-    return float(value) if value is not None and np.isfinite(value) else None
-
-
 def _uncertainty(results: Results, weights: np.ndarray) -> dict:
     document = {}
+    left_out = leave_out_weights(len(results.truth), results.groups)
     for kind in KINDS:
         values = np.asarray(getattr(results.answers, kind), np.float64)
-        drawn = weights @ values / weights.sum(axis=1)
-        document[kind] = _interval(interval(values.mean(), drawn))
+        if results.groups is None:
+            found = interval(values.mean(), weights @ values / weights.sum(axis=1))
+        else:
+            found = jackknife_interval(
+                values.mean(), left_out @ values / left_out.sum(axis=1), share=False
+            )
+        document[kind] = _interval(found)
     return document
 
 
@@ -142,8 +145,8 @@ def _calibration(results: Results) -> dict:
         "bins": {
             "edges": stats.edges.tolist(),
             "count": stats.count.tolist(),
-            "confidence": [_number(value) for value in stats.mean_confidence],
-            "accuracy": [_number(value) for value in stats.accuracy],
+            "confidence": [json_number(value) for value in stats.mean_confidence],
+            "accuracy": [json_number(value) for value in stats.accuracy],
         },
         "mean_confidence": float(np.mean(confidence)),
         "mce": float(cal.maximum_calibration_error(stats)),
@@ -169,8 +172,8 @@ def _selective(results: Results, weights: np.ndarray) -> dict:
         auroc = selective.error_detection_auroc(values, wrong)
         kept = selective.retained_accuracy(values, wrong)
         document[kind] = {
-            "mean_right": _number(values[~wrong].mean() if not wrong.all() else None),
-            "mean_wrong": _number(values[wrong].mean() if wrong.any() else None),
+            "mean_right": json_number(values[~wrong].mean() if not wrong.all() else None),
+            "mean_wrong": json_number(values[wrong].mean() if wrong.any() else None),
             "error_auroc": _interval(_error_auroc(auroc, values, results, weights)),
             "error_auroc_less_total": less_total(results, kind, weights),
             "aurc": selective.area_under_risk_coverage(values, wrong),
@@ -201,7 +204,11 @@ def _ood(results: Results, name: str, resamples: int) -> dict:
             continue
         measured = ood_metrics(inside[score], outside[score])._asdict()
         auroc = ood_auroc_interval(
-            inside[score], outside[score], resamples=resamples, seed=results.seed
+            inside[score],
+            outside[score],
+            resamples=resamples,
+            seed=results.seed,
+            groups=(results.groups, results.outside[name].groups),
         )
         scores[score] = {
             **measured,
@@ -209,43 +216,6 @@ def _ood(results: Results, name: str, resamples: int) -> dict:
             "auroc_less_total": unfamiliar_less_total(results, name, score),
         }
     return {"clips": len(results.outside[name].clip_ids), "scores": scores}
-
-
-def _per_label(results: Results) -> list[dict]:
-    probs, truth = results.answers.probs, np.asarray(results.truth, bool)
-    stats = cal.label_reliability(probs, truth, results.task)
-    columns: dict[str, FloatArray] = {
-        "ece": cal.expected_calibration_error(stats),
-        "epistemic": np.mean(results.answers.label_epistemic, axis=0, dtype=np.float64),
-    }
-    if results.task == "multilabel":
-        precision, auc = label_average_precision(probs, truth), label_auc(probs, truth)
-        clips = truth.sum(axis=0)
-        ends = np.full((4, len(clips)), np.nan)
-        for i in np.flatnonzero(~np.isnan(auc)):
-            ends[:2, i] = average_precision_interval(precision[i], clips[i])
-            ends[2:, i] = auroc_interval(auc[i], clips[i], len(truth) - clips[i])
-        columns.update(average_precision=precision, auc=auc)
-        columns.update(average_precision_low=ends[0], average_precision_high=ends[1])
-        columns.update(auc_low=ends[2], auc_high=ends[3])
-    else:
-        precision, recall, f1, _ = precision_recall_fscore_support(
-            truth.argmax(axis=1),
-            probs.argmax(axis=1),
-            labels=np.arange(len(results.labels)),
-            zero_division=np.nan,
-        )
-        columns.update(
-            precision=np.asarray(precision), recall=np.asarray(recall), f1=np.asarray(f1)
-        )
-    return [
-        {
-            "label": label,
-            "clips": int(truth[:, i].sum()),
-            **{name: _number(values[i]) for name, values in columns.items()},
-        }
-        for i, label in enumerate(results.labels)
-    ]
 
 
 def _few(results: Results) -> list[str]:
@@ -258,7 +228,13 @@ def _few(results: Results) -> list[str]:
 def _prediction_sets(results: Results) -> dict | None:
     if results.sets is None:
         return None
-    found = set_statistics(results.sets, results.answers.probs, results.truth, seed=results.seed)
+    found = set_statistics(
+        results.sets,
+        results.answers.probs,
+        results.truth,
+        seed=results.seed,
+        groups=results.groups,
+    )
     return {
         name: _interval(value) if isinstance(value, Interval) else value
         for name, value in found.items()

@@ -161,6 +161,7 @@ def evaluation_batches(
     batch_size: int,
     *,
     only: Sequence[bytes] | None = None,
+    group: bool = False,
     on_corrupt: OnCorrupt = "stop",
     on_damage: Callable[[str, int], None] | None = None,
 ) -> tf.data.Dataset:
@@ -171,6 +172,8 @@ def evaluation_batches(
       splits: Names of the splits to read.
       batch_size: Clips per batch.
       only: As for `training_batches`.
+      group: Whether batches have `group` string [batch], too: what a clip shares with others, such
+        as its recording, or its own id.
       on_corrupt: As for `training_batches`.
       on_damage: As for `training_batches`.
 
@@ -188,7 +191,7 @@ def evaluation_batches(
         records = keep_only(only)(records)
 
     def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        return parse_record(record, info.samples, len(info.labels))
+        return parse_record(record, info.samples, len(info.labels), group=group)
 
     clips = records.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     batches = clips.batch(batch_size)

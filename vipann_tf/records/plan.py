@@ -11,6 +11,7 @@ import math
 from collections import Counter
 
 from vipann_tf.datasets.base import Clip, Rejection, Source, check_split
+from vipann_tf.datasets.groups import group_names
 from vipann_tf.errors import UserError
 from vipann_tf.records.schema import clip_samples, encode_id, shard_name
 from vipann_tf.records.tfrecord_file import OVERHEAD_BYTES
@@ -30,7 +31,10 @@ _EXAMPLE_BYTES = 60
 
 @dataclasses.dataclass(frozen=True)
 class ShardPlan:
-    """One output file and its clips, in the order they are written."""
+    """One output file and its clips, in the order they are written.
+
+    The group of a clip is that of its record: `datasets.groups.group_names`.
+    """
 
     name: str
     split: str
@@ -145,16 +149,19 @@ def _check_clips(source: Source) -> tuple[dict[str, list[Clip]], list[Rejection]
     accepted: dict[str, list[Clip]] = {}
     known = set(source.labels)
     seen: set[str] = set()
+    kept: list[Clip] = []
     for clip in source.clips:
         fault = _fault(source, clip, known, seen)
         if fault is not None:
             rejected.append(Rejection(clip.path, clip.clip_id, *fault))
             continue
         seen.add(clip.clip_id)
+        kept.append(clip)
+    for clip, group in zip(kept, group_names(kept), strict=True):
         if clip.split not in accepted:
             check_split(clip.split, f"dataset {source.name}")
             accepted[clip.split] = []
-        accepted[clip.split].append(clip)
+        accepted[clip.split].append(dataclasses.replace(clip, group=group))
     return dict(sorted(accepted.items())), rejected
 
 

@@ -36,7 +36,7 @@ __all__ = ["prepare"]
 Progress = Callable[[int, int], None]
 
 # Part of every manifest, so that shards of an older layout are written again.
-MANIFEST_VERSION = 3
+MANIFEST_VERSION = 4
 
 _DISK_FULL = os.strerror(errno.ENOSPC)
 

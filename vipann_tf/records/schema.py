@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLIP_ID",
+    "GROUP",
     "INFO_FILE",
     "LABELS",
     "NOTICES_FILE",
@@ -47,6 +48,7 @@ NOTICES_FILE = "notices.csv"
 CLIP_ID = "clip_id"
 WAVEFORM = "waveform"
 LABELS = "labels"
+GROUP = "group"
 
 # int16 value of amplitude 1.0: 16-bit PCM goes through unchanged.
 INT16_SCALE = 32768
@@ -170,13 +172,15 @@ def to_int16(waveform: np.ndarray) -> np.ndarray:
     return np.minimum(scaled, INT16_SCALE - 1).astype("<i2")
 
 
-def serialize(clip_id: str, waveform: np.ndarray, labels: Iterable[int]) -> bytes:
+def serialize(clip_id: str, waveform: np.ndarray, labels: Iterable[int], group: str = "") -> bytes:
     """Return a record as `tf.train.Example` bytes; equal content gives equal bytes.
 
     Args:
       clip_id: The clip's name.
       waveform: int16 [samples].
       labels: Label indices, each once.
+      group: Name of what it shares with other clips, such as their recording; empty if it shares
+        nothing.
     """
     assert waveform.dtype == np.dtype("<i2"), waveform.dtype
     example = Example()
@@ -186,11 +190,13 @@ def serialize(clip_id: str, waveform: np.ndarray, labels: Iterable[int]) -> byte
     # Accessing the list marks it present, so a clip without labels has an int64 feature as well.
     feature[LABELS].int64_list.SetInParent()
     feature[LABELS].int64_list.value.extend(int(label) for label in labels)
+    if group:
+        feature[GROUP].bytes_list.value.append(encode_id(group))
     return example.SerializeToString(deterministic=True)
 
 
 def parse_record(
-    record: tf.Tensor, samples: int, num_labels: int, *, waveform: bool = True
+    record: tf.Tensor, samples: int, num_labels: int, *, waveform: bool = True, group: bool = False
 ) -> dict[str, tf.Tensor]:
     """Parse a record: the inverse of `serialize`.
 
@@ -199,10 +205,12 @@ def parse_record(
       samples: Samples in the clip.
       num_labels: Length of the label list.
       waveform: Whether to decode the waveform, which is most of the work.
+      group: Whether to return the group.
 
     Returns:
       `waveform` float32 [samples] in [-1, 1) if requested, `labels` float32 [num_labels]
-      multi-hot, `clip_id` string [].
+      multi-hot, `clip_id` string [], and `group` string [] if requested, which is `clip_id` if
+      the clip shares nothing with others.
     """
     import tensorflow as tf
 
@@ -210,12 +218,17 @@ def parse_record(
         CLIP_ID: tf.io.FixedLenFeature([], tf.string),
         LABELS: tf.io.RaggedFeature(tf.int64),
     }
+    if group:
+        features[GROUP] = tf.io.FixedLenFeature([], tf.string, default_value="")
     if waveform:
         features[WAVEFORM] = tf.io.FixedLenFeature([], tf.string)
     parsed = tf.io.parse_single_example(record, features)
     # One row per label of the clip (each occurs once), then their sum: no labels give zeros.
     labels = tf.reduce_sum(tf.one_hot(parsed[LABELS], num_labels), axis=0)
     clip = {LABELS: labels, CLIP_ID: parsed[CLIP_ID]}
+    if group:
+        alone = tf.equal(parsed[GROUP], "")
+        clip[GROUP] = tf.where(alone, parsed[CLIP_ID], parsed[GROUP])
     if waveform:
         values = tf.io.decode_raw(parsed[WAVEFORM], tf.int16, little_endian=True)
         values = tf.ensure_shape(values, [samples])

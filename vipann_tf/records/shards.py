@@ -175,7 +175,7 @@ class ShardWriter:
                     silent += 1
                     notices.append(Notice(clip.path, clip.clip_id, "silent", _SILENT))
                 clipped += int(is_clipped(waveform))
-                writer.write(serialize(clip.clip_id, waveform, labels))
+                writer.write(serialize(clip.clip_id, waveform, labels, clip.group))
                 on_clip("ok")
         return ShardResult(
             name=name,

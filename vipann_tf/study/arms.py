@@ -116,6 +116,7 @@ def _read(study: StudyDirectory, cell: Cell) -> StoredResults:
         },
         uncertainty={called.get(name, name): x for name, x in result.uncertainty.items()},
         outside_ids={called.get(name, name): x for name, x in result.outside_ids.items()},
+        outside_groups={called.get(name, name): x for name, x in result.outside_groups.items()},
     )
 
 

@@ -162,8 +162,8 @@ def _ood_row(
                 ]
                 for part in parts
             ],
-            [np.array(part[0][0].clip_ids)[part[0][1]].tolist() for part in parts],
-            [np.array(part[0][0].outside_ids[name])[part[0][2]].tolist() for part in parts],
+            [np.array(part[0][0].group_ids)[part[0][1]].tolist() for part in parts],
+            [np.array(part[0][0].outside_groups[name])[part[0][2]].tolist() for part in parts],
             resamples=resamples,
         )
         numbers.append(_with_verdict(found, more_is_better=True))

@@ -106,7 +106,12 @@ def ood_metrics(inside: ArrayLike, outside: ArrayLike) -> OodMetrics:
 
 
 def ood_auroc_interval(
-    inside: ArrayLike, outside: ArrayLike, *, resamples: int = 1000, seed: int = 0
+    inside: ArrayLike,
+    outside: ArrayLike,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    groups: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
 ) -> Interval:
     """Return the AUROC with its 95 % interval; both sets of clips are resampled.
 
@@ -115,11 +120,15 @@ def ood_auroc_interval(
       outside: Scores of out-of-distribution clips, `[other clips]`.
       resamples: Number of resamples.
       seed: Seed of the resamples.
+      groups: What the clips of each set have in common; see `resample_weights`.
     """
     inside, outside = np.asarray(inside), np.asarray(outside)
     value = ood_metrics(inside, outside).auroc
     sizes = len(inside), len(outside)
-    weights = [resample_weights(size, resamples, seed + i) for i, size in enumerate(sizes)]
+    weights = [
+        resample_weights(size, resamples, seed + i, group)
+        for i, (size, group) in enumerate(zip(sizes, groups, strict=True))
+    ]
     is_outside = np.repeat([False, True], sizes)
     drawn = weighted_auroc(np.concatenate([inside, outside]), is_outside, np.hstack(weights))
     return interval(value, drawn)

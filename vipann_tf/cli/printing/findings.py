@@ -22,6 +22,7 @@ def print_evaluation(summary: dict) -> None:
     Args:
       summary: The content of metrics.json.
     """
+    from vipann_tf.evaluation.plain_words import few_groups, of_groups
 
     def row(name: str, interval: dict[str, float | None]) -> tuple[str, ...]:
         return (name, *(terminal.number(interval[key]) for key in ("value", "low", "high")))
@@ -40,8 +41,11 @@ def print_evaluation(summary: dict) -> None:
     terminal.table(
         {"metric": "left", "value": "right", "95 % from": "right", "to": "right"},
         rows,
-        f"{summary['dataset']} {summary['split']}, {summary['clips']} clips, {draws}",
+        f"{summary['dataset']} {summary['split']}, {summary['clips']} clips{of_groups(summary)}, "
+        f"{draws}",
     )
+    if words := few_groups(summary):
+        print(textwrap.fill(words, width=80))
     if summary["calibrated_here"]:
         print("Calibrated on these same clips: its confidence and sets look better than they are.")
 
@@ -52,9 +56,11 @@ def print_calibration(found: "Calibrated") -> None:
     Args:
       found: Result of `calibrate.calibrate`.
     """
+    from vipann_tf.evaluation.plain_words import of_groups
+
     print(
-        f"Temperature {found.calibration.temperature:.3f}, fitted on {found.clips} clips of "
-        f"{', '.join(found.calibration.fitted_on)}"
+        f"Temperature {found.calibration.temperature:.3f}, fitted on {found.clips} clips"
+        f"{of_groups({'groups': found.groups})} of {', '.join(found.calibration.fitted_on)}"
     )
     rows = [
         (name, terminal.number(found.before[name]), terminal.number(found.after[name]))
@@ -74,10 +80,21 @@ def print_calibration(found: "Calibrated") -> None:
     terminal.table(
         {"metric": "left", "before": "right", "after": "right"},
         rows,
-        "Each fifth of the clips, scored with the fit on the others",
+        f"Each {cross_fitted_part(found)}, scored with the fit on the others",
     )
     for when, words in (("Before", found.words_before), ("After", found.words_after)):
         print(textwrap.fill(f"{when}: {words[:1].lower()}{words[1:]}", width=80))
+
+
+def cross_fitted_part(found: "Calibrated") -> str:
+    """Return what each part of a cross-fit is, such as "fifth of the clips".
+
+    Args:
+      found: Result of `calibrate.calibrate`.
+    """
+    if found.groups is None:
+        return "fifth of the clips"
+    return f"{'fifth' if found.groups >= 5 else 'part'} of the recordings or groups"
 
 
 def print_demonstration(results: "StoredResults") -> None:

@@ -17,12 +17,15 @@ __all__ = ["print_thresholds"]
 NAMED = 20  # labels without a threshold that are named; vipann.json has all
 
 
-def print_thresholds(found: "DetectionFit", labels: Sequence[str]) -> None:
+def print_thresholds(
+    found: "DetectionFit", labels: Sequence[str], part: str = "fifth of the clips"
+) -> None:
     """Print the threshold of each label, what it is worth, and which labels have none.
 
     Args:
       found: The `detection` of a `calibrate.Calibrated`.
       labels: Label names in the order of the outputs.
+      part: What was held out each time, see `findings.cross_fitted_part`.
     """
     fit, wanted = found.fit, found.fit.wanted
     chosen = np.flatnonzero(~np.isnan(fit.thresholds)).tolist()
@@ -41,7 +44,7 @@ def print_thresholds(found: "DetectionFit", labels: Sequence[str]) -> None:
         terminal.table(
             {"label": "left", "threshold": "right", **columns, "positives": "right"},
             rows,
-            f"Thresholds for {wanted.measure} {wanted.value:g}; each fifth of the clips with those "
+            f"Thresholds for {wanted.measure} {wanted.value:g}; each {part} with those "
             "of the others",
         )
     few = [f"{labels[i]} ({fit.counts.positives[i]})" for i in np.flatnonzero(fit.too_few).tolist()]
