@@ -20,6 +20,8 @@ def test_for_a_mean_it_is_students_interval():
     found = jackknife_interval(values.mean(), replicates, share=False, level=0.9)
     want = scipy.stats.t.interval(0.9, 22, values.mean(), scipy.stats.sem(values))
     np.testing.assert_allclose((found.low, found.high), want)
+    cut = jackknife_interval(values.mean(), replicates, share=False, least=want[0] + 0.1, level=0.9)
+    np.testing.assert_allclose((cut.low, cut.high), (want[0] + 0.1, want[1]))
 
 
 def test_a_share_has_the_interval_of_its_log_odds():

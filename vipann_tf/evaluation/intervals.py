@@ -90,7 +90,7 @@ def metric_intervals(
         for name in found.keys() & _MEANS:
             if not (name == "accuracy" and values[name] in (0.0, 1.0)):
                 found[name] = jackknife_interval(
-                    values[name], replicates[name], share=name == "accuracy"
+                    values[name], replicates[name], share=name == "accuracy", least=0.0
                 )
     for name, scores in label_means(probs, labels, task, left_out).items():
         if values[name] in (0.0, 1.0):

@@ -123,7 +123,7 @@ def _uncertainty(results: Results, weights: np.ndarray) -> dict:
             found = interval(values.mean(), weights @ values / weights.sum(axis=1))
         else:
             found = jackknife_interval(
-                values.mean(), left_out @ values / left_out.sum(axis=1), share=False
+                values.mean(), left_out @ values / left_out.sum(axis=1), share=False, least=0.0
             )
         document[kind] = _interval(found)
     return document

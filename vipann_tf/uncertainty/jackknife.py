@@ -55,7 +55,12 @@ def leave_out_weights(clips: int, groups: ArrayLike | None = None, most: int = M
 
 
 def jackknife_interval(
-    value: float | None, replicates: ArrayLike, *, share: bool, level: float = 0.95
+    value: float | None,
+    replicates: ArrayLike,
+    *,
+    share: bool,
+    least: float = -np.inf,
+    level: float = 0.95,
 ) -> Interval:
     """Return value -+ t s, with s^2 = (m - 1) / m sum (replicate - mean)^2 over m replicates.
 
@@ -66,6 +71,7 @@ def jackknife_interval(
       value: The score on the clips as they are; None or NaN if it is not defined.
       replicates: The score with each part left out, `[parts]`.
       share: Whether the score lies between 0 and 1, as an AUC does and a difference does not.
+      least: The smallest value that the score can have, where the interval is cut.
       level: Nominal coverage.
 
     Returns:
@@ -81,7 +87,7 @@ def jackknife_interval(
     error = np.sqrt((parts - 1) / parts * np.sum((scores - scores.mean()) ** 2))
     half = student.ppf((1 + level) / 2, parts - 1) * error
     if not share or value in (0.0, 1.0):
-        return Interval(value, float(value - half), float(value + half))
+        return Interval(value, max(least, float(value - half)), float(value + half))
     half /= value * (1 - value)
     low, high = expit(logit(value) - half), expit(logit(value) + half)
     # Rounding could put an end slightly past the value.

@@ -94,7 +94,7 @@ def cross_fitted_part(found: "Calibrated") -> str:
     """
     if found.groups is None:
         return "fifth of the clips"
-    return f"{'fifth' if found.groups >= 5 else 'part'} of the recordings or groups"
+    return f"{'fifth' if found.groups >= 5 else 'part'} of the groups"
 
 
 def print_demonstration(results: "StoredResults") -> None:
