@@ -35,6 +35,11 @@ def test_names(rows, names):
     assert group_names(clips(*rows)) == names
 
 
+def test_sounds_that_are_made_have_no_files():
+    rows = [("", ""), ("", "pond"), ("", "pond"), ("", "hill")]
+    assert group_names(clips(*rows), by_file=False) == ["", "pond", "pond", ""]
+
+
 def test_one_file_by_two_paths(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "x.wav").write_bytes(b"")

@@ -21,7 +21,7 @@ from vipann_tf.datasets.windowing import cut_into_windows
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.calibrate import fit_calibration
 from vipann_tf.evaluation.comparison_rows import paired_rows
-from vipann_tf.evaluation.intervals import metric_intervals
+from vipann_tf.evaluation.intervals import metric_intervals, paired_auroc
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.evaluation.plain_words import few_groups, of_groups
 from vipann_tf.evaluation.stored_results import pooled
@@ -112,6 +112,26 @@ def test_intervals_cover_what_other_recordings_give(groups):
     # Three standard errors of the share are 0.05.
     assert held / runs > 0.9
     assert fooled / runs < 0.8
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_one_recording_says_nothing_of_others(task, tmp_path):
+    """Then there are no ends, rather than two that are equal."""
+    results = example_results(task, groups=[7] * 40)
+    summary = summarise(results, resamples=50)
+    found = {**summary["metrics"], **summary["uncertainty"]}
+    found |= {score: x["auroc"] for score, x in summary["ood"]["other <sounds>"]["scores"].items()}
+    found["error"] = summary["selective"]["total"]["error_auroc"]
+    for name, interval in found.items():
+        ends = interval["low"], interval["high"]
+        assert ends == (None, None) or interval["value"] in (0.0, 1.0), name
+    assert summary["groups"] == 1 and "of 1 recording or group" in few_groups(summary)
+    read = stored(results, tmp_path / "one")
+    for row in paired_rows(read, read, "a", "b"):
+        assert row.found.low is None, row.metric
+    same = np.zeros(40), np.zeros(25)
+    outside = [f"{i}" for i in range(25)]
+    assert paired_auroc([[same, same]], [["7"] * 40], [outside]).low is None
 
 
 def test_files_keep_it(tmp_path):

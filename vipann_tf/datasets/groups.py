@@ -32,12 +32,19 @@ def group_numbers(clips: Sequence[Clip]) -> list[int]:
     return numbered([components[file] for file in files])
 
 
-def group_names(clips: Sequence[Clip]) -> list[str]:
+def group_names(clips: Sequence[Clip], *, by_file: bool = True) -> list[str]:
     """Return the name of what each clip shares with others; empty if it shares nothing.
 
     It is the clips' group, if they have one, or the name of the first clip of the recording: the
     same wherever the files lie.
+
+    Args:
+      clips: Clips of one source.
+      by_file: Whether clips of one path are of one recording; else groups alone count.
     """
+    if not by_file:
+        counts = Counter(clip.group for clip in clips)
+        return [clip.group if counts[clip.group] > 1 else "" for clip in clips]
     if len({clip.path for clip in clips}) == len(clips) and not any(clip.group for clip in clips):
         return [""] * len(clips)  # a large data set of whole files
     numbers = group_numbers(clips)

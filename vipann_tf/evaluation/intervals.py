@@ -18,7 +18,12 @@ from numpy.typing import ArrayLike
 
 from vipann_tf.errors import UserError
 from vipann_tf.evaluation.weighted_metrics import clip_means, label_means
-from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
+from vipann_tf.uncertainty.bootstrap import (
+    Interval,
+    interval,
+    resample_pair_weights,
+    resample_weights,
+)
 from vipann_tf.uncertainty.confidence_intervals import wilson_interval
 from vipann_tf.uncertainty.consistency import calibrated_ece
 from vipann_tf.uncertainty.jackknife import jackknife_interval, leave_out_weights
@@ -187,13 +192,16 @@ def paired_auroc(
     Returns:
       A percentile `Interval`.
     """
-    weights = []
-    for offset, parts_of in enumerate((inside_groups, outside_groups)):
-        sizes = [len(x) for x in parts_of]
-        groups = np.concatenate(parts_of)
-        drawn = resample_weights(len(groups), resamples, seed + offset, groups)
-        weights.append(np.split(drawn, np.cumsum(sizes)[:-1], axis=1))
-    value, drawn = 0.0, np.zeros(resamples)
+    groups = np.concatenate(inside_groups), np.concatenate(outside_groups)
+    sizes = len(groups[0]), len(groups[1])
+    both_weights = resample_pair_weights(sizes, resamples, seed, groups)
+    weights = [
+        np.split(drawn, np.cumsum([len(x) for x in of_parts])[:-1], axis=1)
+        for drawn, of_parts in zip(
+            np.split(both_weights, [sizes[0]], axis=1), (inside_groups, outside_groups), strict=True
+        )
+    ]
+    value, drawn = 0.0, np.zeros(len(both_weights))
     for models, inside, outside in zip(parts, *weights, strict=True):
         is_outside = np.repeat([False, True], [inside.shape[1], outside.shape[1]])
         # The first weighting counts every clip once: the value itself.

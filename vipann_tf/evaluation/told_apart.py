@@ -11,7 +11,7 @@ import numpy as np
 from vipann_tf.evaluation.intervals import RESAMPLES
 from vipann_tf.evaluation.plain_numbers import interval_text
 from vipann_tf.evaluation.results import Results
-from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
+from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_pair_weights
 from vipann_tf.uncertainty.confidence_intervals import auroc_difference_interval
 from vipann_tf.uncertainty.ranking import weighted_auroc
 
@@ -65,13 +65,8 @@ def unfamiliar_less_total(
     found = Interval(*auroc_difference_interval(both[0], both[1], is_outside))
     groups = results.groups, results.outside[name].groups
     if groups != (None, None) and found.value is not None:
-        sizes = np.bincount(is_outside)
-        weights = np.hstack(
-            [
-                resample_weights(size, RESAMPLES, results.seed + i, group)
-                for i, (size, group) in enumerate(zip(sizes, groups, strict=True))
-            ]
-        )
+        sizes = len(inside[score]), len(outside[score])
+        weights = resample_pair_weights(sizes, RESAMPLES, results.seed, groups)
         drawn = [weighted_auroc(each, is_outside, weights) for each in both]
         found = interval(found.value, drawn[0] - drawn[1])
     return {"value": found.value, "low": found.low, "high": found.high}

@@ -132,7 +132,7 @@ def _means_over_labels(
     """Return the mean over each set of labels, `[weightings]`; a set is bool, `[labels]`."""
     step = max(1, _CELLS // len(probs))
     means = []
-    for start in range(0, len(weights), step):
+    for start in range(0, max(1, len(weights)), step):  # also without weightings
         part = weights[start : start + step]
         total, defined = np.zeros((2, len(sets), len(part)))
         for label in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):

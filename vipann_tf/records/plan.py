@@ -157,7 +157,8 @@ def _check_clips(source: Source) -> tuple[dict[str, list[Clip]], list[Rejection]
             continue
         seen.add(clip.clip_id)
         kept.append(clip)
-    for clip, group in zip(kept, group_names(kept), strict=True):
+    groups = group_names(kept, by_file=source.decode is None)
+    for clip, group in zip(kept, groups, strict=True):
         if clip.split not in accepted:
             check_split(clip.split, f"dataset {source.name}")
             accepted[clip.split] = []

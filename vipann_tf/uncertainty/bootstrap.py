@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from vipann_tf.errors import UserError
 from vipann_tf.uncertainty.arrays import FloatArray
 
-__all__ = ["Interval", "interval", "resample_weights"]
+__all__ = ["Interval", "interval", "resample_pair_weights", "resample_weights"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def resample_weights(
         clips.
 
     Returns:
-      float64 `[resamples, clips]` of whole numbers. Rows sum to `clips` if there are no groups.
+      float64 `[resamples, clips]` of whole numbers. Rows sum to `clips` if there are no groups. No
+      rows if there is one clip or group alone, since every resample would be the same.
 
     Raises:
       UserError: If a number is out of range or groups have another length.
@@ -66,13 +67,43 @@ def resample_weights(
         raise UserError(f"clips is {clips} and resamples is {resamples}; both must be at least 1")
     rng = np.random.default_rng(seed)
     if groups is None:
+        if clips == 1:
+            return np.zeros((0, 1))
         return rng.multinomial(clips, np.full(clips, 1 / clips), size=resamples).astype(float)
     groups = np.asarray(groups)
     if groups.shape != (clips,):
         raise UserError(f"groups have shape {groups.shape}; give one for each of {clips} clips")
     names, member = np.unique(groups, return_inverse=True)
+    if len(names) == 1:
+        return np.zeros((0, clips))
     drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
     return drawn[:, member].astype(float)
+
+
+def resample_pair_weights(
+    sizes: tuple[int, int],
+    resamples: int,
+    seed: int,
+    groups: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
+) -> FloatArray:
+    """Return the weights of two sets of clips, which are resampled apart.
+
+    Args:
+      sizes: Numbers of clips.
+      resamples: Number of resamples.
+      seed: Seed of the first set; the second has the next one.
+      groups: Groups of the clips of each set, as in `resample_weights`.
+
+    Returns:
+      float64 `[resamples, all clips]`, the first set's before the second's; no rows if one of them
+      can't be resampled.
+    """
+    weights = [
+        resample_weights(size, resamples, seed + i, group)
+        for i, (size, group) in enumerate(zip(sizes, groups, strict=True))
+    ]
+    rows = min(map(len, weights))
+    return np.hstack([each[:rows] for each in weights])
 
 
 def interval(

@@ -36,7 +36,8 @@ def leave_out_weights(clips: int, groups: ArrayLike | None = None, most: int = M
       most: Largest number of parts.
 
     Returns:
-      float64 `[parts, clips]` of 0 (left out) and 1.
+      float64 `[parts, clips]` of 0 (left out) and 1; no rows if there is one part alone, without
+      which nothing is left.
 
     Raises:
       UserError: If clips is below 1 or groups have another length.
@@ -50,6 +51,8 @@ def leave_out_weights(clips: int, groups: ArrayLike | None = None, most: int = M
             raise UserError(f"groups have shape {groups.shape}; give one for each of {clips} clips")
         member = np.unique(groups, return_inverse=True)[1]
     part = member % most
+    if part.max() == 0:
+        return np.zeros((0, clips))
     weights: FloatArray = (np.arange(part.max() + 1)[:, None] != part).astype(np.float64)
     return weights
 

@@ -24,7 +24,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vipann_tf.errors import UserError
 from vipann_tf.uncertainty.arrays import FloatArray, check_task, checked_probs
-from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
+from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_pair_weights
 from vipann_tf.uncertainty.ranking import weighted_auroc
 from vipann_tf.uncertainty.scores import PROBABILITY_FLOOR
 
@@ -125,12 +125,9 @@ def ood_auroc_interval(
     inside, outside = np.asarray(inside), np.asarray(outside)
     value = ood_metrics(inside, outside).auroc
     sizes = len(inside), len(outside)
-    weights = [
-        resample_weights(size, resamples, seed + i, group)
-        for i, (size, group) in enumerate(zip(sizes, groups, strict=True))
-    ]
+    weights = resample_pair_weights(sizes, resamples, seed, groups)
     is_outside = np.repeat([False, True], sizes)
-    drawn = weighted_auroc(np.concatenate([inside, outside]), is_outside, np.hstack(weights))
+    drawn = weighted_auroc(np.concatenate([inside, outside]), is_outside, weights)
     return interval(value, drawn)
 
 
