@@ -90,11 +90,11 @@ def run(monkeypatch):
 
 
 def test_a_first_hour(run):
-    few = [f"examples/sounds/{name}.ogg" for name in ("dog", "doorbell", "rain")]
+    few = [f"examples/sounds/{name}.ogg" for name in ("dog", "doorbell", "rain", "tabla")]
     done = run("first_hour", num_draws=2, many_draws=3, hop_s=4.0, sounds=few)
-    assert len(done["answers"]) == 3 and len(done["model"].labels) == 127
+    assert len(done["answers"]) == 4 and len(done["model"].labels) == 127
     assert done["found"].total == pytest.approx(done["dog"].total, rel=1e-4)
-    assert done["known"].tolist() == [True, False, True]
+    assert done["known"].tolist() == [True, False, True, False]
     assert len(done["windows"]) == 7
 
 
