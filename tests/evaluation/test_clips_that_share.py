@@ -24,7 +24,7 @@ from vipann_tf.evaluation.comparison_rows import paired_rows
 from vipann_tf.evaluation.intervals import metric_intervals, paired_auroc
 from vipann_tf.evaluation.model_under_test import ModelUnderTest
 from vipann_tf.evaluation.plain_words import few_groups, of_groups
-from vipann_tf.evaluation.stored_results import pooled
+from vipann_tf.evaluation.stored_results import pooled, read_results
 from vipann_tf.evaluation.summary import summarise
 from vipann_tf.records.prepare import prepare
 from vipann_tf.uncertainty.thresholds import Wanted
@@ -171,6 +171,10 @@ def test_comparisons_draw_recordings(tmp_path):
         assert grouped.value == alone.value
         ratio = (grouped.high - grouped.low) / (alone.high - alone.low)
         assert ratio == pytest.approx(2, rel=0.2), metric  # the root of four copies
+    # It is enough that one of them knows the recordings.
+    results = [read_results(tmp_path / name) for name in ("alone0", "grouped1")]
+    half = {row.metric: row.found for row in paired_rows(*results, "a", "b")}
+    assert half["nll"] == found["grouped"]["nll"]
 
 
 def test_a_calibration_is_measured_on_other_recordings():

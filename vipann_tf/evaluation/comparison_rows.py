@@ -99,7 +99,11 @@ def paired_rows(
       UserError: If they differ in labels or truth, or share no clip.
     """
     mine, theirs = _common_clips(result, base)
-    groups = None if result.groups is None else np.array(result.groups)[mine]
+    groups = None
+    # One may be from before records had groups.
+    for known, places in ((result.groups, mine), (base.groups, theirs)):
+        if groups is None and known is not None:
+            groups = np.array(known)[places]
     found = paired_differences(
         result.probs[mine],
         base.probs[theirs],
