@@ -11,11 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from vipann_tf.errors import UserError
-from vipann_tf.evaluation.intervals import RESAMPLES, paired_auroc, paired_differences
+from vipann_tf.evaluation.intervals import (
+    RESAMPLES,
+    mean_interval,
+    paired_auroc,
+    paired_differences,
+)
 from vipann_tf.evaluation.results import KINDS
 from vipann_tf.evaluation.stored_results import StoredResults
-from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
-from vipann_tf.uncertainty.jackknife import jackknife_interval, leave_out_weights
+from vipann_tf.uncertainty.bootstrap import Interval
 
 __all__ = ["Row", "difference_rows", "number_rows", "paired_rows"]
 
@@ -112,17 +116,10 @@ def paired_rows(
         resamples=resamples,
         groups=groups,
     )
-    weights = resample_weights(len(mine), resamples, seed=0, groups=groups)
-    left_out = leave_out_weights(len(mine), groups)
     ours, others = result.uncertainty[result.place[1]], base.uncertainty[base.place[1]]
     for kind in KINDS:
         gap = ours[kind][mine] - others[kind][theirs]
-        if groups is None:
-            between = interval(float(gap.mean()), weights @ gap / weights.sum(axis=1))
-        else:
-            replicates = left_out @ gap / left_out.sum(axis=1)
-            between = jackknife_interval(float(gap.mean()), replicates, share=False)
-        found[_UNCERTAINTY.format(kind)] = between
+        found[_UNCERTAINTY.format(kind)] = mean_interval(gap, resamples=resamples, groups=groups)
     return _rows(result, name, against, len(mine), found)
 
 

@@ -32,6 +32,7 @@ from vipann_tf.uncertainty.ranking import weighted_auroc
 
 __all__ = [
     "RESAMPLES",
+    "mean_interval",
     "metric_intervals",
     "paired_auroc",
     "paired_differences",
@@ -109,6 +110,33 @@ def metric_intervals(
         ends = (None if end is None else d_prime(end) for end in (auc.low, auc.high))
         found["d_prime"] = Interval(values["d_prime"], *ends)
     return {name: found[name] for name in values if name in found}
+
+
+def mean_interval(
+    values: ArrayLike,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+    least: float = -np.inf,
+) -> Interval:
+    """Return the mean of a number per clip with its 95 % interval.
+
+    Args:
+      values: The number of each clip, `[clips]`.
+      resamples: As in `metric_intervals`.
+      seed: As in `metric_intervals`.
+      groups: As in `metric_intervals`: with them the interval is the jackknife's over groups.
+      least: The smallest mean that is possible.
+    """
+    values = np.asarray(values, np.float64)
+    mean = float(values.mean())
+    if groups is None:
+        weights = resample_weights(len(values), resamples, seed)
+        return interval(mean, weights @ values / weights.sum(axis=1))
+    left_out = leave_out_weights(len(values), groups)
+    replicates = left_out @ values / left_out.sum(axis=1)
+    return jackknife_interval(mean, replicates, share=False, least=least)
 
 
 def paired_differences(

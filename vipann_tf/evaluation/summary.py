@@ -42,7 +42,7 @@ from typing import Any
 import numpy as np
 
 from vipann_tf.evaluation.calibration_words import calibration_document
-from vipann_tf.evaluation.intervals import RESAMPLES, metric_intervals
+from vipann_tf.evaluation.intervals import RESAMPLES, mean_interval, metric_intervals
 from vipann_tf.evaluation.label_scores import json_number, label_scores
 from vipann_tf.evaluation.prediction_sets import set_statistics
 from vipann_tf.evaluation.results import KINDS, Results
@@ -52,7 +52,6 @@ from vipann_tf.uncertainty import selective
 from vipann_tf.uncertainty.bootstrap import Interval, interval, resample_weights
 from vipann_tf.uncertainty.confidence_intervals import auroc_interval
 from vipann_tf.uncertainty.consistency import calibrated_ece
-from vipann_tf.uncertainty.jackknife import jackknife_interval, leave_out_weights
 from vipann_tf.uncertainty.metrics import (
     COMMON,
     multilabel_metrics,
@@ -95,7 +94,7 @@ def summarise(results: Results, *, resamples: int = RESAMPLES) -> dict:
         "labels": list(results.labels),
         "metrics": {name: _interval(value) for name, value in found.items()},
         "base_rate": float(share.max() if task == "multiclass" else share.mean()),
-        "uncertainty": _uncertainty(results, weights),
+        "uncertainty": _uncertainty(results, resamples),
         "calibration": _calibration(results),
         "selective": _selective(results, weights),
         "ood": {name: _ood(results, name, resamples) for name in results.outside},
@@ -114,19 +113,19 @@ def _interval(value: Interval) -> dict[str, float | None]:
     return {"value": value.value, "low": value.low, "high": value.high}
 
 
-def _uncertainty(results: Results, weights: np.ndarray) -> dict:
-    document = {}
-    left_out = leave_out_weights(len(results.truth), results.groups)
-    for kind in KINDS:
-        values = np.asarray(getattr(results.answers, kind), np.float64)
-        if results.groups is None:
-            found = interval(values.mean(), weights @ values / weights.sum(axis=1))
-        else:
-            found = jackknife_interval(
-                values.mean(), left_out @ values / left_out.sum(axis=1), share=False, least=0.0
+def _uncertainty(results: Results, resamples: int) -> dict:
+    return {
+        kind: _interval(
+            mean_interval(
+                getattr(results.answers, kind),
+                resamples=resamples,
+                seed=results.seed,
+                groups=results.groups,
+                least=0.0,
             )
-        document[kind] = _interval(found)
-    return document
+        )
+        for kind in KINDS
+    }
 
 
 def _calibration(results: Results) -> dict:

@@ -1,6 +1,6 @@
 """Paired differences between arms: which is better, on other clips, and in other trainings?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -29,9 +29,9 @@ _TRAININGS_NOTE = (
     "First minus second in the same folds and seeds, the mean over both, with 95 % intervals for "
     "other folds and seeds (Student's t with the degrees of freedom of two variances); better and "
     "worse only where they exclude 0. Of pairs with at least two seeds. A difference in both this "
-    "table and that over clips is neither luck of the clips nor of the trainings."
+    "table and that over clips is hardly luck of the clips or of the trainings."
 )
-_HEADINGS = ["data", "mode", "training clips", "first", "second", "clips"]
+_HEADINGS = ["data", "mode", "training clips", "first", "second"]
 
 
 def pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
@@ -60,31 +60,12 @@ def difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Table:
     for first, second in pairs(arms):
         keys = [key for key in first.results if key in second.results]
         if keys:
-            found = {
-                row.metric: row
-                for row in paired_rows(
-                    first.pooled(keys), second.pooled(keys), first.name, second.name, resamples
-                )
-            }
-            rows.append((first, second, found))
-    shown = [name for name in _SHOWN if any(name in found for _, _, found in rows)]
-    table = Table(
-        "differences",
-        "Differences",
-        _NOTE,
-        [*_HEADINGS, *(METRIC_NAMES[name].shown for name in shown)],
-    )
-    for first, second, found in rows:
-        clips = next(iter(found.values())).clips
-        numbers = [
-            _with_verdict(
-                found[name].found if name in found else Interval(None),
-                METRIC_NAMES[name].more_is_better,
+            found = paired_rows(
+                first.pooled(keys), second.pooled(keys), first.name, second.name, resamples
             )
-            for name in shown
-        ]
-        table.rows.append([*_pair_cells(first, second), str(clips), *numbers])
-    return table
+            gaps = {row.metric: row.found for row in found}
+            rows.append((first, second, str(found[0].clips), gaps))
+    return _metric_table("differences", "Differences", _NOTE, "clips", rows)
 
 
 def training_difference_table(arms: Sequence[Arm]) -> Table:
@@ -100,24 +81,30 @@ def training_difference_table(arms: Sequence[Arm]) -> Table:
         }
         found = {name: values for name, values in found.items() if values.shape[-1] > 1}
         if found:
-            rows.append((first, second, found))
-    shown = [name for name in _SHOWN if any(name in found for _, _, found in rows)]
-    table = Table(
-        "training_differences",
-        "Differences between trainings",
-        _TRAININGS_NOTE,
-        [*_HEADINGS[:-1], "folds x seeds", *(METRIC_NAMES[name].shown for name in shown)],
-    )
-    for first, second, found in rows:
-        folds, seeds = next(iter(found.values())).shape
+            folds, seeds = next(iter(found.values())).shape
+            gaps = {name: Interval(*crossed_interval(values)) for name, values in found.items()}
+            rows.append((first, second, f"{folds} x {seeds}", gaps))
+    title = "Differences between trainings"
+    return _metric_table("training_differences", title, _TRAININGS_NOTE, "folds x seeds", rows)
+
+
+def _metric_table(
+    name: str,
+    title: str,
+    note: str,
+    count: str,
+    rows: Sequence[tuple[Arm, Arm, str, Mapping[str, Interval]]],
+) -> Table:
+    """Return a table of pairs, what is counted of each, and its differences by metric."""
+    shown = [metric for metric in _SHOWN if any(metric in gaps for *_, gaps in rows)]
+    headings = [*_HEADINGS, count, *(METRIC_NAMES[metric].shown for metric in shown)]
+    table = Table(name, title, note, headings)
+    for first, second, counted, gaps in rows:
         numbers = [
-            _with_verdict(
-                Interval(*crossed_interval(found[name])) if name in found else Interval(None),
-                METRIC_NAMES[name].more_is_better,
-            )
-            for name in shown
+            _with_verdict(gaps.get(metric, Interval(None)), METRIC_NAMES[metric].more_is_better)
+            for metric in shown
         ]
-        table.rows.append([*_pair_cells(first, second), f"{folds} x {seeds}", *numbers])
+        table.rows.append([*_pair_cells(first, second), counted, *numbers])
     return table
 
 
@@ -132,7 +119,7 @@ def ood_difference_table(arms: Sequence[Arm], resamples: int = RESAMPLES) -> Tab
         "ood_differences",
         "Differences out of distribution",
         "AUROC, averaged over folds; clips of both sets are resampled. " + _NOTE,
-        ["set of clips", *_HEADINGS, *KINDS],
+        ["set of clips", *_HEADINGS, "clips", *KINDS],
     )
     for first, second in pairs(arms):
         keys = [key for key in first.results if key in second.results]
